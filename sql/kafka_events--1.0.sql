@@ -1,0 +1,310 @@
+/* kafka_events 1.0: everything the extension puts into a database. */
+
+-- complain if the script is sourced in psql instead of CREATE EXTENSION
+\echo Use "CREATE EXTENSION kafka_events" to load this file. \quit
+
+CREATE SCHEMA kafka_events;
+COMMENT ON SCHEMA kafka_events IS
+  'Subscriptions (foreign tables named after their topics) and the private tables of extension kafka_events';
+
+-- Subscriptions are made here by whoever belongs to the server's owner; the
+-- object access hook refuses everything else that is created in this schema.
+GRANT USAGE, CREATE ON SCHEMA kafka_events TO PUBLIC;
+
+/* ---------------------------------------------------------------- connect */
+
+CREATE FUNCTION kafka_events.wrapper_validator(options text[], catalog oid)
+RETURNS void
+LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'kafka_wrapper_validator';
+COMMENT ON FUNCTION kafka_events.wrapper_validator(text[], oid) IS
+  'Checks the options of servers, user mappings and subscriptions of the wrapper kafka_events';
+
+CREATE FOREIGN DATA WRAPPER kafka_events
+  VALIDATOR kafka_events.wrapper_validator;
+COMMENT ON FOREIGN DATA WRAPPER kafka_events IS
+  'Kafka clusters: one server is one service, with one identity and one set of consumer groups';
+
+/* -------------------------------------------------------- private tables */
+
+CREATE TABLE kafka_events.identity (
+  only_row           boolean     NOT NULL DEFAULT true PRIMARY KEY CHECK (only_row),
+  uuid               uuid        NOT NULL,
+  system_identifier  bigint      NOT NULL,
+  database_oid       oid         NOT NULL,
+  confirmed_at       timestamptz NOT NULL
+);
+COMMENT ON TABLE kafka_events.identity IS
+  'Which database this is towards Kafka; a copy of it has another system identifier or oid and must be confirmed';
+
+CREATE TABLE kafka_events.clusters (
+  service_name  text NOT NULL PRIMARY KEY,
+  cluster_id    text NOT NULL
+);
+COMMENT ON TABLE kafka_events.clusters IS
+  'The Kafka cluster each service was first connected to';
+
+CREATE TABLE kafka_events.positions (
+  cluster_id        text    NOT NULL,
+  group_id          text    NOT NULL,
+  topic             text    NOT NULL,
+  partition         integer NOT NULL,
+  next_offset       bigint  NOT NULL,  -- the first offset without an effect
+  owner_epoch       bigint  NOT NULL,  -- + 1 with each claim: the fence
+  unclean_claims    integer NOT NULL,  -- claims since the last batch or release
+  trying_offset     bigint,            -- what runs alone after unclean claims
+  committed_offset  bigint,            -- what Kafka last acknowledged
+  last_offset       bigint,            -- fingerprint of the last message:
+  last_timestamp    bigint,            --   its timestamp (ms) and
+  last_crc          integer,           --   CRC-32C of key and value
+  PRIMARY KEY (cluster_id, group_id, topic, partition)
+) WITH (fillfactor = 50, autovacuum_vacuum_cost_delay = 0);
+COMMENT ON TABLE kafka_events.positions IS
+  'Where each partition goes on, written in the transaction of the effects';
+
+CREATE TABLE kafka_events.starts (
+  group_id      text        NOT NULL,
+  topic         text        NOT NULL,
+  requested_at  timestamptz NOT NULL,
+  PRIMARY KEY (group_id, topic)
+);
+COMMENT ON TABLE kafka_events.starts IS
+  'Subscriptions that start from "latest" and whose offsets the cluster could not be asked for yet';
+
+SELECT pg_catalog.pg_extension_config_dump('kafka_events.identity', '');
+SELECT pg_catalog.pg_extension_config_dump('kafka_events.clusters', '');
+SELECT pg_catalog.pg_extension_config_dump('kafka_events.positions', '');
+SELECT pg_catalog.pg_extension_config_dump('kafka_events.starts', '');
+
+/* ------------------------------------------------------------- subscribe */
+
+CREATE TYPE @extschema@.kafka_message AS (
+  topic        text,
+  partition    integer,
+  "offset"     bigint,
+  "timestamp"  timestamptz,
+  key          bytea,
+  value        bytea,
+  headers      jsonb,
+  attempt      integer
+);
+COMMENT ON TYPE @extschema@.kafka_message IS
+  'One Kafka message as a handler gets it';
+
+CREATE FUNCTION @extschema@.kafka_subscribe(
+  topic              text,
+  handler            text      DEFAULT NULL,
+  into_table         regclass  DEFAULT NULL,
+  row_format         text      DEFAULT 'fields',
+  on_conflict        text      DEFAULT 'error',
+  ordering           text      DEFAULT NULL,
+  validator          text      DEFAULT NULL,
+  required_headers   text[]    DEFAULT '{}',
+  start_from         text      DEFAULT 'earliest',
+  batch_size         integer   DEFAULT 1000,
+  handler_timeout    interval  DEFAULT '30 s',
+  max_retries        integer   DEFAULT NULL,
+  retry_strategy     text      DEFAULT 'exponential',
+  initial_delay      interval  DEFAULT NULL,
+  max_delay          interval  DEFAULT NULL,
+  multiplier         float8    DEFAULT 2,
+  dlq                boolean   DEFAULT true,
+  breaker_threshold  integer   DEFAULT 10,
+  breaker_timeout    interval  DEFAULT '30 s',
+  server             name      DEFAULT NULL)
+RETURNS regclass
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'kafka_subscribe';
+COMMENT ON FUNCTION @extschema@.kafka_subscribe(text, text, regclass, text, text, text, text, text[], text, integer, interval, integer, text, interval, interval, float8, boolean, integer, interval, name) IS
+  'Consume a topic into a table, a handler function, or both';
+
+CREATE FUNCTION @extschema@.kafka_subscription_alter(
+  topic              text,
+  handler            text      DEFAULT NULL,
+  into_table         regclass  DEFAULT NULL,
+  row_format         text      DEFAULT NULL,
+  on_conflict        text      DEFAULT NULL,
+  ordering           text      DEFAULT NULL,
+  validator          text      DEFAULT NULL,
+  required_headers   text[]    DEFAULT NULL,
+  start_from         text      DEFAULT NULL,
+  batch_size         integer   DEFAULT NULL,
+  handler_timeout    interval  DEFAULT NULL,
+  max_retries        integer   DEFAULT NULL,
+  retry_strategy     text      DEFAULT NULL,
+  initial_delay      interval  DEFAULT NULL,
+  max_delay          interval  DEFAULT NULL,
+  multiplier         float8    DEFAULT NULL,
+  dlq                boolean   DEFAULT NULL,
+  breaker_threshold  integer   DEFAULT NULL,
+  breaker_timeout    interval  DEFAULT NULL,
+  server             name      DEFAULT NULL)
+RETURNS regclass
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'kafka_subscription_alter';
+COMMENT ON FUNCTION @extschema@.kafka_subscription_alter(text, text, regclass, text, text, text, text, text[], text, integer, interval, integer, text, interval, interval, float8, boolean, integer, interval, name) IS
+  'Change a subscription; NULL leaves an option as it is';
+
+CREATE FUNCTION @extschema@.kafka_unsubscribe(topic text, server name DEFAULT NULL)
+RETURNS text
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'kafka_unsubscribe';
+COMMENT ON FUNCTION @extschema@.kafka_unsubscribe(text, name) IS
+  'Drop a subscription and return its name; its positions stay, so that it can come back';
+
+CREATE FUNCTION @extschema@.kafka_table_create(name text)
+RETURNS regclass
+LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'kafka_table_create';
+COMMENT ON FUNCTION @extschema@.kafka_table_create(text) IS
+  'Create a table for row_format "envelope" with primary key (topic, partition, "offset")';
+
+CREATE FUNCTION @extschema@.kafka_current_message()
+RETURNS @extschema@.kafka_message
+LANGUAGE C STABLE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'kafka_current_message';
+COMMENT ON FUNCTION @extschema@.kafka_current_message() IS
+  'Inside a handler: the message it was called for; elsewhere NULL';
+
+/* ----------------------------------------------------------------- steer */
+
+CREATE FUNCTION @extschema@.kafka_consumer_pause(topic text, server name DEFAULT NULL)
+RETURNS regclass
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'kafka_consumer_pause';
+COMMENT ON FUNCTION @extschema@.kafka_consumer_pause(text, name) IS
+  'Stop consuming a subscription until kafka_consumer_resume';
+
+CREATE FUNCTION @extschema@.kafka_consumer_resume(topic text, server name DEFAULT NULL)
+RETURNS regclass
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'kafka_consumer_resume';
+COMMENT ON FUNCTION @extschema@.kafka_consumer_resume(text, name) IS
+  'Go on with a paused subscription, and try its stopped partitions again';
+
+CREATE FUNCTION @extschema@.kafka_consumer_seek(
+  topic            text,
+  "offset"         bigint       DEFAULT NULL,
+  "timestamp"      timestamptz  DEFAULT NULL,
+  "position"       text         DEFAULT NULL,
+  partition        integer      DEFAULT NULL,
+  server           name         DEFAULT NULL,
+  OUT topic_partition  integer,
+  OUT old_offset       bigint,
+  OUT new_offset       bigint)
+RETURNS SETOF record
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'kafka_consumer_seek';
+COMMENT ON FUNCTION @extschema@.kafka_consumer_seek(text, bigint, timestamptz, text, integer, name) IS
+  'Move the position of a subscription, in all partitions or one';
+
+CREATE FUNCTION @extschema@.kafka_identity_confirm(action text)
+RETURNS uuid
+LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'kafka_identity_confirm';
+COMMENT ON FUNCTION @extschema@.kafka_identity_confirm(text) IS
+  'After a restore, a copy or pg_upgrade: "continue" as the database it was, or start as a "new" one';
+REVOKE ALL ON FUNCTION @extschema@.kafka_identity_confirm(text) FROM PUBLIC;
+
+/* ------------------------------------------------------------------- see */
+
+CREATE FUNCTION kafka_events.subscriptions(
+  OUT subscription       regclass,
+  OUT server             name,
+  OUT topic              text,
+  OUT handler            text,
+  OUT into_table         regclass,
+  OUT owner              name,
+  OUT status             text,
+  OUT status_reason      text,
+  OUT row_format         text,
+  OUT on_conflict        text,
+  OUT ordering           text,
+  OUT validator          text,
+  OUT required_headers   text[],
+  OUT start_from         text,
+  OUT batch_size         integer,
+  OUT handler_timeout    interval,
+  OUT max_retries        integer,
+  OUT retry_strategy     text,
+  OUT initial_delay      interval,
+  OUT max_delay          interval,
+  OUT multiplier         float8,
+  OUT dlq                boolean,
+  OUT breaker_threshold  integer,
+  OUT breaker_timeout    interval)
+RETURNS SETOF record
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'kafka_subscriptions';
+COMMENT ON FUNCTION kafka_events.subscriptions() IS
+  'The rows of view kafka_subscriptions';
+
+CREATE VIEW @extschema@.kafka_subscriptions AS
+  SELECT * FROM kafka_events.subscriptions();
+COMMENT ON VIEW @extschema@.kafka_subscriptions IS
+  'Every subscription of this database with its state and its options';
+
+CREATE FUNCTION kafka_events.consumer_health(
+  OUT server               name,
+  OUT consumer_id          text,
+  OUT role                 text,
+  OUT group_id             text,
+  OUT pid                  integer,
+  OUT status               text,
+  OUT is_healthy           boolean,
+  OUT started_at           timestamptz,
+  OUT last_heartbeat       timestamptz,
+  OUT last_message_at      timestamptz,
+  OUT assigned_partitions  integer,
+  OUT messages_total       bigint,
+  OUT restarts_total       bigint,
+  OUT last_error           text,
+  OUT last_error_at        timestamptz)
+RETURNS SETOF record
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'kafka_consumer_health';
+COMMENT ON FUNCTION kafka_events.consumer_health() IS
+  'The rows of view kafka_consumer_health';
+
+CREATE VIEW @extschema@.kafka_consumer_health AS
+  SELECT * FROM kafka_events.consumer_health();
+COMMENT ON VIEW @extschema@.kafka_consumer_health IS
+  'Every process of this database that consumes, expected or running';
+
+CREATE FUNCTION kafka_events.consumer_lag(
+  OUT server              name,
+  OUT role                text,
+  OUT group_id            text,
+  OUT topic               text,
+  OUT partition           integer,
+  OUT consumer_id         text,
+  OUT "position"          bigint,
+  OUT committed_offset    bigint,
+  OUT end_offset          bigint,
+  OUT last_stable_offset  bigint,
+  OUT lag_messages        bigint,
+  OUT status              text,
+  OUT status_reason       text)
+RETURNS SETOF record
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'kafka_consumer_lag';
+COMMENT ON FUNCTION kafka_events.consumer_lag() IS
+  'The rows of view kafka_consumer_lag';
+
+CREATE VIEW @extschema@.kafka_consumer_lag AS
+  SELECT * FROM kafka_events.consumer_lag();
+COMMENT ON VIEW @extschema@.kafka_consumer_lag IS
+  'Every partition of this database''s subscriptions: where it stands and how far behind it is';
+
+REVOKE ALL ON FUNCTION
+  kafka_events.subscriptions(), kafka_events.consumer_health(), kafka_events.consumer_lag()
+  FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION
+  kafka_events.subscriptions(), kafka_events.consumer_health(), kafka_events.consumer_lag()
+  TO pg_monitor;
+REVOKE ALL ON
+  @extschema@.kafka_subscriptions, @extschema@.kafka_consumer_health, @extschema@.kafka_consumer_lag
+  FROM PUBLIC;
+GRANT SELECT ON
+  @extschema@.kafka_subscriptions, @extschema@.kafka_consumer_health, @extschema@.kafka_consumer_lag
+  TO pg_monitor;

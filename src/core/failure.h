@@ -1,0 +1,40 @@
+/*
+ * failure.h
+ *	  An error that was caught, cut down to what may be kept and shown.
+ *
+ * PostgreSQL's own messages quote values ("Failing row contains ..."), so
+ * views and log lines get a description without them: SQLSTATE, constraint,
+ * column and the like, and the message's text only where it quotes no
+ * payload: errors of this extension (their domain tells), KE*, 42, 53-58.
+ */
+#ifndef KE_FAILURE_H
+#define KE_FAILURE_H
+
+typedef struct KeFailure
+{
+	int			sqlstate;
+	bool		ours;			/* raised by this extension */
+	char	   *message;		/* primary message, may quote payload */
+	char	   *detail;			/* only for errors of ours, else NULL */
+	char	   *hint;			/* only for errors of ours, else NULL */
+	char	   *schema_name;	/* NULL when the error names none */
+	char	   *table_name;
+	char	   *column_name;
+	char	   *datatype_name;
+	char	   *constraint_name;
+} KeFailure;
+
+/*
+ * The error being handled, copied into context; the error state is flushed.
+ * Call it in PG_CATCH, before the transaction is aborted.
+ */
+extern KeFailure *ke_failure_capture(MemoryContext context);
+
+/* A failure of our own making, without an error having been raised. */
+extern KeFailure *ke_failure_make(MemoryContext context, int sqlstate,
+								  const char *fmt,...) pg_attribute_printf(3, 4);
+
+/* One line for views and logs, without any payload; in the current context. */
+extern char *ke_failure_describe(const KeFailure *fail);
+
+#endif							/* KE_FAILURE_H */

@@ -1,0 +1,29 @@
+/*
+ * message.c
+ *	  What can be computed from a message alone.
+ */
+#include "postgres.h"
+
+#include "port/pg_crc32c.h"
+
+#include "core/message.h"
+
+/*
+ * CRC-32C over key and value, each with its length, so that moving a byte
+ * from one to the other changes the sum.
+ */
+int32
+ke_message_fingerprint(const KeMessage *msg)
+{
+	pg_crc32c	crc;
+
+	INIT_CRC32C(crc);
+	COMP_CRC32C(crc, &msg->key_len, sizeof(msg->key_len));
+	if (msg->key_len > 0)
+		COMP_CRC32C(crc, msg->key, msg->key_len);
+	COMP_CRC32C(crc, &msg->value_len, sizeof(msg->value_len));
+	if (msg->value_len > 0)
+		COMP_CRC32C(crc, msg->value, msg->value_len);
+	FIN_CRC32C(crc);
+	return (int32) crc;
+}

@@ -1,0 +1,65 @@
+/*
+ * message.h
+ *	  One Kafka message, as every layer sees it.
+ *
+ * A message borrows its bytes from the library that fetched it: topic, key,
+ * value and headers stay valid until ke_message_release().  Nothing in here
+ * is NUL-terminated except topic and the headers' names.
+ */
+#ifndef KE_MESSAGE_H
+#define KE_MESSAGE_H
+
+typedef struct KeHeader
+{
+	const char *name;
+	const char *value;			/* NULL when the header is null */
+	int32		value_len;
+} KeHeader;
+
+typedef struct KeMessage KeMessage;
+
+/* What the fetching side knows how to do; filled by kafka/. */
+typedef struct KeMessageOps
+{
+	void		(*load_headers) (KeMessage *msg);
+	void		(*release) (KeMessage *msg);
+} KeMessageOps;
+
+struct KeMessage
+{
+	const char *topic;
+	int32		partition;
+	int64		offset;
+	int64		timestamp_ms;	/* -1: none */
+	const char *key;			/* NULL: no key */
+	const char *value;			/* NULL: a tombstone */
+	int32		key_len;
+	int32		value_len;
+	int32		attempt;		/* 0: first delivery */
+	int32		nheaders;		/* -1: not loaded yet */
+	KeHeader   *headers;
+	const KeMessageOps *ops;
+	void	   *origin;			/* the library's object behind it */
+};
+
+/* Headers in wire order, repeats included; valid as long as the message. */
+static inline const KeHeader *
+ke_message_headers(KeMessage *msg, int *count)
+{
+	if (msg->nheaders < 0)
+		msg->ops->load_headers(msg);
+	*count = msg->nheaders;
+	return msg->headers;
+}
+
+static inline void
+ke_message_release(KeMessage *msg)
+{
+	if (msg->origin != NULL)
+		msg->ops->release(msg);
+	msg->origin = NULL;
+}
+
+extern int32 ke_message_fingerprint(const KeMessage *msg);
+
+#endif							/* KE_MESSAGE_H */

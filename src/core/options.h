@@ -1,0 +1,144 @@
+/*
+ * options.h
+ *	  What the options of servers, user mappings and subscriptions mean.
+ *
+ * Pure: works on lists of DefElem and returns structs; no catalog, no shared
+ * memory, so that pg_restore and sessions without the preload can check
+ * options too.  Problems are collected and raised together by the validator.
+ */
+#ifndef KE_OPTIONS_H
+#define KE_OPTIONS_H
+
+#include "nodes/pg_list.h"
+
+typedef enum KeRowFormat
+{
+	KE_ROW_FIELDS,
+	KE_ROW_ENVELOPE
+} KeRowFormat;
+
+typedef enum KeOnConflict
+{
+	KE_CONFLICT_ERROR,
+	KE_CONFLICT_IGNORE,
+	KE_CONFLICT_UPDATE
+} KeOnConflict;
+
+typedef enum KeOrdering
+{
+	KE_ORDER_NONE,
+	KE_ORDER_KEY,
+	KE_ORDER_PARTITION
+} KeOrdering;
+
+typedef enum KeStartFrom
+{
+	KE_START_EARLIEST,
+	KE_START_LATEST
+} KeStartFrom;
+
+typedef enum KeRetryStrategy
+{
+	KE_RETRY_EXPONENTIAL,
+	KE_RETRY_LINEAR,
+	KE_RETRY_FIXED
+} KeRetryStrategy;
+
+/* A librdkafka property given as a server option ("linger.ms"). */
+typedef struct KeProperty
+{
+	char	   *name;
+	char	   *value;
+} KeProperty;
+
+typedef struct KeServerOptions
+{
+	char	   *bootstrap_servers;
+	char	   *service_name;
+	bool		production;
+	char	   *security_protocol;
+	char	   *sasl_mechanism; /* upper case, or NULL */
+	char	   *ssl_ca_pem;		/* or NULL */
+	char	   *ssl_ca_file;	/* or NULL */
+	int			workers;
+	int			retry_workers;
+	bool		shared;
+	int			session_timeout;	/* ms, as the next three */
+	int			heartbeat_interval;
+	int			max_poll_interval;
+	int			fetch_wait;
+	char	   *compression;
+	bool		synchronous_commit;
+	char	   *retry_suffix;
+	char	   *dlq_suffix;
+	bool		create_topics;
+	int			topic_partitions;
+	int			topic_replication_factor;
+	int64		dlq_retention_ms;
+	List	   *properties;		/* of KeProperty */
+} KeServerOptions;
+
+typedef struct KeMappingOptions
+{
+	char	   *username;		/* each NULL when not given */
+	char	   *password;
+	char	   *ssl_certificate_pem;
+	char	   *ssl_key_pem;
+	char	   *ssl_key_password;
+} KeMappingOptions;
+
+/*
+ * Options as written, with defaults filled in.  handler, validator and
+ * into_table are still text here; db/catalog resolves them.
+ */
+typedef struct KeSubscriptionOptions
+{
+	char	   *topic;			/* NULL: the table's name */
+	char	   *handler;
+	char	   *into_table;
+	KeRowFormat row_format;
+	KeOnConflict on_conflict;
+	KeOrdering	ordering;
+	char	   *validator;
+	char	  **required_headers;
+	int			nrequired_headers;
+	KeStartFrom start_from;
+	int			batch_size;
+	int			handler_timeout_ms;
+	int			max_retries;
+	KeRetryStrategy retry_strategy;
+	int			initial_delay_ms;
+	int			max_delay_ms;
+	double		multiplier;
+	bool		dlq;
+	int			breaker_threshold;
+	int			breaker_timeout_ms;
+	bool		paused;			/* set by kafka_consumer_pause */
+} KeSubscriptionOptions;
+
+/*
+ * Parse complete lists (as stored in the catalogs) into structs allocated in
+ * the current context.  With problems == NULL the list is trusted to have
+ * been checked; otherwise every broken rule is appended as one char *.
+ */
+extern void ke_options_parse_server(List *options, KeServerOptions *out,
+									List **problems);
+extern void ke_options_parse_mapping(List *options, KeMappingOptions *out,
+									 List **problems);
+extern void ke_options_parse_subscription(List *options, bool production,
+										  KeSubscriptionOptions *out,
+										  List **problems);
+
+/* Why Kafka would refuse this as a topic's name, or NULL if it would not. */
+extern const char *ke_options_topic_problem(const char *topic);
+
+extern const char *ke_options_row_format_name(KeRowFormat value);
+extern const char *ke_options_on_conflict_name(KeOnConflict value);
+extern const char *ke_options_ordering_name(KeOrdering value);
+extern const char *ke_options_start_from_name(KeStartFrom value);
+extern const char *ke_options_retry_strategy_name(KeRetryStrategy value);
+
+/* One ERROR that lists all problems; returns quietly when there are none. */
+extern void ke_options_report(const char *object, List *problems);
+
+#endif							/* KE_OPTIONS_H */

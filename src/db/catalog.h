@@ -1,0 +1,83 @@
+/*
+ * catalog.h
+ *	  Servers and subscriptions as the catalogs have them now.
+ *
+ * All functions need a transaction.  Results are allocated in the current
+ * context and are copies: they stay when the transaction ends, if the
+ * context does.
+ */
+#ifndef KE_CATALOG_H
+#define KE_CATALOG_H
+
+#include "core/options.h"
+
+typedef struct KeServer
+{
+	Oid			oid;
+	Oid			owner;
+	char	   *name;
+	KeServerOptions options;
+	KeMappingOptions mapping;	/* the owner's, else PUBLIC's, else empty */
+	uint64		fingerprint;	/* changes whenever a worker must restart */
+} KeServer;
+
+/* What a handler's only argument is. */
+typedef enum KeArgument
+{
+	KE_ARG_NONE,				/* no handler */
+	KE_ARG_JSONB,
+	KE_ARG_JSON,
+	KE_ARG_TEXT,
+	KE_ARG_BYTEA,
+	KE_ARG_COMPOSITE,			/* any other composite or row type */
+	KE_ARG_MESSAGE,				/* kafka_message */
+	KE_ARG_BATCH				/* kafka_message[] */
+} KeArgument;
+
+typedef struct KeSubscription
+{
+	Oid			oid;			/* the foreign table */
+	Oid			server;
+	Oid			owner;
+	char	   *topic;
+	Oid			handler;		/* InvalidOid: none; so for the next two */
+	KeArgument	handler_argument;
+	Oid			handler_argument_type;
+	Oid			validator;
+	KeArgument	validator_argument; /* KE_ARG_JSONB or KE_ARG_MESSAGE */
+	Oid			into_table;
+	KeSubscriptionOptions options;
+	char	   *broken;			/* why it cannot run, or NULL */
+} KeSubscription;
+
+/* The extension and its owner; InvalidOid when it is not installed. */
+extern Oid	ke_catalog_extension(void);
+extern Oid	ke_catalog_extension_owner(void);
+extern Oid	ke_catalog_wrapper(void);	/* the foreign-data wrapper */
+extern Oid	ke_catalog_schema(void);	/* schema kafka_events */
+extern Oid	ke_catalog_private_table(const char *name); /* in it */
+extern Oid	ke_catalog_message_type(void);	/* kafka_message */
+extern char *ke_catalog_extension_version(void);
+
+/* One server, by oid; NULL if there is none, or it is not of our wrapper. */
+extern KeServer *ke_catalog_server(Oid serverid);
+
+/* Server by name, or the only one if name is NULL; raises with a hint. */
+extern KeServer *ke_catalog_server_by_name(const char *name);
+
+/* All servers of our wrapper: a list of Oid. */
+extern List *ke_catalog_servers(void);
+
+/*
+ * All subscriptions of one server, sorted by topic, as KeSubscription *.
+ * Names are resolved through the recorded dependencies; what is wrong with
+ * one (no privilege, a superuser's server with somebody else's function, ...)
+ * is said in its broken and raises nothing.
+ */
+extern List *ke_catalog_subscriptions(KeServer *server);
+
+/* One of them, by topic; NULL if there is none. */
+extern KeSubscription *ke_catalog_subscription(KeServer *server,
+											   const char *topic);
+
+#endif							/* KE_CATALOG_H */

@@ -1,0 +1,94 @@
+/*
+ * positions.h
+ *	  Where each partition goes on: the fence of exactly once.
+ *
+ * Rows of kafka_events.positions, read and written through the table access
+ * method, never through SQL text: no setting, search path or privilege of the
+ * session can touch them.  All functions need a transaction with an active
+ * snapshot; several rows are taken in key order (topic, partition).
+ */
+#ifndef KE_POSITIONS_H
+#define KE_POSITIONS_H
+
+#include "storage/itemptr.h"
+
+#define KE_OFFSET_NONE ((int64) -1)	/* a NULL offset */
+
+typedef struct KePosition
+{
+	const char *topic;			/* the caller's memory */
+	int32		partition;
+	int64		next;			/* first offset without an effect */
+	int64		epoch;
+	int32		unclean;		/* claims since the last batch or release */
+	int64		trying;			/* or KE_OFFSET_NONE, so for the next two */
+	int64		committed;
+	int64		last_offset;
+	int64		last_timestamp;
+	int32		last_crc;
+	ItemPointerData tid;		/* where the row was; a hint */
+} KePosition;
+
+typedef struct KePositionKey
+{
+	const char *cluster_id;
+	const char *group_id;
+} KePositionKey;
+
+/* The row as this snapshot sees it; false if there is none. */
+extern bool ke_positions_read(const KePositionKey *key, KePosition *pos);
+
+/*
+ * Take the partition over: epoch + 1, unclean + 1.  Waits for the former
+ * owner's open transaction, at most lock_timeout_ms, then raises 55P03.
+ * Returns false if there is no row.
+ */
+extern bool ke_positions_claim(const KePositionKey *key, KePosition *pos,
+							   int lock_timeout_ms);
+
+/* First row of a partition: next, owner_epoch 1, unclean 1. */
+extern void ke_positions_insert(const KePositionKey *key, KePosition *pos);
+
+/*
+ * Compare-and-set: if the row still has pos->next and pos->epoch, write
+ * *newer (its next, last_*, committed; unclean and trying cleared) and
+ * return true.  Otherwise nothing is written: the partition is somebody
+ * else's, roll back.  Updates newer->tid, not *pos.
+ */
+extern bool ke_positions_advance(const KePositionKey *key,
+								 const KePosition *pos, KePosition *newer);
+
+/* Record what runs alone next (careful mode); false as above. */
+extern bool ke_positions_try(const KePositionKey *key, KePosition *pos,
+							 int64 offset);
+
+/* Give it back cleanly: unclean 0, committed stored; quiet if not ours. */
+extern void ke_positions_release(const KePositionKey *key,
+								 const KePosition *pos);
+
+/*
+ * Move from outside (kafka_consumer_seek, an adopted reset): next is set,
+ * epoch + 1 so that a running owner gives up, unclean and trying cleared,
+ * the fingerprint forgotten.  Makes the row if there is none.
+ */
+extern void ke_positions_move(const KePositionKey *key, const char *topic,
+							  int32 partition, int64 next, int64 *old);
+
+/* Try a partition again that stopped for unclean claims: unclean 0. */
+extern void ke_positions_forgive(const KePositionKey *key, const char *topic);
+
+/* All rows of a group and topic, as KePosition *, by partition. */
+extern List *ke_positions_list(const KePositionKey *key, const char *topic);
+
+/* Forget all rows: kafka_identity_confirm('new'). */
+extern void ke_positions_clear(void);
+
+/* kafka_events.starts: subscriptions whose 'latest' is not resolved yet. */
+extern bool ke_positions_start_pending(const char *group_id,
+									   const char *topic,
+									   TimestampTz *requested_at);
+extern void ke_positions_start_request(const char *group_id,
+									   const char *topic);
+extern void ke_positions_start_done(const char *group_id, const char *topic);
+
+#endif							/* KE_POSITIONS_H */

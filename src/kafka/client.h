@@ -1,0 +1,48 @@
+/*
+ * client.h
+ *	  What every Kafka handle of ours has in common.
+ *
+ * Only files in kafka/ include rdkafka.h.  No callbacks are set except a
+ * log callback that writes nothing; all else comes as events.  No handle is
+ * made before fork, in _PG_init, or in a user's backend.
+ */
+#ifndef KE_CLIENT_H
+#define KE_CLIENT_H
+
+#include "core/options.h"
+
+/* A partition with what was asked or answered about it. */
+typedef struct KeKafkaPartition
+{
+	const char *topic;
+	int32		partition;
+	int64		offset;			/* KE_KAFKA_NONE: none */
+	char	   *metadata;		/* NUL-terminated copy, or NULL */
+	int			error;			/* 0, or librdkafka's code */
+} KeKafkaPartition;
+
+#define KE_KAFKA_NONE ((int64) -1001)
+
+typedef struct KeKafkaList
+{
+	int			count;
+	int			allocated;
+	KeKafkaPartition *parts;	/* palloc'd together with their strings */
+} KeKafkaList;
+
+extern KeKafkaList *ke_kafka_list_make(int allocated);
+extern KeKafkaPartition *ke_kafka_list_add(KeKafkaList *list,
+										   const char *topic, int32 partition,
+										   int64 offset);
+
+/* Raises, with a hint, when the loaded librdkafka is one that must not run. */
+extern void ke_client_check_library(void);
+extern int	ke_client_library_version(void);	/* 0x020002ff for 2.0.2 */
+
+/* "Broker: Unknown topic or partition" and the like; static memory. */
+extern const char *ke_client_error_name(int error);
+
+/* What to do about it, in words an administrator knows; NULL if unknown. */
+extern const char *ke_client_error_hint(int error);
+
+#endif							/* KE_CLIENT_H */

@@ -1,0 +1,50 @@
+/*
+ * cluster.h
+ *	  The manager's handle on a cluster: questions, no group membership.
+ *
+ * Calls block in slices of at most 500 ms with CHECK_FOR_INTERRUPTS between,
+ * return 0 or librdkafka's code, and never raise for a broker's trouble.
+ */
+#ifndef KE_CLUSTER_H
+#define KE_CLUSTER_H
+
+#include "kafka/client.h"
+
+typedef struct KeCluster KeCluster;
+
+typedef struct KeTopicInfo
+{
+	char	   *name;
+	int			partitions;
+	int			replication_factor;
+	int			error;			/* of this topic */
+} KeTopicInfo;
+
+/* group_id: whose committed offsets ke_cluster_committed reads. */
+extern KeCluster *ke_cluster_open(const KeServerOptions *server,
+								  const KeMappingOptions *mapping,
+								  const char *group_id,
+								  const char *client_id);
+
+extern char *ke_cluster_id(KeCluster *cluster, int timeout_ms);
+
+/* All topics when topic is NULL: a list of KeTopicInfo *. */
+extern int	ke_cluster_topics(KeCluster *cluster, const char *topic,
+							  List **topics, int timeout_ms);
+extern int	ke_cluster_watermarks(KeCluster *cluster, const char *topic,
+								  int32 partition, int64 *low, int64 *high,
+								  int timeout_ms);
+
+/* list->offset in: a timestamp in ms; out: the first offset at or after it,
+ * the end if there is none. */
+extern int	ke_cluster_offsets_for_time(KeCluster *cluster, KeKafkaList *list,
+										int timeout_ms);
+extern int	ke_cluster_committed(KeCluster *cluster, KeKafkaList *list,
+								 int timeout_ms);
+
+/* Serve logs and errors; returns the newest error's text, or NULL. */
+extern char *ke_cluster_serve(KeCluster *cluster);
+
+extern void ke_cluster_close(KeCluster *cluster);
+
+#endif							/* KE_CLUSTER_H */

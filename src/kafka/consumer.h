@@ -1,0 +1,120 @@
+/*
+ * consumer.h
+ *	  A member of a consumer group, driven by events.
+ *
+ * One per consumer process.  ke_consumer_poll returns one event at a time;
+ * a rebalance event must be answered by ke_consumer_assign or
+ * ke_consumer_unassign before anything else is done with the group.
+ */
+#ifndef KE_CONSUMER_H
+#define KE_CONSUMER_H
+
+#include "core/message.h"
+#include "kafka/client.h"
+
+typedef struct KeConsumer KeConsumer;
+
+typedef struct KeMembership
+{
+	const char *group_id;
+	const char *instance_id;	/* group.instance.id */
+	const char *client_id;		/* at most 32 characters */
+} KeMembership;
+
+typedef enum KeConsumerEventKind
+{
+	KE_CONSUMER_NOTHING,		/* the queue is empty */
+	KE_CONSUMER_MESSAGE,		/* msg */
+	KE_CONSUMER_END,			/* part: end of partition, with its offset */
+	KE_CONSUMER_ASSIGN,			/* list: partitions added; answer assign */
+	KE_CONSUMER_REVOKE,			/* list: partitions taken; answer unassign */
+	KE_CONSUMER_LOST,			/* list: already somebody else's; unassign */
+	KE_CONSUMER_COMMITTED,		/* list: answer to a commit, with errors */
+	KE_CONSUMER_PARTITION_ERROR,	/* part, error, text */
+	KE_CONSUMER_ERROR,			/* error, text: may pass by itself */
+	KE_CONSUMER_FENCED,			/* another process has our instance id */
+	KE_CONSUMER_FATAL,			/* error, text: the handle is unusable */
+	KE_CONSUMER_LOG				/* text, severity (syslog): for the log */
+} KeConsumerEventKind;
+
+typedef struct KeConsumerEvent
+{
+	KeConsumerEventKind kind;
+	KeMessage	msg;
+	KeKafkaPartition part;
+	KeKafkaList *list;			/* in the context current at the poll */
+	int			error;
+	int			severity;
+	char	   *text;			/* in the context current at the poll */
+} KeConsumerEvent;
+
+/*
+ * Open a handle; it dies with the process (on_proc_exit) or by
+ * ke_consumer_close.  Raises if a property is refused.
+ */
+extern KeConsumer *ke_consumer_open(const KeServerOptions *server,
+									const KeMappingOptions *mapping,
+									const KeMembership *member);
+
+/* The cluster's id, waiting at most timeout_ms in slices; NULL if none yet. */
+extern char *ke_consumer_cluster_id(KeConsumer *consumer, int timeout_ms);
+
+/* Becomes readable when an event waits; drain with ke_consumer_drained. */
+extern int	ke_consumer_fd(KeConsumer *consumer);
+
+/* Empty the fd; call it when the wait said readable, before polling. */
+extern void ke_consumer_drain_fd(KeConsumer *consumer);
+
+/* Replace the topic list.  On a change: unsubscribe first, acknowledge,
+ * then subscribe (ke_consumer_unsubscribe, then this). */
+extern void ke_consumer_subscribe(KeConsumer *consumer, const char **topics,
+								  int ntopics);
+extern void ke_consumer_unsubscribe(KeConsumer *consumer);
+
+/* Next event; waits at most timeout_ms (0: not at all).  True if any. */
+extern bool ke_consumer_poll(KeConsumer *consumer, int timeout_ms,
+							 KeConsumerEvent *event);
+
+/* Incremental; the offsets in the list are where fetching starts. */
+extern void ke_consumer_assign(KeConsumer *consumer, KeKafkaList *list);
+extern void ke_consumer_unassign(KeConsumer *consumer, KeKafkaList *list);
+
+/* Fetch partitions of ours from another offset (unassign and assign). */
+extern void ke_consumer_restart(KeConsumer *consumer, KeKafkaList *list);
+
+extern void ke_consumer_pause(KeConsumer *consumer, KeKafkaList *list);
+extern void ke_consumer_resume(KeConsumer *consumer, KeKafkaList *list);
+
+/*
+ * Ask the group's coordinator; fills offset (KE_KAFKA_NONE: none), metadata
+ * and error of each.  Returns 0, or the error of the whole call.  Waits in
+ * slices with CHECK_FOR_INTERRUPTS.
+ */
+extern int	ke_consumer_committed(KeConsumer *consumer, KeKafkaList *list,
+								  int timeout_ms);
+
+/* Low and high (high is the last stable offset: the handle reads committed). */
+extern int	ke_consumer_watermarks(KeConsumer *consumer, const char *topic,
+								   int32 partition, int64 *low, int64 *high,
+								   int timeout_ms);
+
+/* What was last heard of the partition's end, without asking; -1: nothing. */
+extern void ke_consumer_known_end(KeConsumer *consumer, const char *topic,
+								  int32 partition, int64 *high,
+								  int64 *last_stable);
+
+/* Offsets with metadata; the answer comes as KE_CONSUMER_COMMITTED. */
+extern void ke_consumer_commit(KeConsumer *consumer, KeKafkaList *list);
+extern int	ke_consumer_commit_wait(KeConsumer *consumer, KeKafkaList *list,
+									int timeout_ms);
+
+/* Milliseconds since the queue was last polled; for the watchdog. */
+extern int64 ke_consumer_idle_ms(KeConsumer *consumer);
+
+/*
+ * Close in bounded time (10 s, then the process ends).  leave: unsubscribe
+ * first, so that others take over at once; otherwise the static place stays.
+ */
+extern void ke_consumer_close(KeConsumer *consumer, bool leave);
+
+#endif							/* KE_CONSUMER_H */

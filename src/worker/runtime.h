@@ -1,0 +1,43 @@
+/*
+ * runtime.h
+ *	  What every process of ours does the same way: start, wait, stop.
+ *
+ * The only place, besides shm/request, that waits.  SIGTERM asks for a clean
+ * stop and cancels user code that runs; SIGINT cancels the current handler;
+ * SIGHUP reads the configuration files again.
+ */
+#ifndef KE_RUNTIME_H
+#define KE_RUNTIME_H
+
+#include "shm/slot.h"
+
+/*
+ * First thing in a process's main function: take over the slot the parent
+ * reserved (main_arg), install signal handlers, arrange that the slot is
+ * given back at exit.  Does not connect to a database.  Exits quietly when
+ * the slot is no longer meant for it.
+ */
+extern const KeIdentityOfProcess *ke_runtime_attach(Datum main_arg);
+
+typedef enum KeWake
+{
+	KE_WAKE_TIMEOUT,
+	KE_WAKE_LATCH,
+	KE_WAKE_FD
+} KeWake;
+
+/* Sleep until latch, fd (or -1) or timeout, 1 s at most; dies with the
+ * postmaster; serves SIGHUP and CHECK_FOR_INTERRUPTS. */
+extern KeWake ke_runtime_wait(int fd, long timeout_ms);
+
+/* True when this process should end: the parent, or SIGTERM, said so. */
+extern bool ke_runtime_should_stop(void);
+
+/* True if the stop was asked for by our parent, so leaving is planned; then
+ * *leave says whether to leave the consumer group as well. */
+extern bool ke_runtime_stop_is_planned(bool *leave);
+
+/* For pg_stat_activity. */
+extern void ke_runtime_activity(const char *fmt,...) pg_attribute_printf(1, 2);
+
+#endif							/* KE_RUNTIME_H */
