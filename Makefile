@@ -6,7 +6,7 @@ DATA = $(wildcard sql/kafka_events--*.sql)
 PGFILEDESC = "kafka_events - Kafka topics into tables and SQL functions"
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*/*.c)))
 
-PG_CPPFLAGS = -Isrc -DTEXTDOMAIN='"kafka_events"' $(shell pkg-config --cflags rdkafka)
+PG_CPPFLAGS = -Isrc $(shell pkg-config --cflags rdkafka)
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Werror
 SHLIB_LINK = $(shell pkg-config --libs rdkafka)
 

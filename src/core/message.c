@@ -3,6 +3,7 @@
  *	  What can be computed from a message alone.
  */
 #include "postgres.h"
+#include "core/compat.h"
 
 #include "port/pg_crc32c.h"
 
