@@ -9,6 +9,8 @@
 #ifndef KE_DECODE_H
 #define KE_DECODE_H
 
+#include "access/tupdesc.h"
+
 #include "core/message.h"
 
 /* Whole values.  All raise 22xxx for bytes that the type cannot hold. */

@@ -10,6 +10,8 @@
 #ifndef KE_POSITIONS_H
 #define KE_POSITIONS_H
 
+#include "datatype/timestamp.h"
+#include "nodes/pg_list.h"
 #include "storage/itemptr.h"
 
 #define KE_OFFSET_NONE ((int64) -1)	/* a NULL offset */
