@@ -27,6 +27,9 @@ COMMENT ON FOREIGN DATA WRAPPER kafka_events IS
 
 /* -------------------------------------------------------- private tables */
 
+-- They are read and written through the table access method; the text keys
+-- collate "C" so that their indexes do not depend on the operating system.
+
 CREATE TABLE kafka_events.identity (
   only_row           boolean     NOT NULL DEFAULT true PRIMARY KEY CHECK (only_row),
   uuid               uuid        NOT NULL,
@@ -38,16 +41,16 @@ COMMENT ON TABLE kafka_events.identity IS
   'Which database this is towards Kafka; a copy of it has another system identifier or oid and must be confirmed';
 
 CREATE TABLE kafka_events.clusters (
-  service_name  text NOT NULL PRIMARY KEY,
-  cluster_id    text NOT NULL
+  service_name  text COLLATE "C" NOT NULL PRIMARY KEY,
+  cluster_id    text COLLATE "C" NOT NULL
 );
 COMMENT ON TABLE kafka_events.clusters IS
   'The Kafka cluster each service was first connected to';
 
 CREATE TABLE kafka_events.positions (
-  cluster_id        text    NOT NULL,
-  group_id          text    NOT NULL,
-  topic             text    NOT NULL,
+  cluster_id        text COLLATE "C" NOT NULL,
+  group_id          text COLLATE "C" NOT NULL,
+  topic             text COLLATE "C" NOT NULL,
   partition         integer NOT NULL,
   next_offset       bigint  NOT NULL,  -- the first offset without an effect
   owner_epoch       bigint  NOT NULL,  -- + 1 with each claim: the fence
@@ -63,8 +66,8 @@ COMMENT ON TABLE kafka_events.positions IS
   'Where each partition goes on, written in the transaction of the effects';
 
 CREATE TABLE kafka_events.starts (
-  group_id      text        NOT NULL,
-  topic         text        NOT NULL,
+  group_id      text COLLATE "C" NOT NULL,
+  topic         text COLLATE "C" NOT NULL,
   requested_at  timestamptz NOT NULL,
   PRIMARY KEY (group_id, topic)
 );

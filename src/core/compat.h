@@ -12,6 +12,19 @@
 #error "kafka_events needs PostgreSQL 15 or later"
 #endif
 
+/* 16: which indexes an update concerns is more than yes or no. */
+#if PG_VERSION_NUM < 160000
+#define TU_UpdateIndexes bool
+#define TU_None false
+#endif
+
+/* 18: a deferrable primary key must be asked for. */
+#if PG_VERSION_NUM >= 180000
+#define ke_primary_key_index(rel) RelationGetPrimaryKeyIndex(rel, false)
+#else
+#define ke_primary_key_index(rel) RelationGetPrimaryKeyIndex(rel)
+#endif
+
 /*
  * Errors raised by this extension carry its own domain: that is how
  * core/failure knows the messages that quote no payload.
