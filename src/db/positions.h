@@ -52,15 +52,17 @@ extern bool ke_positions_claim(const KePositionKey *key, KePosition *pos,
 extern void ke_positions_insert(const KePositionKey *key, KePosition *pos);
 
 /*
- * Compare-and-set: if the row still has pos->next and pos->epoch, write
- * *newer (its next, last_*, committed; unclean and trying cleared) and
- * return true.  Otherwise nothing is written: the partition is somebody
- * else's, roll back.  Updates newer->tid, not *pos.
+ * Compare-and-set, several rows in key order: where the row still has
+ * olds[i]'s next and epoch, newer[i] is written (next, unclean, trying,
+ * committed, last_*), its tid updated.  Returns how many were written; less
+ * than count means that the row at that index is somebody else's now and
+ * the transaction must be rolled back.
  */
-extern bool ke_positions_advance(const KePositionKey *key,
-								 const KePosition *pos, KePosition *newer);
+extern int	ke_positions_advance(const KePositionKey *key,
+								 KePosition *const *olds, KePosition *newer,
+								 int count);
 
-/* Record what runs alone next (careful mode); false as above. */
+/* Record what runs alone next (careful mode); false if not ours any more. */
 extern bool ke_positions_try(const KePositionKey *key, KePosition *pos,
 							 int64 offset);
 
@@ -76,7 +78,10 @@ extern void ke_positions_release(const KePositionKey *key,
 extern void ke_positions_move(const KePositionKey *key, const char *topic,
 							  int32 partition, int64 next, int64 *old);
 
-/* Try a partition again that stopped for unclean claims: unclean 0. */
+/*
+ * Try all partitions of a topic again that stopped: unclean 0, and epoch + 1
+ * so that a running owner looks again.
+ */
 extern void ke_positions_forgive(const KePositionKey *key, const char *topic);
 
 /* All rows of a group and topic, as KePosition *, by partition. */
