@@ -1,0 +1,29 @@
+/*
+ * stamp.h
+ *	  The metadata we commit to Kafka beside every offset.
+ *
+ *	  ke1;u=<database uuid>;i=<incarnation>;c=<cluster id>;s=<start offset>;
+ *	  o=<committed offset>;t=<timeline>
+ *
+ * It tells our commits from those of tools and of other databases.
+ */
+#ifndef KE_STAMP_H
+#define KE_STAMP_H
+
+typedef struct KeStamp
+{
+	char		uuid[37];
+	uint64		incarnation;	/* the manager's, written as 16 hex digits */
+	char		cluster[64];
+	int64		start;			/* where the partition was first started */
+	int64		committed;		/* equal to the offset, unless a tool moved it */
+	uint32		timeline;
+} KeStamp;
+
+/* False when metadata is NULL or not one of our stamps. */
+extern bool ke_stamp_parse(const char *metadata, KeStamp *stamp);
+
+/* In the current context. */
+extern char *ke_stamp_format(const KeStamp *stamp);
+
+#endif							/* KE_STAMP_H */
