@@ -71,7 +71,7 @@ ke_stamp_parse(const char *metadata, KeStamp *stamp)
 char *
 ke_stamp_format(const KeStamp *stamp)
 {
-	return psprintf(STAMP_VERSION ";u=%s;i=" "%016llx" ";c=%s;s=%lld;o=%lld;t=%u",
+	return psprintf(STAMP_VERSION ";u=%s;i=%016llx;c=%s;s=%lld;o=%lld;t=%u",
 					stamp->uuid, (unsigned long long) stamp->incarnation,
 					stamp->cluster, (long long) stamp->start,
 					(long long) stamp->committed, stamp->timeline);
