@@ -1,0 +1,340 @@
+# A real Apache Kafka for tests, and Kafka's own clients and tools.  See the
+# head of KafkaEvents::Test for how to use it.
+package KafkaEvents::Kafka;
+
+use strict;
+use warnings;
+
+use Carp;
+use File::Basename qw(basename dirname);
+use File::Spec;
+use IPC::Run;
+use JSON::PP;
+use Test::More;
+use Time::HiRes qw(usleep);
+
+use PostgreSQL::Test::Utils;
+
+my $here = File::Spec->rel2abs(dirname(__FILE__) . '/../../kafka');
+my $json = JSON::PP->new->utf8->canonical;
+my @own;
+
+# The broker of this run (the environment names it), or one of this file's
+# own.
+sub shared
+{
+	my ($class) = @_;
+	my $address = $ENV{KAFKA_EVENTS_BROKER};
+
+	return bless { address => $address }, $class if $address;
+	return $class->start_own;
+}
+
+# A broker that nobody else uses, to be killed at will; properties is a hash
+# of broker settings.
+sub start_own
+{
+	my ($class, %properties) = @_;
+	my $dir = PostgreSQL::Test::Utils::tempdir('kafka');
+	my $self = bless { dir => $dir }, $class;
+
+	$self->_broker('start', map { "$_=$properties{$_}" } sort keys %properties);
+	$self->{address} = slurp_file("$dir/address");
+	chomp $self->{address};
+	push @own, $self;
+	return $self;
+}
+
+sub address { return $_[0]->{address} }
+
+# What a start_own broker can be made to suffer.
+sub stop { return $_[0]->_broker('stop') }
+sub kill9 { return $_[0]->_broker('kill') }
+sub restart { return $_[0]->_broker('restart') }
+sub freeze { return $_[0]->_broker('freeze') }
+sub thaw { return $_[0]->_broker('thaw') }
+
+sub _broker
+{
+	my ($self, $command, @args) = @_;
+
+	croak 'the shared broker is not ours to command' unless $self->{dir};
+	system_or_bail("$here/broker", $command, $self->{dir}, @args);
+	return;
+}
+
+END
+{
+	# The test's verdict is in $?; what we run here must not change it.
+	local $?;
+	system("$here/broker", 'kill', $_->{dir}) foreach @own;
+}
+
+# A name that no other test file uses: they share the broker.
+sub unique
+{
+	my ($self, $name) = @_;
+	my $file = basename($0);
+
+	$file =~ s/\.[^.]+$//;
+	$file =~ s/\W/_/g;
+	return "$file.$name";
+}
+
+# Run one of Kafka's command line tools (see test/kafka/tool); its output.
+sub tool
+{
+	my ($self, $tool, @args) = @_;
+	my ($out, $err) = ('', '');
+
+	IPC::Run::run([ "$here/tool", $tool, '--bootstrap-server',
+			$self->address, @args ], '<', \'', '>', \$out, '2>', \$err)
+	  or croak "kafka tool $tool @args failed: $out$err";
+	return $out;
+}
+
+# create_topic('t', partitions => 4, config => { 'retention.ms' => 1000 })
+sub create_topic
+{
+	my ($self, $topic, %args) = @_;
+	my $config = $args{config} || {};
+
+	$self->tool('topics', '--create', '--topic', $topic, '--partitions',
+		$args{partitions} || 1,
+		map { ('--config', "$_=$config->{$_}") } sort keys %$config);
+	return $topic;
+}
+
+sub delete_topic
+{
+	my ($self, $topic) = @_;
+
+	$self->tool('topics', '--delete', '--topic', $topic);
+	return;
+}
+
+sub grow_topic
+{
+	my ($self, $topic, $partitions) = @_;
+
+	$self->tool('topics', '--alter', '--topic', $topic, '--partitions',
+		$partitions);
+	return;
+}
+
+# Move the low watermark of one partition, as retention does.
+sub delete_records
+{
+	my ($self, $topic, $partition, $before) = @_;
+	my $file = PostgreSQL::Test::Utils::tempdir('records') . '/offsets.json';
+
+	append_to_file(
+		$file,
+		$json->encode(
+			{
+				version => 1,
+				partitions => [
+					{
+						topic => $topic,
+						partition => $partition,
+						offset => $before
+					}
+				]
+			}));
+	$self->tool('delete-records', '--offset-json-file', $file);
+	return;
+}
+
+# Produce values with kcat, fast and plain: one message per value, all with
+# the same kcat options, e.g. produce('t', \@values, '-p', 0, '-k', 'key',
+# '-H', 'name=value').  Values must not contain line feeds.
+sub produce
+{
+	my ($self, $topic, $values, @options) = @_;
+	my $input = join('', map { "$_\n" } @$values);
+	my $err = '';
+
+	IPC::Run::run([ 'kcat', '-P', '-b', $self->address, '-t', $topic,
+			@options ], '<', \$input, '2>', \$err)
+	  or croak "kcat could not produce to $topic: $err";
+	return;
+}
+
+# Produce messages that differ in everything, through KafkaJS: hashes with
+# value and, where wanted, key, headers, partition, timestamp (ms); see
+# test/kafka/produce.js for what value and headers may be.
+sub produce_messages
+{
+	my ($self, $topic, @messages) = @_;
+	my $input = join('', map { $json->encode($_) . "\n" } @messages);
+	my $err = '';
+
+	IPC::Run::run([ $self->_producer($topic, '--stdin') ],
+		'<', \$input, '2>', \$err)
+	  or croak "KafkaJS could not produce to $topic: $err";
+	return;
+}
+
+# Let KafkaJS make events (see produce.js for the options and the events):
+# produce_events('t', count => 10000, rate => 2000, journal => $file).
+sub produce_events
+{
+	my ($self, @args) = @_;
+	my $producer = $self->start_producer(@args);
+
+	$producer->finish or croak 'KafkaJS could not produce';
+	return;
+}
+
+# The same in the background.  finish the handle that is returned for the
+# producer's verdict; kill_kill it to stop early.
+sub start_producer
+{
+	my ($self, $topic, %args) = @_;
+	my @options = map { ("--$_", $args{$_}) } sort keys %args;
+
+	return IPC::Run::start([ $self->_producer($topic, @options) ],
+		'<', \undef);
+}
+
+sub _producer
+{
+	my ($self, $topic, @options) = @_;
+
+	local $ENV{NODE_PATH};
+	return ('env', 'NODE_PATH=' . _node_path(), "$here/produce.js",
+		'--broker', $self->address, '--topic', $topic, @options);
+}
+
+sub _node_path
+{
+	my $home = $ENV{KAFKA_EVENTS_KAFKAJS} || "$here/../../build/kafkajs";
+
+	return "$home/node_modules";
+}
+
+# What produce_events wrote down: a list of hashes with id, key, state.
+sub read_journal
+{
+	my ($self, $file) = @_;
+
+	return map { $json->decode($_) } split /\n/, slurp_file($file);
+}
+
+# Everything in a topic that is not of an aborted transaction, by partition
+# and offset: hashes as kcat -J gives them (partition, offset, ts, key,
+# payload, headers as a flat list).
+sub consume
+{
+	my ($self, $topic) = @_;
+	my ($out, $err) = ('', '');
+
+	IPC::Run::run([ 'kcat', '-C', '-b', $self->address, '-t', $topic, '-o',
+			'beginning', '-e', '-q', '-J', '-X',
+			'isolation.level=read_committed' ],
+		'<', \undef, '>', \$out, '2>', \$err)
+	  or croak "kcat could not consume $topic: $err";
+	my @messages =
+	  sort { $a->{partition} <=> $b->{partition} || $a->{offset} <=> $b->{offset} }
+	  map { $json->decode($_) } split /\n/, $out;
+	return @messages;
+}
+
+# The high watermark of each partition, as a list.
+sub end_offsets
+{
+	my ($self, $topic) = @_;
+	my ($out, $err) = ('', '');
+	my $partitions = $self->partition_count($topic);
+	my @ends;
+
+	IPC::Run::run([ 'kcat', '-Q', '-b', $self->address,
+			map { ('-t', "$topic:$_:-1") } 0 .. $partitions - 1 ],
+		'<', \undef, '>', \$out, '2>', \$err)
+	  or croak "kcat could not query $topic: $err";
+	while ($out =~ /\[(\d+)\] offset (\d+)/g)
+	{
+		$ends[$1] = $2;
+	}
+	return @ends;
+}
+
+sub partition_count
+{
+	my ($self, $topic) = @_;
+	my $out = '';
+
+	IPC::Run::run([ 'kcat', '-L', '-J', '-b', $self->address, '-t', $topic ],
+		'<', \undef, '>', \$out)
+	  or croak "kcat could not list $topic";
+	my ($found) = grep { $_->{topic} eq $topic } @{ $json->decode($out)->{topics} };
+	return scalar @{ $found->{partitions} };
+}
+
+# Names of all consumer groups the broker knows.
+sub groups
+{
+	my ($self) = @_;
+
+	my @names =
+	  sort grep { $_ ne '' } split /\n/, $self->tool('groups', '--list');
+	return @names;
+}
+
+# kafka-consumer-groups --describe, parsed: one hash per partition with
+# topic, partition, current_offset, log_end_offset, lag, consumer_id, host,
+# client_id; a '-' is undef.  Empty for a group that does not exist.
+sub describe_group
+{
+	my ($self, $group) = @_;
+	my @rows;
+	my $out = eval { $self->tool('groups', '--describe', '--group', $group) };
+
+	return () if !defined $out && $@ =~ /does not exist/;
+	croak $@ unless defined $out;
+	foreach my $line (split /\n/, $out)
+	{
+		my ($name, @fields) = map { $_ eq '-' ? undef : $_ } split ' ', $line;
+		my %row;
+
+		next unless defined $name && $name eq $group && @fields == 8;
+		@row{qw(topic partition current_offset log_end_offset lag
+			  consumer_id host client_id)} = @fields;
+		push @rows, \%row;
+	}
+	@rows =
+	  sort { $a->{topic} cmp $b->{topic} || $a->{partition} <=> $b->{partition} }
+	  @rows;
+	return @rows;
+}
+
+# Wait until Kafka itself says that the group has read a topic to its end.
+sub wait_for_group
+{
+	my ($self, $group, $topic) = @_;
+	my @rows;
+	my $deadline = time() + $PostgreSQL::Test::Utils::timeout_default;
+
+	while (time() < $deadline)
+	{
+		@rows = grep { $_->{topic} eq $topic } $self->describe_group($group);
+		return 1
+		  if @rows == $self->partition_count($topic)
+		  && !grep { !defined $_->{lag} || $_->{lag} != 0 } @rows;
+		usleep(200_000);
+	}
+	diag("group $group on $topic: " . $json->encode(\@rows));
+	return 0;
+}
+
+# Move a group's committed offsets from outside, e.g.
+# reset_group('s-main', 't', '--to-offset', 5); the group must be empty.
+sub reset_group
+{
+	my ($self, $group, $topic, @how) = @_;
+
+	return $self->tool('groups', '--reset-offsets', '--execute', '--group',
+		$group, '--topic', $topic, @how);
+}
+
+1;

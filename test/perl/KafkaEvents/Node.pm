@@ -1,0 +1,188 @@
+# A PostgreSQL server with the extension.  See the head of KafkaEvents::Test
+# for how to use it.
+package KafkaEvents::Node;
+
+use strict;
+use warnings;
+
+use Carp;
+use Test::More;
+use Time::HiRes qw(usleep);
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+
+use parent -norequire, 'PostgreSQL::Test::Cluster';
+
+# A running server, preloaded, with the extension in database postgres.
+sub start_new
+{
+	my ($class, $name, %args) = @_;
+	my $node = $class->new($name);
+
+	$node->init(%{ $args{init} || {} });
+	$node->append_conf('postgresql.conf', <<CONF);
+shared_preload_libraries = 'kafka_events'
+restart_after_crash = on
+max_worker_processes = 16
+log_min_messages = info
+CONF
+	$node->append_conf('postgresql.conf', $args{conf}) if $args{conf};
+	$node->start;
+	$node->safe_psql('postgres', 'CREATE EXTENSION kafka_events');
+	return $node;
+}
+
+# A foreign server with this name; its service has a name that no other test
+# file uses, which is returned.
+sub create_service
+{
+	my ($self, $kafka, $server, %options) = @_;
+
+	$options{bootstrap_servers} ||= $kafka->address;
+	$options{service_name} ||= $kafka->unique($server);
+	my $list = join ', ',
+	  map { "\"$_\" '$options{$_}'" } sort keys %options;
+	$self->safe_psql('postgres',
+		"CREATE SERVER \"$server\" FOREIGN DATA WRAPPER kafka_events OPTIONS ($list)"
+	);
+	return $options{service_name};
+}
+
+# Poll until the query's output is what is expected; a failure here is the
+# test's end, and says in what state everything is.
+sub wait_for
+{
+	my ($self, $sql, $expected, $what) = @_;
+
+	$expected = 't' unless defined $expected;
+	return 1 if $self->poll_query_until('postgres', $sql, $expected);
+	diag($self->state);
+	croak 'timed out waiting for ' . ($what || $sql);
+}
+
+# The positions that kafka_consumer_lag shows, in partition order.
+sub positions
+{
+	my ($self, $topic) = @_;
+
+	return $self->safe_psql('postgres', _positions_query($topic));
+}
+
+sub _positions_query
+{
+	my ($topic) = @_;
+
+	return qq{
+		SELECT array_agg("position" ORDER BY partition)
+		  FROM kafka_consumer_lag
+		 WHERE topic = '$topic' AND role = 'main'};
+}
+
+# Until everything that is in the topic now has had its effect.
+sub wait_until_drained
+{
+	my ($self, $kafka, $topic) = @_;
+	my $ends = '{' . join(',', $kafka->end_offsets($topic)) . '}';
+
+	return $self->wait_for(_positions_query($topic), $ends,
+		"$topic to be consumed up to $ends");
+}
+
+sub wait_for_workers
+{
+	my ($self, $server, $count) = @_;
+
+	return $self->wait_for(
+		qq{SELECT count(*) FROM kafka_consumer_health
+			WHERE server = '$server' AND status = 'running'},
+		$count,
+		"$count running workers of $server");
+}
+
+# The process id of one worker, or '' if it does not run.
+sub worker_pid
+{
+	my ($self, $server, $role, $ordinal) = @_;
+
+	$role ||= 'main';
+	$ordinal ||= 0;
+	return $self->safe_psql(
+		'postgres', qq{
+		SELECT pid FROM kafka_consumer_health
+		 WHERE server = '$server' AND role = '$role'
+		   AND consumer_id LIKE '%-$role-$ordinal'});
+}
+
+# Signal one worker (KILL takes the whole server through crash recovery) and
+# return its process id.
+sub kill_worker
+{
+	my ($self, $server, $signal, $role, $ordinal) = @_;
+	my $pid = $self->worker_pid($server, $role, $ordinal);
+
+	croak "no such worker of $server" if $pid eq '';
+	kill($signal || 'KILL', $pid)
+	  or croak "could not signal worker $pid of $server: $!";
+	return $pid;
+}
+
+# What a power cut does, as far as processes go.
+sub crash
+{
+	my ($self) = @_;
+	my $postmaster = $self->{_pid};
+
+	$self->kill9;
+	foreach (1 .. 300)
+	{
+		# its children keep the shared memory until they have noticed
+		return if !kill(0, $postmaster) && $self->start(fail_ok => 1);
+		usleep(100_000);
+	}
+	croak 'server does not start after a crash';
+}
+
+# A test: since the server's first start none of its processes was ended by
+# a signal, an assertion or a PANIC.  Of no use where the test itself kills.
+sub stays_up_ok
+{
+	my ($self, $name) = @_;
+	my $log = slurp_file($self->logfile);
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	return unlike($log, qr/terminated by signal|TRAP:|PANIC:/,
+		$name || 'no process died of a signal');
+}
+
+sub state
+{
+	my ($self) = @_;
+	my $text = '';
+
+	foreach my $query (
+		'TABLE kafka_consumer_health',
+		'SELECT subscription, status, status_reason FROM kafka_subscriptions',
+		'TABLE kafka_consumer_lag',
+		q{SELECT pid, backend_type, state, wait_event
+			FROM pg_stat_activity WHERE backend_type LIKE 'kafka%'})
+	{
+		my ($out, $err) = ('', '');
+
+		$self->psql('postgres', $query, stdout => \$out, stderr => \$err,
+			extra_params => ['--expanded']);
+		$text .= "$query\n$out$err\n";
+	}
+	return $text . "end of the server's log:\n" . _tail($self->logfile, 40);
+}
+
+sub _tail
+{
+	my ($file, $count) = @_;
+	my @lines = split /\n/, slurp_file($file);
+
+	@lines = @lines[ -$count .. -1 ] if @lines > $count;
+	return join("\n", @lines) . "\n";
+}
+
+1;

@@ -1,0 +1,66 @@
+# The library of the TAP tests: a PostgreSQL with the extension and a real
+# Kafka.  On top of PostgreSQL::Test::Cluster and ::Utils, whose functions
+# all work as ever.
+#
+#	use strict;
+#	use warnings;
+#	use PostgreSQL::Test::Utils;
+#	use Test::More;
+#	use KafkaEvents::Test;
+#
+#	my $kafka = KafkaEvents::Kafka->shared;
+#	my $topic = $kafka->create_topic($kafka->unique('orders'), partitions => 4);
+#	my $node = KafkaEvents::Node->start_new('main');
+#	my $service = $node->create_service($kafka, 'shop', workers => 2);
+#
+#	$node->safe_psql('postgres', qq{
+#		CREATE TABLE orders (id bigint);
+#		SELECT kafka_subscribe('$topic', into_table => 'orders')});
+#	$kafka->produce($topic, [ map { qq({"id": $_}) } 1 .. 100 ]);
+#	$node->wait_until_drained($kafka, $topic);
+#	is($node->safe_psql('postgres', 'SELECT count(*) FROM orders'), 100);
+#	$node->stays_up_ok;
+#	done_testing();
+#
+# Run it against any installation that has the extension:
+#
+#	PG_CONFIG=/path/to/pg_config test/tap test/t/001_basic.pl
+#
+# KafkaEvents::Kafka
+#	shared, start_own(%properties)       the run's broker; one to kill at will
+#	stop kill9 restart freeze thaw       ... only for start_own
+#	address unique(name)                 names no other test file uses
+#	create_topic delete_topic grow_topic delete_records
+#	produce(topic, \@values, kcat options)      plain and fast
+#	produce_messages(topic, {value, key, headers, partition, timestamp}, ...)
+#	produce_events(topic, count, rate, keys, transactional, abort, journal...)
+#	start_producer(the same)             in the background
+#	read_journal(file)                   what was acknowledged
+#	consume(topic) end_offsets(topic)    what is in the topic now
+#	groups describe_group(group) wait_for_group(group, topic) reset_group
+#	tool(name, args)                     Kafka's own command line tools
+#
+# KafkaEvents::Node, a PostgreSQL::Test::Cluster
+#	start_new(name, conf => 'lines of postgresql.conf')
+#	create_service(kafka, server, %options)     returns the service's name
+#	wait_for(sql, expected, what)        polls; shows the views on failure
+#	wait_until_drained(kafka, topic)     position = end in every partition
+#	positions(topic)                     what the view says, e.g. '{5,3}'
+#	wait_for_workers(server, count)      that many are running
+#	worker_pid(server, role, ordinal)    role is main unless given
+#	kill_worker(server, signal, role, ordinal)  KILL unless given
+#	crash                                kill -9 of the postmaster, then start
+#	stays_up_ok                          a test: no process died of a signal
+#	state                                the views as text, for diag
+#
+# Note: every wait ends with an error after PG_TEST_TIMEOUT_DEFAULT seconds
+# (180).  Wait for conditions, never for time.
+package KafkaEvents::Test;
+
+use strict;
+use warnings;
+
+use KafkaEvents::Kafka;
+use KafkaEvents::Node;
+
+1;
