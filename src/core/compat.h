@@ -8,6 +8,8 @@
 #ifndef KE_COMPAT_H
 #define KE_COMPAT_H
 
+#include "utils/varlena.h"
+
 #if PG_VERSION_NUM < 150000
 #error "kafka_events needs PostgreSQL 15 or later"
 #endif
@@ -31,5 +33,53 @@
  */
 #undef TEXTDOMAIN
 #define TEXTDOMAIN "kafka_events"
+
+/*
+ * PostgreSQL 16 finds the name that somebody probably meant; for 15, the same
+ * interface with the same limits.
+ */
+#if PG_VERSION_NUM < 160000
+typedef struct ClosestMatchState
+{
+	const char *source;
+	int			min_d;
+	int			max_d;
+	const char *match;
+} ClosestMatchState;
+
+static inline void
+initClosestMatch(ClosestMatchState *state, const char *source, int max_d)
+{
+	state->source = source;
+	state->min_d = -1;
+	state->max_d = max_d;
+	state->match = NULL;
+}
+
+static inline void
+updateClosestMatch(ClosestMatchState *state, const char *candidate)
+{
+	int			length = strlen(state->source);
+	int			distance;
+
+	if (length == 0)
+		return;
+	distance = varstr_levenshtein_less_equal(state->source, length,
+											 candidate, strlen(candidate),
+											 1, 1, 1, state->max_d, true);
+	if (distance <= state->max_d && distance <= length / 2 &&
+		(state->min_d < 0 || distance < state->min_d))
+	{
+		state->min_d = distance;
+		state->match = candidate;
+	}
+}
+
+static inline const char *
+getClosestMatch(ClosestMatchState *state)
+{
+	return state->match;
+}
+#endif							/* PG_VERSION_NUM < 160000 */
 
 #endif							/* KE_COMPAT_H */

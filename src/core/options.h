@@ -119,7 +119,9 @@ typedef struct KeSubscriptionOptions
 /*
  * Parse complete lists (as stored in the catalogs) into structs allocated in
  * the current context.  With problems == NULL the list is trusted to have
- * been checked; otherwise every broken rule is appended as one char *.
+ * been checked, and what is wrong all the same is ignored; otherwise every
+ * broken rule is appended as one char *: a sentence without its period, then
+ * perhaps hints, each a sentence on a line of its own.
  */
 extern void ke_options_parse_server(List *options, KeServerOptions *out,
 									List **problems);
@@ -129,7 +131,28 @@ extern void ke_options_parse_subscription(List *options, bool production,
 										  KeSubscriptionOptions *out,
 										  List **problems);
 
-/* Why Kafka would refuse this as a topic's name, or NULL if it would not. */
+/*
+ * The rules between a subscription and its server.  They are not part of
+ * parsing because whoever checks a foreign table's options does not always
+ * know the server.  topic is the one that holds: the option or the table's
+ * name.
+ */
+extern void ke_options_check_subscription(const KeServerOptions *server,
+										  const char *topic,
+										  const KeSubscriptionOptions *sub,
+										  List **problems);
+
+/* Append a broken rule, with a hint or NULL, as described above. */
+extern void ke_options_problem(List **problems, const char *hint,
+							   const char *fmt,...) pg_attribute_printf(3, 4);
+
+/* One ERROR that lists all problems; returns quietly when there are none. */
+extern void ke_options_report(const char *object, List *problems);
+
+/*
+ * Why Kafka would refuse this as a topic's name, as the end of a sentence
+ * that begins with it ("must not be empty"), or NULL if it would not.
+ */
 extern const char *ke_options_topic_problem(const char *topic);
 
 extern const char *ke_options_row_format_name(KeRowFormat value);
@@ -137,8 +160,5 @@ extern const char *ke_options_on_conflict_name(KeOnConflict value);
 extern const char *ke_options_ordering_name(KeOrdering value);
 extern const char *ke_options_start_from_name(KeStartFrom value);
 extern const char *ke_options_retry_strategy_name(KeRetryStrategy value);
-
-/* One ERROR that lists all problems; returns quietly when there are none. */
-extern void ke_options_report(const char *object, List *problems);
 
 #endif							/* KE_OPTIONS_H */

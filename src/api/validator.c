@@ -1,0 +1,132 @@
+/*
+ * validator.c
+ *	  Checks options whenever somebody writes them.
+ *
+ * PostgreSQL calls the wrapper's validator with the complete list an object
+ * would have, and only with that: neither the object nor, for a foreign
+ * table, its server is known here; api/ddl checks what needs them.  This runs
+ * in pg_restore and pg_upgrade as well, so it needs no shared memory, no
+ * preload, and no object of the extension.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include "access/reloptions.h"
+#include "catalog/pg_attribute.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_foreign_data_wrapper.h"
+#include "catalog/pg_foreign_server.h"
+#include "catalog/pg_foreign_table.h"
+#include "catalog/pg_user_mapping.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+
+#include "core/options.h"
+#include "core/properties.h"
+#include "kafka/client.h"
+
+PG_FUNCTION_INFO_V1(kafka_wrapper_validator);
+
+/* What depends on who writes the options, and where. */
+static void
+check_server_privileges(const KeServerOptions *server, List **problems)
+{
+	ListCell   *lc;
+
+	if (server->ssl_ca_file != NULL &&
+		!has_privs_of_role(GetUserId(), ROLE_PG_READ_SERVER_FILES))
+		ke_options_problem(problems,
+						   "Option \"ssl_ca_pem\" takes the certificates themselves.",
+						   "Option \"ssl_ca_file\" may be set only by members of role pg_read_server_files");
+
+	foreach(lc, server->properties)
+	{
+		KeProperty *property = lfirst(lc);
+
+		if (!superuser())
+			ke_options_problem(problems, NULL,
+							   "Property \"%s\" may be set only by superusers, who alone then alter the server",
+							   property->name);
+		if (ke_client_library_version() < ke_properties_since(property->name))
+			ke_options_problem(problems, NULL,
+							   "Property \"%s\" needs a later version of librdkafka than the one that is loaded",
+							   property->name);
+	}
+}
+
+static void
+validate_server(List *options)
+{
+	KeServerOptions server;
+	List	   *problems = NIL;
+
+	ke_options_parse_server(options, &server, &problems);
+	check_server_privileges(&server, &problems);
+	ke_options_report("a server of kafka_events", problems);
+}
+
+static void
+validate_mapping(List *options)
+{
+	KeMappingOptions mapping;
+	List	   *problems = NIL;
+
+	ke_options_parse_mapping(options, &mapping, &problems);
+	ke_options_report("a user mapping of kafka_events", problems);
+}
+
+static void
+validate_subscription(List *options)
+{
+	KeSubscriptionOptions sub;
+	List	   *problems = NIL;
+
+	/* whatever profile the server has: no bound depends on it */
+	ke_options_parse_subscription(options, false, &sub, &problems);
+	ke_options_report("a subscription of kafka_events", problems);
+}
+
+static void
+validate_nothing(const char *object, List *options)
+{
+	List	   *problems = NIL;
+	ListCell   *lc;
+
+	foreach(lc, options)
+		ke_options_problem(&problems, NULL,
+						   "Option \"%s\" does not exist: there are none",
+						   lfirst_node(DefElem, lc)->defname);
+	ke_options_report(object, problems);
+}
+
+Datum
+kafka_wrapper_validator(PG_FUNCTION_ARGS)
+{
+	List	   *options = untransformRelOptions(PG_GETARG_DATUM(0));
+
+	switch (PG_GETARG_OID(1))
+	{
+		case ForeignServerRelationId:
+			validate_server(options);
+			break;
+		case UserMappingRelationId:
+			validate_mapping(options);
+			break;
+		case ForeignTableRelationId:
+			validate_subscription(options);
+			break;
+		case AttributeRelationId:
+			validate_nothing("a column", options);
+			break;
+		case ForeignDataWrapperRelationId:
+			validate_nothing("foreign-data wrapper \"kafka_events\"", options);
+			break;
+		default:
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("catalog %u has no options of kafka_events",
+							PG_GETARG_OID(1))));
+	}
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,241 @@
+/*
+ * failure.c
+ *	  An error that was caught, cut down to what may be kept and shown.
+ *
+ * The rule, in one place: PostgreSQL's messages, and those of users'
+ * functions, may quote what was in the message from Kafka, so only their
+ * SQLSTATE and the names of the objects concerned are shown.  The text is
+ * shown for errors of this extension, which never quote payload, and for the
+ * classes whose texts speak about objects, resources and operation.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include "lib/stringinfo.h"
+#include "utils/memutils.h"
+
+#include "core/failure.h"
+
+typedef struct Condition
+{
+	int			sqlstate;
+	const char *name;
+} Condition;
+
+/*
+ * The conditions one meets when rows are inserted and functions called, by
+ * the names that PostgreSQL's manual (appendix A) gives them.
+ */
+static const Condition conditions[] = {
+	{ERRCODE_CARDINALITY_VIOLATION, "cardinality_violation"},
+	{ERRCODE_DATA_EXCEPTION, "data_exception"},
+	{ERRCODE_STRING_DATA_RIGHT_TRUNCATION, "string_data_right_truncation"},
+	{ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE, "numeric_value_out_of_range"},
+	{ERRCODE_NULL_VALUE_NOT_ALLOWED, "null_value_not_allowed"},
+	{ERRCODE_INVALID_DATETIME_FORMAT, "invalid_datetime_format"},
+	{ERRCODE_DATETIME_FIELD_OVERFLOW, "datetime_field_overflow"},
+	{ERRCODE_DIVISION_BY_ZERO, "division_by_zero"},
+	{ERRCODE_CHARACTER_NOT_IN_REPERTOIRE, "character_not_in_repertoire"},
+	{ERRCODE_INVALID_PARAMETER_VALUE, "invalid_parameter_value"},
+	{ERRCODE_INVALID_JSON_TEXT, "invalid_json_text"},
+	{ERRCODE_INVALID_TEXT_REPRESENTATION, "invalid_text_representation"},
+	{ERRCODE_INVALID_BINARY_REPRESENTATION, "invalid_binary_representation"},
+	{ERRCODE_UNTRANSLATABLE_CHARACTER, "untranslatable_character"},
+	{ERRCODE_RESTRICT_VIOLATION, "restrict_violation"},
+	{ERRCODE_NOT_NULL_VIOLATION, "not_null_violation"},
+	{ERRCODE_FOREIGN_KEY_VIOLATION, "foreign_key_violation"},
+	{ERRCODE_UNIQUE_VIOLATION, "unique_violation"},
+	{ERRCODE_CHECK_VIOLATION, "check_violation"},
+	{ERRCODE_EXCLUSION_VIOLATION, "exclusion_violation"},
+	{ERRCODE_INVALID_TRANSACTION_STATE, "invalid_transaction_state"},
+	{ERRCODE_READ_ONLY_SQL_TRANSACTION, "read_only_sql_transaction"},
+	{ERRCODE_INVALID_TRANSACTION_TERMINATION,
+	"invalid_transaction_termination"},
+	{ERRCODE_S_R_E_MODIFYING_SQL_DATA_NOT_PERMITTED,
+	"modifying_sql_data_not_permitted"},
+	{ERRCODE_T_R_SERIALIZATION_FAILURE, "serialization_failure"},
+	{ERRCODE_T_R_DEADLOCK_DETECTED, "deadlock_detected"},
+	{ERRCODE_INSUFFICIENT_PRIVILEGE, "insufficient_privilege"},
+	{ERRCODE_SYNTAX_ERROR, "syntax_error"},
+	{ERRCODE_DATATYPE_MISMATCH, "datatype_mismatch"},
+	{ERRCODE_CANNOT_COERCE, "cannot_coerce"},
+	{ERRCODE_WRONG_OBJECT_TYPE, "wrong_object_type"},
+	{ERRCODE_GENERATED_ALWAYS, "generated_always"},
+	{ERRCODE_UNDEFINED_COLUMN, "undefined_column"},
+	{ERRCODE_UNDEFINED_FUNCTION, "undefined_function"},
+	{ERRCODE_UNDEFINED_OBJECT, "undefined_object"},
+	{ERRCODE_UNDEFINED_TABLE, "undefined_table"},
+	{ERRCODE_AMBIGUOUS_COLUMN, "ambiguous_column"},
+	{ERRCODE_AMBIGUOUS_FUNCTION, "ambiguous_function"},
+	{ERRCODE_INVALID_COLUMN_REFERENCE, "invalid_column_reference"},
+	{ERRCODE_WITH_CHECK_OPTION_VIOLATION, "with_check_option_violation"},
+	{ERRCODE_FEATURE_NOT_SUPPORTED, "feature_not_supported"},
+	{ERRCODE_DISK_FULL, "disk_full"},
+	{ERRCODE_OUT_OF_MEMORY, "out_of_memory"},
+	{ERRCODE_TOO_MANY_CONNECTIONS, "too_many_connections"},
+	{ERRCODE_PROGRAM_LIMIT_EXCEEDED, "program_limit_exceeded"},
+	{ERRCODE_STATEMENT_TOO_COMPLEX, "statement_too_complex"},
+	{ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+	"object_not_in_prerequisite_state"},
+	{ERRCODE_OBJECT_IN_USE, "object_in_use"},
+	{ERRCODE_LOCK_NOT_AVAILABLE, "lock_not_available"},
+	{ERRCODE_QUERY_CANCELED, "query_canceled"},
+	{ERRCODE_ADMIN_SHUTDOWN, "admin_shutdown"},
+	{ERRCODE_CANNOT_CONNECT_NOW, "cannot_connect_now"},
+	{ERRCODE_IO_ERROR, "io_error"},
+	{ERRCODE_RAISE_EXCEPTION, "raise_exception"},
+	{ERRCODE_NO_DATA_FOUND, "no_data_found"},
+	{ERRCODE_TOO_MANY_ROWS, "too_many_rows"},
+	{ERRCODE_ASSERT_FAILURE, "assert_failure"},
+	{ERRCODE_INTERNAL_ERROR, "internal_error"},
+	{ERRCODE_DATA_CORRUPTED, "data_corrupted"},
+	{ERRCODE_INDEX_CORRUPTED, "index_corrupted"},
+	{MAKE_SQLSTATE('K', 'E', '0', '0', '1'), "kafka_retry"},
+	{MAKE_SQLSTATE('K', 'E', '0', '0', '2'), "kafka_reject"},
+	{MAKE_SQLSTATE('K', 'E', '0', '0', '3'), "kafka_skip"}
+};
+
+static const char *
+condition_name(int sqlstate)
+{
+	int			i;
+
+	for (i = 0; i < lengthof(conditions); i++)
+	{
+		if (conditions[i].sqlstate == sqlstate)
+			return conditions[i].name;
+	}
+	return NULL;
+}
+
+/* May the primary message be shown, or could it quote payload? */
+static bool
+text_is_safe(const KeFailure *fail)
+{
+	const char *state = unpack_sql_state(fail->sqlstate);
+
+	if (fail->ours)
+		return true;
+	if (strncmp(state, "KE", 2) == 0 || strncmp(state, "42", 2) == 0)
+		return true;
+	return state[0] == '5' && state[1] >= '3' && state[1] <= '8';
+}
+
+static char *
+copy_string(MemoryContext context, const char *string)
+{
+	return string == NULL ? NULL : MemoryContextStrdup(context, string);
+}
+
+KeFailure *
+ke_failure_capture(MemoryContext context)
+{
+	MemoryContext caller = MemoryContextSwitchTo(context);
+	ErrorData  *edata;
+	KeFailure  *fail;
+
+	edata = CopyErrorData();
+	FlushErrorState();
+
+	fail = palloc0(sizeof(KeFailure));
+	fail->sqlstate = edata->sqlerrcode;
+	fail->ours = edata->domain != NULL &&
+		strcmp(edata->domain, TEXTDOMAIN) == 0;
+	fail->message = copy_string(context, edata->message);
+	if (fail->ours)
+	{
+		fail->detail = copy_string(context, edata->detail);
+		fail->hint = copy_string(context, edata->hint);
+	}
+	fail->schema_name = copy_string(context, edata->schema_name);
+	fail->table_name = copy_string(context, edata->table_name);
+	fail->column_name = copy_string(context, edata->column_name);
+	fail->datatype_name = copy_string(context, edata->datatype_name);
+	fail->constraint_name = copy_string(context, edata->constraint_name);
+
+	FreeErrorData(edata);
+	MemoryContextSwitchTo(caller);
+	return fail;
+}
+
+KeFailure *
+ke_failure_make(MemoryContext context, int sqlstate, const char *fmt,...)
+{
+	MemoryContext caller = MemoryContextSwitchTo(context);
+	KeFailure  *fail = palloc0(sizeof(KeFailure));
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	for (;;)
+	{
+		va_list		args;
+		int			needed;
+
+		va_start(args, fmt);
+		needed = appendStringInfoVA(&buf, fmt, args);
+		va_end(args);
+		if (needed == 0)
+			break;
+		enlargeStringInfo(&buf, needed);
+	}
+
+	fail->sqlstate = sqlstate;
+	fail->ours = true;
+	fail->message = buf.data;
+	MemoryContextSwitchTo(caller);
+	return fail;
+}
+
+/* Append text with line ends and other control characters as blanks. */
+static void
+append_on_one_line(StringInfo buf, const char *text)
+{
+	for (; *text != '\0'; text++)
+		appendStringInfoChar(buf, (unsigned char) *text < ' ' ? ' ' : *text);
+}
+
+static void
+append_name(StringInfo buf, const char *kind, const char *name)
+{
+	if (name == NULL)
+		return;
+	appendStringInfo(buf, ", %s \"", kind);
+	append_on_one_line(buf, name);
+	appendStringInfoChar(buf, '"');
+}
+
+/* A message has no period of its own; details and hints end with one. */
+static void
+append_sentence(StringInfo buf, const char *sentence)
+{
+	if (sentence == NULL)
+		return;
+	appendStringInfoString(buf, buf->data[buf->len - 1] == '.' ? " " : ". ");
+	append_on_one_line(buf, sentence);
+}
+
+char *
+ke_failure_describe(const KeFailure *fail)
+{
+	StringInfoData buf;
+	const char *condition = condition_name(fail->sqlstate);
+
+	initStringInfo(&buf);
+	appendStringInfoString(&buf, unpack_sql_state(fail->sqlstate));
+	if (condition != NULL)
+		appendStringInfo(&buf, " (%s)", condition);
+
+	if (fail->message != NULL && text_is_safe(fail))
+	{
+		appendStringInfoString(&buf, ": ");
+		append_on_one_line(&buf, fail->message);
+	}
+	append_name(&buf, "schema", fail->schema_name);
+	append_name(&buf, "table", fail->table_name);
+	append_name(&buf, "column", fail->column_name);
+	append_name(&buf, "type", fail->datatype_name);
+	append_name(&buf, "constraint", fail->constraint_name);
+	append_sentence(&buf, fail->detail);
+	append_sentence(&buf, fail->hint);
+	return buf.data;
+}

@@ -1,0 +1,106 @@
+/*
+ * options.c
+ *	  What all kinds of options share: problems, topic names, spellings.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include "lib/stringinfo.h"
+
+#include "core/option.h"
+#include "core/options.h"
+
+/* Kafka's own limit. */
+#define TOPIC_MAX_LEN	249
+
+const char *
+ke_options_topic_problem(const char *topic)
+{
+	if (*topic == '\0')
+		return "must not be empty";
+	if (strlen(topic) > TOPIC_MAX_LEN)
+		return "must have at most 249 characters";
+	if (strcmp(topic, ".") == 0 || strcmp(topic, "..") == 0)
+		return "must not be \".\" or \"..\"";
+	if (strspn(topic, KE_OPTION_TOPIC_CHARS) != strlen(topic))
+		return "must consist of letters, digits, \".\", \"_\" and \"-\"";
+	return NULL;
+}
+
+void
+ke_options_problem(List **problems, const char *hint, const char *fmt,...)
+{
+	StringInfoData buf;
+
+	if (problems == NULL)
+		return;
+
+	initStringInfo(&buf);
+	for (;;)
+	{
+		va_list		args;
+		int			needed;
+
+		va_start(args, fmt);
+		needed = appendStringInfoVA(&buf, fmt, args);
+		va_end(args);
+		if (needed == 0)
+			break;
+		enlargeStringInfo(&buf, needed);
+	}
+	if (hint != NULL)
+		appendStringInfo(&buf, "\n%s", hint);
+	*problems = lappend(*problems, buf.data);
+}
+
+/* Append a line if the buffer does not have it already. */
+static void
+append_line_once(StringInfo buf, const char *line)
+{
+	const char *found = buf->data;
+	int			length = strlen(line);
+
+	while ((found = strstr(found, line)) != NULL)
+	{
+		if ((found == buf->data || found[-1] == '\n') &&
+			(found[length] == '\0' || found[length] == '\n'))
+			return;
+		found += length;
+	}
+	appendStringInfo(buf, "%s%s", buf->len > 0 ? "\n" : "", line);
+}
+
+void
+ke_options_report(const char *object, List *problems)
+{
+	StringInfoData detail;
+	StringInfoData hints;
+	ListCell   *lc;
+
+	if (problems == NIL)
+		return;
+
+	initStringInfo(&detail);
+	initStringInfo(&hints);
+	foreach(lc, problems)
+	{
+		char	   *line = pstrdup(lfirst(lc));
+		char	   *next = strchr(line, '\n');
+
+		if (next != NULL)
+			*next++ = '\0';
+		appendStringInfo(&detail, "%s%s.", detail.len > 0 ? "\n" : "", line);
+		while ((line = next) != NULL)
+		{
+			next = strchr(line, '\n');
+			if (next != NULL)
+				*next++ = '\0';
+			append_line_once(&hints, line);
+		}
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+			 errmsg("invalid options for %s", object),
+			 errdetail_internal("%s", detail.data),
+			 hints.len > 0 ? errhint("%s", hints.data) : 0));
+}

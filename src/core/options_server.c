@@ -1,0 +1,340 @@
+/*
+ * options_server.c
+ *	  The options of foreign servers and of user mappings.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include <ctype.h>
+
+#include "common/string.h"
+
+#include "core/option.h"
+#include "core/options.h"
+#include "core/properties.h"
+
+/* Longest service name, and longest suffix of retry and DLQ topics. */
+#define NAME_MAX_LEN	100
+
+/* A longer run of digits is a time or a random number. */
+#define DIGITS_MAX_LEN	9
+
+static const char *const profiles[] = {"development", "production", NULL};
+static const char *const protocols[] =
+{"plaintext", "ssl", "sasl_plaintext", "sasl_ssl", NULL};
+static const char *const mechanisms[] =
+{"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", NULL};
+static const char *const compressions[] =
+{"none", "gzip", "snappy", "lz4", "zstd", NULL};
+
+static const char *check_bootstrap_servers(const char *value);
+static const char *check_service_name(const char *value);
+static const char *check_suffix(const char *value);
+static const char *check_certificate(const char *value);
+static const char *check_key(const char *value);
+
+#define SERVER(option, type, ...) \
+	{.name = #option, .kind = KE_OPTION_##type, \
+	 .offset = offsetof(KeServerOptions, option), __VA_ARGS__}
+
+/* Bounds of what has a name in librdkafka are librdkafka's. */
+static const KeOption server_options[] = {
+	SERVER(bootstrap_servers, TEXT, .check = check_bootstrap_servers,
+		   .required = true),
+	SERVER(service_name, TEXT, .check = check_service_name,
+		   .required = true),
+	{.name = "profile", .kind = KE_OPTION_FLAG,
+		.offset = offsetof(KeServerOptions, production),
+	"development", .choices = profiles},
+	SERVER(security_protocol, WORD, "plaintext", .choices = protocols),
+	SERVER(sasl_mechanism, WORD, .choices = mechanisms),
+	SERVER(ssl_ca_pem, TEXT, .check = check_certificate),
+	SERVER(ssl_ca_file, TEXT),
+	SERVER(workers, INTEGER, "1", 0, 64),
+	SERVER(retry_workers, INTEGER, "1", 0, 64),
+	SERVER(shared, BOOLEAN, "false"),
+	SERVER(session_timeout, MS, "45000", 1, 3600000),
+	SERVER(heartbeat_interval, MS, "1000", 1, 3600000),
+	SERVER(max_poll_interval, MS, "300000", 1, 86400000),
+	SERVER(fetch_wait, MS, "100", 0, 300000),
+	SERVER(compression, WORD, "lz4", .choices = compressions),
+	SERVER(synchronous_commit, BOOLEAN, "off"),
+	SERVER(retry_suffix, TEXT, ".retry", .check = check_suffix),
+	SERVER(dlq_suffix, TEXT, ".dlq", .check = check_suffix),
+	SERVER(create_topics, BOOLEAN, "true"),
+	SERVER(topic_partitions, INTEGER, "0", 0, 100000),
+	SERVER(topic_replication_factor, INTEGER, "-1", -1, 32767),
+	{.name = "dlq_retention", .kind = KE_OPTION_LONG_INTERVAL,
+		.offset = offsetof(KeServerOptions, dlq_retention_ms),
+	"30 days", 1000, 36500 * 86400000.0}
+};
+
+static bool add_property(const char *name, const char *value, void *out,
+						 List **problems);
+
+static const KeOptionSet server_set = {
+	.object = "a server",
+	.options = server_options,
+	.noptions = lengthof(server_options),
+	.size = sizeof(KeServerOptions),
+	.other = add_property
+};
+
+#define MAPPING(option, type, ...) \
+	{.name = #option, .kind = KE_OPTION_##type, \
+	 .offset = offsetof(KeMappingOptions, option), __VA_ARGS__}
+
+static const KeOption mapping_options[] = {
+	MAPPING(username, TEXT),
+	MAPPING(password, SECRET),
+	MAPPING(ssl_certificate_pem, SECRET, .check = check_certificate),
+	MAPPING(ssl_key_pem, SECRET, .check = check_key),
+	MAPPING(ssl_key_password, SECRET)
+};
+
+static const KeOptionSet mapping_set = {
+	.object = "a user mapping",
+	.options = mapping_options,
+	.noptions = lengthof(mapping_options),
+	.size = sizeof(KeMappingOptions)
+};
+
+/* The end of a host name or of an address in brackets, or p itself. */
+static const char *
+skip_host(const char *p)
+{
+	if (*p == '[')
+	{
+		size_t		length = strspn(p + 1, "0123456789abcdefABCDEF:.%");
+
+		return length > 0 && p[1 + length] == ']' ? p + length + 2 : p;
+	}
+	return p + strspn(p, KE_OPTION_TOPIC_CHARS);
+}
+
+static const char *
+check_bootstrap_servers(const char *value)
+{
+	static const char *const rule =
+	"must be a list of host:port separated by commas";
+	const char *p = value;
+
+	for (;;)
+	{
+		const char *host = p + strspn(p, " ");
+		int			port;
+		char	   *end;
+
+		p = skip_host(host);
+		if (p == host || *p++ != ':' || !isdigit((unsigned char) *p))
+			return rule;
+		errno = 0;
+		port = strtoint(p, &end, 10);
+		if (errno != 0 || port < 1 || port > 65535)
+			return rule;
+		p = end + strspn(end, " ");
+		if (*p == '\0')
+			return NULL;
+		if (*p++ != ',')
+			return rule;
+	}
+}
+
+/* Is there a UUID, with or without its dashes, at the start of p? */
+static bool
+starts_with_uuid(const char *p)
+{
+	int			ndigits = 0;
+
+	for (; ndigits < 32; p++)
+	{
+		if (isxdigit((unsigned char) *p))
+			ndigits++;
+		else if (*p != '-' ||
+				 (ndigits != 8 && ndigits != 12 &&
+				  ndigits != 16 && ndigits != 20))
+			return false;
+	}
+	return true;
+}
+
+static const char *
+check_service_name(const char *value)
+{
+	const char *p;
+
+	if (*value == '\0')
+		return "must not be empty";
+	if (strlen(value) > NAME_MAX_LEN)
+		return "must have at most 100 characters";
+	if (strspn(value, KE_OPTION_TOPIC_CHARS) != strlen(value))
+		return "must consist of letters, digits, \".\", \"_\" and \"-\"";
+	for (p = value; *p != '\0'; p++)
+	{
+		if (strspn(p, "0123456789") > DIGITS_MAX_LEN)
+			return "must not contain 10 or more digits in a row: a name made from a time or a random number is another consumer group after every start";
+		if (starts_with_uuid(p))
+			return "must not contain a UUID: a name made from a random value is another consumer group after every start";
+	}
+	return NULL;
+}
+
+static const char *
+check_suffix(const char *value)
+{
+	if (*value == '\0')
+		return "must not be empty";
+	if (strlen(value) > NAME_MAX_LEN)
+		return "must have at most 100 characters";
+	if (strspn(value, KE_OPTION_TOPIC_CHARS) != strlen(value))
+		return "must consist of letters, digits, \".\", \"_\" and \"-\"";
+	return NULL;
+}
+
+static const char *
+check_certificate(const char *value)
+{
+	if (strstr(value, "-----BEGIN CERTIFICATE-----") == NULL)
+		return "must be PEM text with \"-----BEGIN CERTIFICATE-----\"";
+	return NULL;
+}
+
+static const char *
+check_key(const char *value)
+{
+	if (strstr(value, "-----BEGIN ") == NULL ||
+		strstr(value, "PRIVATE KEY-----") == NULL)
+		return "must be PEM text with a private key";
+	return NULL;
+}
+
+static bool
+add_property(const char *name, const char *value, void *out, List **problems)
+{
+	KeServerOptions *server = out;
+	KeProperty *property;
+	char	   *checked;
+
+	if (!ke_properties_is_meant(name))
+		return false;
+	checked = ke_properties_check(name, value, problems);
+	if (checked == NULL)
+		return true;
+
+	property = palloc(sizeof(KeProperty));
+	property->name = pstrdup(name);
+	property->value = checked;
+	server->properties = lappend(server->properties, property);
+	return true;
+}
+
+static bool
+uses_sasl(const KeServerOptions *server)
+{
+	return strncmp(server->security_protocol, "sasl_", 5) == 0;
+}
+
+/* What no single option can break. */
+static void
+check_together(const KeServerOptions *server, List *options, List **problems)
+{
+	if (uses_sasl(server) &&
+		ke_option_written(options, "sasl_mechanism") == NULL)
+		ke_options_problem(problems, NULL,
+						   "Option \"sasl_mechanism\" is required with security_protocol %s",
+						   server->security_protocol);
+	if (server->ssl_ca_pem != NULL && server->ssl_ca_file != NULL)
+		ke_options_problem(problems, NULL,
+						   "Options \"ssl_ca_pem\" and \"ssl_ca_file\" exclude each other");
+	if (server->heartbeat_interval >= server->session_timeout / 3.0)
+		ke_options_problem(problems, NULL,
+						   "Option \"heartbeat_interval\" (%d ms) must be less than a third of session_timeout (%d ms)",
+						   server->heartbeat_interval,
+						   server->session_timeout);
+	if (server->max_poll_interval < server->session_timeout)
+		ke_options_problem(problems, NULL,
+						   "Option \"max_poll_interval\" (%d ms) must be at least session_timeout (%d ms)",
+						   server->max_poll_interval,
+						   server->session_timeout);
+	if (pg_str_endswith(server->retry_suffix, server->dlq_suffix) ||
+		pg_str_endswith(server->dlq_suffix, server->retry_suffix))
+		ke_options_problem(problems, NULL,
+						   "Neither of the options \"retry_suffix\" (%s) and \"dlq_suffix\" (%s) may be the end of the other",
+						   server->retry_suffix, server->dlq_suffix);
+	if (server->topic_replication_factor == 0)
+		ke_options_problem(problems, NULL,
+						   "Option \"topic_replication_factor\" must be -1, the broker's default, or at least 1");
+	ke_properties_check_together(server->properties, problems);
+}
+
+static bool
+is_stock_name(const char *service_name)
+{
+	static const char *const stock[] =
+	{"service", "kafka-service", "test", "app"};
+	int			i;
+
+	for (i = 0; i < lengthof(stock); i++)
+	{
+		if (pg_strcasecmp(service_name, stock[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* What profile production adds; options in doubt have been reported. */
+static void
+check_production(const KeServerOptions *server, List **problems)
+{
+	if (strstr(server->security_protocol, "ssl") == NULL)
+		ke_options_problem(problems, NULL,
+						   "Option \"security_protocol\" must be ssl or sasl_ssl with profile production");
+	if (server->bootstrap_servers[0] != '\0' &&
+		strchr(server->bootstrap_servers, ',') == NULL)
+		ke_options_problem(problems, NULL,
+						   "Option \"bootstrap_servers\" must name at least two hosts with profile production");
+	if (server->topic_replication_factor == 1)
+		ke_options_problem(problems, NULL,
+						   "Option \"topic_replication_factor\" must not be 1 with profile production");
+	if (is_stock_name(server->service_name))
+		ke_options_problem(problems,
+						   "Name the service after what it does, so that no other service uses its consumer groups.",
+						   "Option \"service_name\" must not be a stock name (%s) with profile production",
+						   server->service_name);
+}
+
+void
+ke_options_parse_server(List *options, KeServerOptions *out, List **problems)
+{
+	ke_option_parse(&server_set, options, false, out, problems);
+
+	/* absent or refused: nobody needs to look for NULL */
+	if (out->bootstrap_servers == NULL)
+		out->bootstrap_servers = pstrdup("");
+	if (out->service_name == NULL)
+		out->service_name = pstrdup("");
+
+	check_together(out, options, problems);
+	if (out->production)
+		check_production(out, problems);
+}
+
+void
+ke_options_parse_mapping(List *options, KeMappingOptions *out,
+						 List **problems)
+{
+	ke_option_parse(&mapping_set, options, false, out, problems);
+
+	if ((ke_option_written(options, "username") == NULL) !=
+		(ke_option_written(options, "password") == NULL))
+		ke_options_problem(problems, NULL,
+						   "Options \"username\" and \"password\" need each other");
+	if ((ke_option_written(options, "ssl_certificate_pem") == NULL) !=
+		(ke_option_written(options, "ssl_key_pem") == NULL))
+		ke_options_problem(problems, NULL,
+						   "Options \"ssl_certificate_pem\" and \"ssl_key_pem\" need each other");
+	if (ke_option_written(options, "ssl_key_password") != NULL &&
+		ke_option_written(options, "ssl_key_pem") == NULL)
+		ke_options_problem(problems, NULL,
+						   "Option \"ssl_key_password\" needs option \"ssl_key_pem\"");
+}

@@ -1,0 +1,173 @@
+/*
+ * options_subscription.c
+ *	  The options of a subscription, a foreign table's.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include "common/string.h"
+
+#include "core/literal.h"
+#include "core/option.h"
+#include "core/options.h"
+
+/* What fits into an int of milliseconds. */
+#define DAY_MS			86400000.0
+#define INTERVAL_MAX_MS (24 * DAY_MS)
+
+static const char *const row_formats[] = {"fields", "envelope", NULL};
+static const char *const on_conflicts[] =
+{"error", "ignore", "update", NULL};
+static const char *const orderings[] = {"none", "key", "partition", NULL};
+static const char *const starts[] = {"earliest", "latest", NULL};
+static const char *const strategies[] =
+{"exponential", "linear", "fixed", NULL};
+
+static const char *parse_required_headers(const char *value, void *out);
+
+#define OPTION(option, type, ...) \
+	{.name = #option, .kind = KE_OPTION_##type, \
+	 .offset = offsetof(KeSubscriptionOptions, option), __VA_ARGS__}
+#define INTERVAL(option, ...) \
+	{.name = #option, .kind = KE_OPTION_INTERVAL, \
+	 .offset = offsetof(KeSubscriptionOptions, option##_ms), __VA_ARGS__}
+
+static const KeOption subscription_options[] = {
+	OPTION(topic, TEXT, .check = ke_options_topic_problem),
+	OPTION(handler, TEXT),
+	OPTION(into_table, TEXT),
+	OPTION(row_format, CHOICE, "fields", .choices = row_formats),
+	OPTION(on_conflict, CHOICE, "error", .choices = on_conflicts),
+	OPTION(ordering, CHOICE, .choices = orderings),
+	OPTION(validator, TEXT),
+	{"required_headers", KE_OPTION_PARSED, .parse = parse_required_headers},
+	OPTION(start_from, CHOICE, "earliest", .choices = starts),
+	OPTION(batch_size, INTEGER, "1000", 1, 100000),
+	INTERVAL(handler_timeout, "30 s", 1, INTERVAL_MAX_MS),
+	OPTION(max_retries, INTEGER, "3", 0, 10, .initial_production = "5"),
+	OPTION(retry_strategy, CHOICE, "exponential", .choices = strategies),
+	INTERVAL(initial_delay, "1 s", 100, INTERVAL_MAX_MS,
+			 .initial_production = "2 s"),
+	INTERVAL(max_delay, "30 s", 100, INTERVAL_MAX_MS,
+			 .initial_production = "60 s"),
+	OPTION(multiplier, NUMBER, "2", 1, 10),
+	OPTION(dlq, BOOLEAN, "true"),
+	OPTION(breaker_threshold, INTEGER, "10", 0, 1000000),
+	INTERVAL(breaker_timeout, "30 s", 1, INTERVAL_MAX_MS),
+	OPTION(paused, BOOLEAN, "false")
+};
+
+static const KeOptionSet subscription_set = {
+	.object = "a subscription",
+	.options = subscription_options,
+	.noptions = lengthof(subscription_options),
+	.size = sizeof(KeSubscriptionOptions)
+};
+
+static const char *
+parse_required_headers(const char *value, void *out)
+{
+	KeSubscriptionOptions *sub = out;
+	char	  **names;
+	int			nnames;
+	int			i;
+
+	if (!ke_literal_text_array(value, &names, &nnames))
+		return "must be an array of header names like {trace-id,tenant}";
+	for (i = 0; i < nnames; i++)
+	{
+		if (names[i][0] == '\0')
+			return "must not contain an empty header name";
+	}
+	sub->required_headers = names;
+	sub->nrequired_headers = nnames;
+	return NULL;
+}
+
+void
+ke_options_parse_subscription(List *options, bool production,
+							  KeSubscriptionOptions *out, List **problems)
+{
+	ke_option_parse(&subscription_set, options, production, out, problems);
+
+	if (out->on_conflict == KE_CONFLICT_UPDATE &&
+		ke_option_written(options, "ordering") == NULL)
+		out->ordering = KE_ORDER_KEY;
+
+	if (ke_option_written(options, "handler") == NULL &&
+		ke_option_written(options, "into_table") == NULL)
+		ke_options_problem(problems, NULL,
+						   "At least one of the options \"handler\" and \"into_table\" is required");
+}
+
+void
+ke_options_check_subscription(const KeServerOptions *server,
+							  const char *topic,
+							  const KeSubscriptionOptions *sub,
+							  List **problems)
+{
+	const char *rule = ke_options_topic_problem(topic);
+	char	   *retry_topic = psprintf("%s%s", topic, server->retry_suffix);
+	char	   *dlq_topic = psprintf("%s%s", topic, server->dlq_suffix);
+
+	if (rule != NULL)
+		ke_options_problem(problems, NULL, "Topic %s %s",
+						   ke_option_quote(topic), rule);
+	else if (ke_options_topic_problem(retry_topic) != NULL ||
+			 ke_options_topic_problem(dlq_topic) != NULL)
+		ke_options_problem(problems, NULL,
+						   "Topic %s is too long: together with \"%s\" or \"%s\" it must have at most 249 characters",
+						   ke_option_quote(topic), server->retry_suffix,
+						   server->dlq_suffix);
+
+	if (pg_str_endswith(topic, server->retry_suffix))
+		ke_options_problem(problems,
+						   "Retry topics are consumed by themselves; if this one is somebody else's, give the server another retry_suffix.",
+						   "Topic %s is a retry topic of this server, because it ends with \"%s\"",
+						   ke_option_quote(topic), server->retry_suffix);
+	if (pg_str_endswith(topic, server->dlq_suffix) &&
+		(sub->max_retries != 0 || sub->dlq))
+		ke_options_problem(problems, NULL,
+						   "Topic %s is a dead letter topic, because it ends with \"%s\": it needs max_retries 0 and dlq false",
+						   ke_option_quote(topic), server->dlq_suffix);
+	if (sub->handler_timeout_ms > server->max_poll_interval / 2)
+		ke_options_problem(problems, NULL,
+						   "Option \"handler_timeout\" (%s) must be at most half of the server's max_poll_interval (%s)",
+						   ke_literal_show_interval(sub->handler_timeout_ms),
+						   ke_literal_show_interval(server->max_poll_interval));
+	if (sub->max_delay_ms < sub->initial_delay_ms)
+		ke_options_problem(problems, NULL,
+						   "Option \"max_delay\" (%s) must be at least initial_delay (%s)",
+						   ke_literal_show_interval(sub->max_delay_ms),
+						   ke_literal_show_interval(sub->initial_delay_ms));
+}
+
+const char *
+ke_options_row_format_name(KeRowFormat value)
+{
+	return row_formats[value];
+}
+
+const char *
+ke_options_on_conflict_name(KeOnConflict value)
+{
+	return on_conflicts[value];
+}
+
+const char *
+ke_options_ordering_name(KeOrdering value)
+{
+	return orderings[value];
+}
+
+const char *
+ke_options_start_from_name(KeStartFrom value)
+{
+	return starts[value];
+}
+
+const char *
+ke_options_retry_strategy_name(KeRetryStrategy value)
+{
+	return strategies[value];
+}
