@@ -13,8 +13,41 @@ SHLIB_LINK = $(shell pkg-config --libs rdkafka)
 REGRESS =
 REGRESS_OPTS = --inputdir=.
 
+ISOLATION = $(patsubst test/isolation/specs/%.spec,%,$(wildcard test/isolation/specs/*.spec))
+ISOLATION_OPTS = --inputdir=test/isolation
+
+# These bring their own PostgreSQL and Kafka and need nothing but make.
+HARNESS = demo test lint valgrind matrix bench
+
+ifneq ($(filter $(HARNESS),$(MAKECMDGOALS)),)
+
+.PHONY: $(HARNESS)
+
+demo:
+	@test/demo/run
+
+# STAGES="regress tap" runs only these
+test:
+	@test/run $(STAGES)
+
+lint:
+	@test/run lint
+
+valgrind:
+	@test/valgrind/run
+
+matrix:
+	@test/matrix/run
+
+bench:
+	@test/bench/run
+
+else
+
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
 $(OBJS) $(OBJS:.o=.bc): $(wildcard src/*/*.h)
+
+endif

@@ -2,8 +2,9 @@
 # Sourced by the scripts under test/: who runs what, and where.
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-kafka_home=${KAFKA_EVENTS_KAFKA:-$top/build/kafka}
-kafkajs_home=${KAFKA_EVENTS_KAFKAJS:-$top/build/kafkajs}
+pg_major=${PG_MAJOR:-15}
+kafka_home=$top/build/kafka
+kafkajs_home=$top/build/kafkajs
 
 die()
 {
@@ -23,17 +24,8 @@ as_root()
 	fi
 }
 
-# PostgreSQL refuses to run as root; then its package's user runs it.
-server_user()
-{
-	if [ "$(id -u)" -eq 0 ]; then
-		echo postgres
-	else
-		id -un
-	fi
-}
-
-# Run a command as server_user, in the current environment but for HOME.
+# PostgreSQL refuses to run as root; then the user that Debian's package makes
+# for it runs it.
 as_server_user()
 {
 	if [ "$(id -u)" -eq 0 ]; then
@@ -44,7 +36,7 @@ as_server_user()
 	fi
 }
 
-# A new directory that server_user owns, under a short path: PostgreSQL's
+# A new directory that this user owns, under a short path: PostgreSQL's
 # sockets live below it and their path has at most 107 characters.
 scratch_directory()
 {

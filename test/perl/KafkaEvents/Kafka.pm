@@ -201,16 +201,9 @@ sub _producer
 {
 	my ($self, $topic, @options) = @_;
 
-	local $ENV{NODE_PATH};
-	return ('env', 'NODE_PATH=' . _node_path(), "$here/produce.js",
-		'--broker', $self->address, '--topic', $topic, @options);
-}
-
-sub _node_path
-{
-	my $home = $ENV{KAFKA_EVENTS_KAFKAJS} || "$here/../../build/kafkajs";
-
-	return "$home/node_modules";
+	return ('env', "NODE_PATH=$here/../../build/kafkajs/node_modules",
+		"$here/produce.js", '--broker', $self->address, '--topic', $topic,
+		@options);
 }
 
 # What produce_events wrote down: a list of hashes with id, key, state.
