@@ -40,6 +40,7 @@ struct KeMessage
 	KeHeader   *headers;
 	const KeMessageOps *ops;
 	void	   *origin;			/* the library's object behind it */
+	void	   *holder;			/* what owns origin, and goes with it */
 };
 
 /* Headers in wire order, repeats included; valid as long as the message. */

@@ -22,6 +22,7 @@ typedef struct KeKafkaPartition
 } KeKafkaPartition;
 
 #define KE_KAFKA_NONE ((int64) -1001)
+#define KE_KAFKA_TOPIC_LEN 250	/* 249 characters and a NUL */
 
 typedef struct KeKafkaList
 {

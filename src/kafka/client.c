@@ -1,0 +1,104 @@
+/*
+ * client.c
+ *	  Which library is loaded, and what its errors mean to an administrator.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include <librdkafka/rdkafka.h>
+
+#include "kafka/client.h"
+
+/*
+ * What we need at least, and what must not run: 2.1.0 drops members that
+ * poll, and has segmentation faults; 2.10.0 writes to freed memory while no
+ * broker is connected.
+ */
+#define OLDEST_LIBRARY	0x020002ff
+
+static bool
+must_not_run(int version)
+{
+	/* The lowest byte tells release candidates from releases. */
+	int			release = version & ~0xff;
+
+	return version < OLDEST_LIBRARY ||
+		release == 0x02010000 || release == 0x020a0000;
+}
+
+int
+ke_client_library_version(void)
+{
+	return rd_kafka_version();
+}
+
+void
+ke_client_check_library(void)
+{
+	if (must_not_run(rd_kafka_version()))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("librdkafka %s cannot be used",
+						rd_kafka_version_str()),
+				 errhint("Install librdkafka 2.0.2 or later, but neither 2.1.0 nor 2.10.0.")));
+}
+
+const char *
+ke_client_error_name(int error)
+{
+	return rd_kafka_err2str((rd_kafka_resp_err_t) error);
+}
+
+const char *
+ke_client_error_hint(int error)
+{
+	switch (error)
+	{
+		case RD_KAFKA_RESP_ERR__RESOLVE:
+			return "Check the host names in the server option \"bootstrap_servers\", and the names the brokers advertise.";
+		case RD_KAFKA_RESP_ERR__TRANSPORT:
+		case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
+			return "Check that the brokers run and can be reached from the database server, and that \"security_protocol\" is what their listener speaks.";
+		case RD_KAFKA_RESP_ERR__SSL:
+			return "Check \"ssl_ca_pem\" or \"ssl_ca_file\", the client certificate in the user mapping, and that \"security_protocol\" is what the listener speaks.";
+		case RD_KAFKA_RESP_ERR__AUTHENTICATION:
+		case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
+			return "Check username and password in the user mapping, and the server option \"sasl_mechanism\".";
+		case RD_KAFKA_RESP_ERR_UNSUPPORTED_SASL_MECHANISM:
+		case RD_KAFKA_RESP_ERR_ILLEGAL_SASL_STATE:
+			return "Check the server options \"security_protocol\" and \"sasl_mechanism\".";
+		case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+			return "The Kafka user needs Read on the topic.";
+		case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
+			return "The Kafka user needs Read on the consumer group.";
+		case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+			return "The Kafka user lacks a permission on the cluster.";
+		case RD_KAFKA_RESP_ERR__TIMED_OUT:
+		case RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE:
+		case RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT:
+			return "The broker does not answer; a Kafka user without Read on the consumer group sees this, too.";
+		case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+		case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+		case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+			return "Create the topic; it is picked up within 10 s.";
+		case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
+		case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
+			return "Messages were deleted by retention, or the topic was made anew; choose where to go on with kafka_consumer_seek().";
+		case RD_KAFKA_RESP_ERR_INCONSISTENT_GROUP_PROTOCOL:
+			return "Other members of the consumer group use another assignor than cooperative-sticky; stop them, or choose another \"service_name\".";
+		case RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID:
+			return "Another process has the same group.instance.id; look for a copy of this database that runs.";
+		case RD_KAFKA_RESP_ERR__MAX_POLL_EXCEEDED:
+			return "A batch took longer than the server option \"max_poll_interval\"; raise it, or make the handler faster or \"batch_size\" smaller.";
+		case RD_KAFKA_RESP_ERR_GROUP_MAX_SIZE_REACHED:
+			return "Set the server option \"workers\" lower, or the broker's group.max.size higher.";
+		case RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE:
+		case RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED:
+		case RD_KAFKA_RESP_ERR__BAD_COMPRESSION:
+			return "The installed librdkafka may have been built without this feature or compression type.";
+		case RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION:
+			return "The brokers are too old; Kafka 0.11 or later is needed.";
+		default:
+			return NULL;
+	}
+}

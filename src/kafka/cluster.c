@@ -1,0 +1,203 @@
+/*
+ * cluster.c
+ *	  The manager's handle on a cluster: questions, no group membership.
+ *
+ * A consumer that never subscribes: it has a group's id, so that committed
+ * offsets can be asked for, and joins nothing.  The library's calls for
+ * administering consumer groups are never used: several of its versions
+ * crash in them.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#include "kafka/cluster.h"
+#include "kafka/config.h"
+#include "kafka/handle.h"
+#include "kafka/query.h"
+
+struct KeCluster
+{
+	KeHandle	handle;
+};
+
+KeCluster *
+ke_cluster_open(const KeServerOptions *server,
+				const KeMappingOptions *mapping, const char *group_id,
+				const char *client_id)
+{
+	KeSetting	settings[] = {
+		{"group.id", group_id},
+		{"enable.auto.commit", "false"},
+		{"isolation.level", "read_committed"},
+		{NULL, NULL}
+	};
+	KeCluster  *cluster;
+
+	ke_client_check_library();
+
+	cluster = MemoryContextAllocZero(TopMemoryContext, sizeof(KeCluster));
+	ke_handle_open(&cluster->handle,
+				   ke_config_make(server, mapping, client_id, settings));
+	return cluster;
+}
+
+char *
+ke_cluster_id(KeCluster *cluster, int timeout_ms)
+{
+	return ke_query_cluster_id(cluster->handle.rk, timeout_ms);
+}
+
+/* Metadata of one topic, or of all if topic is NULL; the caller frees it. */
+static rd_kafka_resp_err_t
+fetch_metadata(KeCluster *cluster, const char *topic,
+			   const rd_kafka_metadata_t **metadata, int timeout_ms)
+{
+	rd_kafka_topic_t *only = NULL;
+	rd_kafka_resp_err_t err;
+
+	if (topic != NULL)
+	{
+		only = rd_kafka_topic_new(cluster->handle.rk, topic, NULL);
+		if (only == NULL)
+			return rd_kafka_last_error();
+	}
+	err = rd_kafka_metadata(cluster->handle.rk, topic == NULL, only, metadata,
+							timeout_ms);
+	if (only != NULL)
+		rd_kafka_topic_destroy(only);
+	return err;
+}
+
+static KeTopicInfo *
+describe_topic(const rd_kafka_metadata_topic_t *topic)
+{
+	KeTopicInfo *result = palloc0(sizeof(KeTopicInfo));
+
+	result->name = pstrdup(topic->topic);
+	result->error = topic->err;
+	result->partitions = topic->partition_cnt;
+	for (int i = 0; i < topic->partition_cnt; i++)
+		result->replication_factor = Max(result->replication_factor,
+										 topic->partitions[i].replica_cnt);
+	return result;
+}
+
+int
+ke_cluster_topics(KeCluster *cluster, const char *topic, List **topics,
+				  int timeout_ms)
+{
+	int64		deadline = ke_query_now_ms() + timeout_ms;
+
+	*topics = NIL;
+	for (;;)
+	{
+		const rd_kafka_metadata_t *metadata;
+		rd_kafka_resp_err_t err;
+
+		CHECK_FOR_INTERRUPTS();
+		err = fetch_metadata(cluster, topic, &metadata,
+							 ke_query_slice(deadline));
+		if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
+		{
+			PG_TRY();
+			{
+				for (int i = 0; i < metadata->topic_cnt; i++)
+					*topics = lappend(*topics,
+									  describe_topic(&metadata->topics[i]));
+			}
+			PG_FINALLY();
+			{
+				rd_kafka_metadata_destroy(metadata);
+			}
+			PG_END_TRY();
+			return 0;
+		}
+		if ((err != RD_KAFKA_RESP_ERR__TIMED_OUT &&
+			 err != RD_KAFKA_RESP_ERR__TRANSPORT) ||
+			ke_query_slice(deadline) == 0)
+			return err;
+	}
+}
+
+int
+ke_cluster_watermarks(KeCluster *cluster, const char *topic, int32 partition,
+					  int64 *low, int64 *high, int timeout_ms)
+{
+	return ke_query_watermarks(cluster->handle.rk, topic, partition,
+							   low, high, timeout_ms);
+}
+
+int
+ke_cluster_offsets_for_time(KeCluster *cluster, KeKafkaList *list,
+							int timeout_ms)
+{
+	int64		deadline = ke_query_now_ms() + timeout_ms;
+	KeKafkaList *ends = ke_kafka_list_make(list->count);
+	int			err;
+	int			next = 0;
+
+	err = ke_query_offsets(cluster->handle.rk, list, timeout_ms);
+	if (err != 0)
+		return err;
+
+	/* No message is that young: the end, which takes another question. */
+	for (int i = 0; i < list->count; i++)
+	{
+		const KeKafkaPartition *part = &list->parts[i];
+
+		if (part->error == 0 && part->offset == RD_KAFKA_OFFSET_END)
+			ke_kafka_list_add(ends, part->topic, part->partition,
+							  RD_KAFKA_OFFSET_END);
+	}
+	err = ke_query_offsets(cluster->handle.rk, ends,
+						   (int) Max(deadline - ke_query_now_ms(), 0));
+	if (err != 0)
+		return err;
+
+	for (int i = 0; i < list->count; i++)
+	{
+		KeKafkaPartition *part = &list->parts[i];
+
+		if (part->error == 0 && part->offset == RD_KAFKA_OFFSET_END)
+		{
+			part->offset = ends->parts[next].offset;
+			part->error = ends->parts[next].error;
+			next++;
+		}
+	}
+	return 0;
+}
+
+int
+ke_cluster_committed(KeCluster *cluster, KeKafkaList *list, int timeout_ms)
+{
+	return ke_query_committed(cluster->handle.rk, list, timeout_ms);
+}
+
+char *
+ke_cluster_serve(KeCluster *cluster)
+{
+	rd_kafka_event_t *rkev;
+	char		newest[512];
+
+	newest[0] = '\0';
+	ke_wakeup_drain(&cluster->handle.wakeup);
+	while ((rkev = rd_kafka_queue_poll(cluster->handle.queue, 0)) != NULL)
+	{
+		if (rd_kafka_event_type(rkev) == RD_KAFKA_EVENT_ERROR)
+			strlcpy(newest, rd_kafka_event_error_string(rkev),
+					sizeof(newest));
+		rd_kafka_event_destroy(rkev);
+	}
+	return newest[0] != '\0' ? pstrdup(newest) : NULL;
+}
+
+void
+ke_cluster_close(KeCluster *cluster)
+{
+	ke_handle_close(&cluster->handle);
+	pfree(cluster);
+}

@@ -1,0 +1,143 @@
+/*
+ * config.c
+ *	  The options of a server as the library's properties.
+ *
+ * The result of every rd_kafka_conf_set() is checked: a misspelt property
+ * that is passed over silently shows years later.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include "kafka/config.h"
+
+/* Given as server options for producers; a consumer would complain. */
+static const char *const producer_properties[] = {
+	"linger.ms",
+	"compression.level",
+	"request.timeout.ms",
+	"transaction.timeout.ms",
+	NULL
+};
+
+/* Whose values must not be seen in an error. */
+static const char *const secret_properties[] = {
+	"sasl.password",
+	"ssl.key.pem",
+	"ssl.key.password",
+	NULL
+};
+
+static bool
+is_one_of(const char *name, const char *const *names)
+{
+	for (; *names != NULL; names++)
+	{
+		if (strcmp(name, *names) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void
+set(rd_kafka_conf_t *conf, const char *name, const char *value)
+{
+	char		reason[512];
+
+	if (value == NULL)
+		return;
+	if (rd_kafka_conf_set(conf, name, value, reason,
+						  sizeof(reason)) == RD_KAFKA_CONF_OK)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+			 errmsg("Kafka client refuses property \"%s\"", name),
+			 is_one_of(name, secret_properties) ? 0 :
+			 errdetail("The library says: %s", reason)));
+}
+
+static void
+set_connection(rd_kafka_conf_t *conf, const KeServerOptions *server,
+			   const KeMappingOptions *mapping)
+{
+	bool		tls = strcmp(server->security_protocol, "ssl") == 0 ||
+		strcmp(server->security_protocol, "sasl_ssl") == 0;
+	bool		sasl = strncmp(server->security_protocol, "sasl", 4) == 0;
+
+	set(conf, "bootstrap.servers", server->bootstrap_servers);
+	set(conf, "security.protocol", server->security_protocol);
+	if (tls)
+	{
+		set(conf, "ssl.ca.pem", server->ssl_ca_pem);
+		set(conf, "ssl.ca.location", server->ssl_ca_file);
+		set(conf, "ssl.certificate.pem", mapping->ssl_certificate_pem);
+		set(conf, "ssl.key.password", mapping->ssl_key_password);
+		set(conf, "ssl.key.pem", mapping->ssl_key_pem);
+	}
+	if (sasl)
+	{
+		set(conf, "sasl.mechanism", server->sasl_mechanism);
+		set(conf, "sasl.username", mapping->username);
+		set(conf, "sasl.password", mapping->password);
+	}
+}
+
+static void
+set_common(rd_kafka_conf_t *conf, const char *client_id)
+{
+	set(conf, "client.id", client_id);
+
+	/* A typo must not create a topic; a late topic must be seen. */
+	set(conf, "allow.auto.create.topics", "false");
+	set(conf, "topic.metadata.refresh.interval.ms", "10000");
+
+	/* Logs come as events, as everything else does. */
+	set(conf, "log.queue", "true");
+	/* An idle connection that a broker closes is no event. */
+	set(conf, "log.connection.close", "false");
+
+	/* Nothing about this server goes to a broker's operator unasked. */
+	if (rd_kafka_version() >= 0x02050000)
+		set(conf, "enable.metrics.push", "false");
+}
+
+static void
+set_all(rd_kafka_conf_t *conf, const KeServerOptions *server,
+		const KeMappingOptions *mapping, const char *client_id,
+		const KeSetting *settings)
+{
+	ListCell   *lc;
+
+	set_connection(conf, server, mapping);
+	set_common(conf, client_id);
+	for (; settings->name != NULL; settings++)
+		set(conf, settings->name, settings->value);
+
+	/* Last, so that they win; the validator keeps ours out of them. */
+	foreach(lc, server->properties)
+	{
+		KeProperty *property = lfirst(lc);
+
+		if (!is_one_of(property->name, producer_properties))
+			set(conf, property->name, property->value);
+	}
+}
+
+rd_kafka_conf_t *
+ke_config_make(const KeServerOptions *server, const KeMappingOptions *mapping,
+			   const char *client_id, const KeSetting *settings)
+{
+	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+
+	PG_TRY();
+	{
+		set_all(conf, server, mapping, client_id, settings);
+	}
+	PG_CATCH();
+	{
+		rd_kafka_conf_destroy(conf);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+
+	return conf;
+}

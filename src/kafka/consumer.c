@@ -1,0 +1,446 @@
+/*
+ * consumer.c
+ *	  A member of a consumer group: joining, assignment, commits, leaving.
+ *
+ * The library's answers to (un)assign, pause and commit calls come from its
+ * main thread without talking to a broker, so those calls do not wait.  Lists
+ * made for the library are destroyed before anything here can raise.
+ *
+ * Only cooperative-sticky is offered to the group, so every rebalance is
+ * incremental.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#include "kafka/config.h"
+#include "kafka/list.h"
+#include "kafka/member.h"
+#include "kafka/query.h"
+
+/* How long ke_consumer_close waits for the group to let go, at most. */
+#define LEAVE_MS 2000
+#define LEAVE_CONFIRM_MS 1000
+
+/* ---- opening ---- */
+
+static const char *
+number(int value)
+{
+	return psprintf("%d", value);
+}
+
+static rd_kafka_conf_t *
+make_config(const KeServerOptions *server, const KeMappingOptions *mapping,
+			const KeMembership *member)
+{
+	KeSetting	settings[] = {
+		{"group.id", member->group_id},
+		{"group.instance.id", member->instance_id},
+		{"partition.assignment.strategy", "cooperative-sticky"},
+		{"session.timeout.ms", number(server->session_timeout)},
+		{"heartbeat.interval.ms", number(server->heartbeat_interval)},
+		{"max.poll.interval.ms", number(server->max_poll_interval)},
+
+		/* Positions are ours: nothing is stored, committed or guessed. */
+		{"enable.auto.commit", "false"},
+		{"enable.auto.offset.store", "false"},
+		{"auto.offset.reset", "error"},
+		{"enable.partition.eof", "true"},
+		{"isolation.level", "read_committed"},
+
+		{"fetch.wait.max.ms", number(server->fetch_wait)},
+		{"queued.min.messages", number(KE_QUEUE_MESSAGES)},
+		{"queued.max.messages.kbytes", number(KE_QUEUE_KBYTES)},
+		{"fetch.queue.backoff.ms",
+		ke_client_library_version() >= 0x02020000 ? "2" : NULL},
+
+		/* The only way to hear of last stable offsets: see ends.c. */
+		{"statistics.interval.ms", "5000"},
+		{NULL, NULL}
+	};
+
+	return ke_config_make(server, mapping, member->client_id, settings);
+}
+
+KeConsumer *
+ke_consumer_open(const KeServerOptions *server,
+				 const KeMappingOptions *mapping, const KeMembership *member)
+{
+	KeConsumer *consumer;
+
+	ke_client_check_library();
+
+	consumer = MemoryContextAllocZero(TopMemoryContext, sizeof(KeConsumer));
+	ke_member_init_tables(consumer);
+	consumer->needs_nudge = ke_client_library_version() < 0x02020000;
+	consumer->username =
+		MemoryContextStrdup(TopMemoryContext,
+							mapping->username ? mapping->username : "");
+	consumer->password =
+		MemoryContextStrdup(TopMemoryContext,
+							mapping->password ? mapping->password : "");
+	consumer->polled_at_ms = ke_query_now_ms();
+
+	ke_handle_open(&consumer->handle, make_config(server, mapping, member));
+	return consumer;
+}
+
+char *
+ke_consumer_cluster_id(KeConsumer *consumer, int timeout_ms)
+{
+	return ke_query_cluster_id(consumer->handle.rk, timeout_ms);
+}
+
+int
+ke_consumer_fd(KeConsumer *consumer)
+{
+	return consumer->handle.wakeup.read_fd;
+}
+
+void
+ke_consumer_drain_fd(KeConsumer *consumer)
+{
+	ke_wakeup_drain(&consumer->handle.wakeup);
+}
+
+/* ---- the library's refusals ---- */
+
+static void
+check_code(rd_kafka_resp_err_t err, const char *doing)
+{
+	if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_ERROR),
+				 errmsg("could not %s: %s", doing, rd_kafka_err2str(err))));
+}
+
+static void
+check_error(rd_kafka_error_t *error, const char *doing)
+{
+	char		reason[512];
+
+	if (error == NULL)
+		return;
+	strlcpy(reason, rd_kafka_error_string(error), sizeof(reason));
+	rd_kafka_error_destroy(error);
+	ereport(ERROR,
+			(errcode(ERRCODE_FDW_ERROR),
+			 errmsg("could not %s: %s", doing, reason)));
+}
+
+/* A rebalance that waits for its answer would take the call for it. */
+static void
+check_settled(KeConsumer *consumer)
+{
+	if (consumer->rebalancing)
+		elog(ERROR, "rebalance event has not been answered");
+}
+
+/* ---- subscription ---- */
+
+void
+ke_consumer_subscribe(KeConsumer *consumer, const char **topics, int ntopics)
+{
+	rd_kafka_topic_partition_list_t *list;
+	rd_kafka_resp_err_t err;
+
+	check_settled(consumer);
+
+	list = rd_kafka_topic_partition_list_new(ntopics);
+	for (int i = 0; i < ntopics; i++)
+		rd_kafka_topic_partition_list_add(list, topics[i],
+										  RD_KAFKA_PARTITION_UA);
+	err = rd_kafka_subscribe(consumer->handle.rk, list);
+	rd_kafka_topic_partition_list_destroy(list);
+	check_code(err, "subscribe to Kafka topics");
+}
+
+void
+ke_consumer_unsubscribe(KeConsumer *consumer)
+{
+	check_settled(consumer);
+	check_code(rd_kafka_unsubscribe(consumer->handle.rk),
+			   "unsubscribe from Kafka topics");
+}
+
+/* ---- assignment ---- */
+
+static rd_kafka_topic_partition_list_t *
+current_assignment(KeConsumer *consumer)
+{
+	rd_kafka_topic_partition_list_t *current;
+	rd_kafka_resp_err_t err;
+
+	err = rd_kafka_assignment(consumer->handle.rk, &current);
+	check_code(err, "read the Kafka assignment");
+	return current;
+}
+
+/*
+ * Those of list that are assigned: what was never assigned (because it cannot
+ * be read) cannot be unassigned either, and the call would fail as a whole.
+ */
+static rd_kafka_topic_partition_list_t *
+assigned_part(KeConsumer *consumer, const KeKafkaList *list)
+{
+	rd_kafka_topic_partition_list_t *current = current_assignment(consumer);
+	rd_kafka_topic_partition_list_t *result;
+
+	result = rd_kafka_topic_partition_list_new(list->count);
+	for (int i = 0; i < list->count; i++)
+	{
+		const KeKafkaPartition *part = &list->parts[i];
+
+		if (rd_kafka_topic_partition_list_find(current, part->topic,
+											   part->partition) != NULL)
+			rd_kafka_topic_partition_list_add(result, part->topic,
+											  part->partition);
+	}
+	rd_kafka_topic_partition_list_destroy(current);
+	return result;
+}
+
+static void
+assign(KeConsumer *consumer, const KeKafkaList *list)
+{
+	rd_kafka_topic_partition_list_t *added = ke_list_to_library(list);
+	rd_kafka_error_t *error;
+
+	error = rd_kafka_incremental_assign(consumer->handle.rk, added);
+	rd_kafka_topic_partition_list_destroy(added);
+	check_error(error, "assign Kafka partitions");
+}
+
+static void
+unassign(KeConsumer *consumer, const KeKafkaList *list)
+{
+	rd_kafka_topic_partition_list_t *taken = assigned_part(consumer, list);
+	rd_kafka_error_t *error;
+
+	/* The library may free the topic's object now. */
+	consumer->last_topic = NULL;
+
+	error = rd_kafka_incremental_unassign(consumer->handle.rk, taken);
+	rd_kafka_topic_partition_list_destroy(taken);
+	check_error(error, "give up Kafka partitions");
+}
+
+void
+ke_consumer_assign(KeConsumer *consumer, KeKafkaList *list)
+{
+	assign(consumer, list);
+	consumer->rebalancing = false;
+}
+
+void
+ke_consumer_unassign(KeConsumer *consumer, KeKafkaList *list)
+{
+	unassign(consumer, list);
+	consumer->rebalancing = false;
+}
+
+void
+ke_consumer_restart(KeConsumer *consumer, KeKafkaList *list)
+{
+	check_settled(consumer);
+	unassign(consumer, list);
+	assign(consumer, list);
+}
+
+void
+ke_consumer_pause(KeConsumer *consumer, KeKafkaList *list)
+{
+	rd_kafka_topic_partition_list_t *paused = assigned_part(consumer, list);
+	rd_kafka_resp_err_t err;
+
+	err = rd_kafka_pause_partitions(consumer->handle.rk, paused);
+	rd_kafka_topic_partition_list_destroy(paused);
+	check_code(err, "pause Kafka partitions");
+}
+
+void
+ke_consumer_resume(KeConsumer *consumer, KeKafkaList *list)
+{
+	rd_kafka_topic_partition_list_t *resumed = assigned_part(consumer, list);
+	rd_kafka_resp_err_t err;
+
+	err = rd_kafka_resume_partitions(consumer->handle.rk, resumed);
+	rd_kafka_topic_partition_list_destroy(resumed);
+	check_code(err, "resume Kafka partitions");
+}
+
+/* ---- questions and commits ---- */
+
+int
+ke_consumer_committed(KeConsumer *consumer, KeKafkaList *list, int timeout_ms)
+{
+	return ke_query_committed(consumer->handle.rk, list, timeout_ms);
+}
+
+int
+ke_consumer_watermarks(KeConsumer *consumer, const char *topic,
+					   int32 partition, int64 *low, int64 *high,
+					   int timeout_ms)
+{
+	return ke_query_watermarks(consumer->handle.rk, topic, partition,
+							   low, high, timeout_ms);
+}
+
+void
+ke_consumer_commit(KeConsumer *consumer, KeKafkaList *list)
+{
+	rd_kafka_topic_partition_list_t *offsets = ke_list_to_library(list);
+	rd_kafka_resp_err_t err;
+
+	err = rd_kafka_commit_queue(consumer->handle.rk, offsets,
+								consumer->handle.queue, NULL, NULL);
+	rd_kafka_topic_partition_list_destroy(offsets);
+	check_code(err, "commit Kafka offsets");
+}
+
+/* Wait for the answer to a commit in a queue of its own. */
+static int
+await_commit(rd_kafka_queue_t *queue, KeKafkaList *list, int timeout_ms)
+{
+	int64		deadline = ke_query_now_ms() + timeout_ms;
+
+	for (;;)
+	{
+		rd_kafka_event_t *rkev;
+
+		CHECK_FOR_INTERRUPTS();
+		rkev = rd_kafka_queue_poll(queue, ke_query_slice(deadline));
+		if (rkev != NULL)
+		{
+			int			error = rd_kafka_event_error(rkev);
+			rd_kafka_topic_partition_list_t *answers;
+
+			answers = rd_kafka_event_topic_partition_list(rkev);
+			for (int i = 0; answers != NULL && i < list->count; i++)
+				list->parts[i].error = answers->elems[i].err;
+			rd_kafka_event_destroy(rkev);
+			return error;
+		}
+		if (ke_query_slice(deadline) == 0)
+			return RD_KAFKA_RESP_ERR__TIMED_OUT;
+	}
+}
+
+int
+ke_consumer_commit_wait(KeConsumer *consumer, KeKafkaList *list,
+						int timeout_ms)
+{
+	rd_kafka_topic_partition_list_t *offsets = ke_list_to_library(list);
+	rd_kafka_queue_t *queue = rd_kafka_queue_new(consumer->handle.rk);
+	volatile int error;
+
+	error = rd_kafka_commit_queue(consumer->handle.rk, offsets, queue,
+								  NULL, NULL);
+	rd_kafka_topic_partition_list_destroy(offsets);
+
+	PG_TRY();
+	{
+		if (error == 0)
+			error = await_commit(queue, list, timeout_ms);
+	}
+	PG_FINALLY();
+	{
+		rd_kafka_queue_destroy(queue);
+	}
+	PG_END_TRY();
+	return error;
+}
+
+/* ---- leaving ---- */
+
+static bool
+is_member(KeConsumer *consumer)
+{
+	char	   *id = rd_kafka_memberid(consumer->handle.rk);
+	bool		result = id != NULL && id[0] != '\0';
+
+	if (id != NULL)
+		rd_kafka_mem_free(consumer->handle.rk, id);
+	return result;
+}
+
+/*
+ * Answer whatever rebalance event waits for an answer: an assignment of
+ * nothing is taken by an ASSIGN and harmless otherwise, giving up everything
+ * likewise by a REVOKE.
+ */
+static void
+give_up_everything(KeConsumer *consumer)
+{
+	rd_kafka_topic_partition_list_t *nothing;
+	rd_kafka_topic_partition_list_t *everything = NULL;
+	rd_kafka_t *rk = consumer->handle.rk;
+
+	nothing = rd_kafka_topic_partition_list_new(0);
+	rd_kafka_error_destroy(rd_kafka_incremental_assign(rk, nothing));
+	rd_kafka_topic_partition_list_destroy(nothing);
+
+	if (rd_kafka_assignment(rk, &everything) != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return;
+	rd_kafka_error_destroy(rd_kafka_incremental_unassign(rk, everything));
+	rd_kafka_topic_partition_list_destroy(everything);
+}
+
+/*
+ * Wait until the coordinator has heard that we leave: it answers one
+ * connection's requests in order, so any answer to a later one will do.
+ */
+static void
+confirm_leave(KeConsumer *consumer)
+{
+	rd_kafka_topic_partition_list_t *any;
+
+	any = rd_kafka_topic_partition_list_new(1);
+	rd_kafka_topic_partition_list_add(any, "any", 0);
+	(void) rd_kafka_committed(consumer->handle.rk, any, LEAVE_CONFIRM_MS);
+	rd_kafka_topic_partition_list_destroy(any);
+}
+
+/*
+ * A static member leaves only by unsubscribing; closing keeps its place.  The
+ * member's id is taken from it when the request to leave is sent.
+ */
+static void
+leave_group(KeConsumer *consumer)
+{
+	int64		deadline = ke_query_now_ms() + LEAVE_MS;
+
+	if (!is_member(consumer))
+		return;
+	if (consumer->rebalancing)
+		give_up_everything(consumer);
+	rd_kafka_unsubscribe(consumer->handle.rk);
+
+	while (is_member(consumer) && ke_query_slice(deadline) > 0)
+	{
+		rd_kafka_event_t *rkev;
+
+		rkev = rd_kafka_queue_poll(consumer->handle.queue, 20);
+		if (rd_kafka_event_type(rkev) == RD_KAFKA_EVENT_REBALANCE)
+			give_up_everything(consumer);
+		rd_kafka_event_destroy(rkev);
+	}
+	confirm_leave(consumer);
+}
+
+void
+ke_consumer_close(KeConsumer *consumer, bool leave)
+{
+	if (leave)
+		leave_group(consumer);
+	ke_handle_close(&consumer->handle);
+
+	hash_destroy(consumer->topics);
+	hash_destroy(consumer->ends);
+	pfree(consumer->username);
+	pfree(consumer->password);
+	pfree(consumer);
+}

@@ -1,0 +1,83 @@
+/*
+ * member.h
+ *	  What consumer.c and poll.c share: the inside of a KeConsumer.
+ *
+ * For files in kafka/ only.
+ */
+#ifndef KE_MEMBER_H
+#define KE_MEMBER_H
+
+#include "utils/hsearch.h"
+
+#include "kafka/consumer.h"
+#include "kafka/handle.h"
+
+/* A topic's name; the entry never moves, so that the name can be kept. */
+typedef struct KeTopicName
+{
+	char		name[KE_KAFKA_TOPIC_LEN];
+} KeTopicName;
+
+/* What was last heard of a partition's end. */
+typedef struct KeEndKey
+{
+	const char *topic;			/* a KeTopicName's */
+	int32		partition;
+} KeEndKey;
+
+typedef struct KeEnd
+{
+	KeEndKey	key;
+	int64		last_stable;
+} KeEnd;
+
+struct KeConsumer
+{
+	KeHandle	handle;
+	HTAB	   *topics;			/* of KeTopicName */
+	HTAB	   *ends;			/* of KeEnd */
+
+	/*
+	 * The topic of the message before, as the library and as we call it.
+	 * Forgotten when partitions are taken from the handle: the library may
+	 * then free its object and make another one in the same place.
+	 */
+	rd_kafka_topic_t *last_topic;
+	const char *last_name;
+
+	/* A rebalance event was handed out and waits for its answer. */
+	bool		rebalancing;
+
+	/* For ke_consumer_idle_ms: polled since the clock was last read. */
+	bool		polled;
+	int64		polled_at_ms;
+
+	/* To wake the fetching threads, where the library needs that. */
+	bool		needs_nudge;
+	bool		was_full;
+	int			until_nudge;
+	char	   *username;
+	char	   *password;
+};
+
+/*
+ * How much the library fetches ahead.  Its own share of a message is some
+ * 300 bytes, so for small ones the count is what bounds memory.
+ */
+#define KE_QUEUE_MESSAGES 50000
+#define KE_QUEUE_KBYTES 16384
+
+extern void ke_member_init_tables(KeConsumer *consumer);
+
+/* The topic's name as a pointer that stays as long as the consumer. */
+extern const char *ke_member_topic(KeConsumer *consumer, const char *name);
+
+/* Remember the last stable offset of a partition; name from the above. */
+extern void ke_member_learn_end(KeConsumer *consumer, const char *topic,
+								int32 partition, int64 last_stable);
+
+/* The library's statistics: learn every partition's last stable offset. */
+extern void ke_member_learn_statistics(KeConsumer *consumer,
+									   const char *json);
+
+#endif							/* KE_MEMBER_H */
