@@ -27,6 +27,14 @@
 #define ke_primary_key_index(rel) RelationGetPrimaryKeyIndex(rel)
 #endif
 
+/* 17: a wait event set may belong to a resource owner. */
+#if PG_VERSION_NUM >= 170000
+#define ke_create_wait_event_set(nevents) CreateWaitEventSet(NULL, nevents)
+#else
+#define ke_create_wait_event_set(nevents) \
+	CreateWaitEventSet(TopMemoryContext, nevents)
+#endif
+
 /*
  * Errors raised by this extension carry its own domain: that is how
  * core/failure knows the messages that quote no payload.

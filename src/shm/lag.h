@@ -2,11 +2,14 @@
  * lag.h
  *	  One entry per partition of a group: what kafka_consumer_lag shows.
  *
- * Written by the consumer that owns the partition, read by any backend.
+ * Written by the consumer that owns the partition, by the manager while
+ * nobody does, read by any backend.  Partition -1 stands for the topic as a
+ * whole: the manager says there that it does not exist.
  */
 #ifndef KE_LAG_H
 #define KE_LAG_H
 
+#include "shm/reason.h"
 #include "shm/slot.h"
 
 typedef enum KePartitionStatus
@@ -18,7 +21,7 @@ typedef enum KePartitionStatus
 	KE_PARTITION_UNASSIGNED
 } KePartitionStatus;
 
-#define KE_REASON_LEN 256
+#define KE_LAG_TOPIC (-1)		/* the partition of a whole topic's entry */
 
 typedef struct KeLagRow
 {
@@ -36,12 +39,25 @@ typedef struct KeLagRow
 	char		reason[KE_REASON_LEN];
 } KeLagRow;
 
+extern void ke_lag_shmem_request(void);
+extern void ke_lag_shmem_init(void);
+
 /* Insert or replace the entry with this row's key. */
 extern void ke_lag_publish(const KeLagRow *row);
+
+/* The same, unless somebody owns the partition. */
+extern void ke_lag_publish_unowned(const KeLagRow *row);
 
 /* Mark as unassigned if the caller's ordinal still owns it. */
 extern void ke_lag_release(Oid database, Oid subscription, int32 partition,
 						   KeRole role, int ordinal);
+
+/* The same for all partitions a process owns. */
+extern void ke_lag_release_all(const KeIdentityOfProcess *who);
+
+/* Forget one entry. */
+extern void ke_lag_remove(Oid database, Oid subscription, int32 partition,
+						  KeRole role);
 
 /* Forget what belongs to a subscription or, with InvalidOid, a database. */
 extern void ke_lag_forget(Oid database, Oid subscription);

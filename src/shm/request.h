@@ -41,11 +41,33 @@ typedef struct KeAnswer
 	char	   *hint;			/* or NULL */
 } KeAnswer;
 
+extern void ke_request_shmem_request(void);
+extern void ke_request_shmem_init(void);
+
 /*
  * Ask the manager of this database; waits until it runs (its server may have
  * been made a moment ago), at most timeout_ms, and serves interrupts.  Never
- * raises for a missing answer.  Result in the current context.
+ * raises for a missing answer.  There is none, at once, when the server was
+ * made or altered by the caller's own transaction: the manager cannot see it
+ * yet.  Result in the current context; needs a transaction.
  */
 extern KeAnswer *ke_request_ask(const KeQuestion *question, int timeout_ms);
+
+/* ---- for the manager, outside of transactions ---- */
+
+typedef struct KeRequest KeRequest;
+
+/* The next question to this database that still waits; NULL: none. */
+extern KeRequest *ke_request_take(Oid database);
+extern const KeQuestion *ke_request_question(const KeRequest *request);
+
+/* False when whoever asked does not wait any more. */
+extern bool ke_request_is_wanted(KeRequest *request);
+
+/*
+ * Send the answer.  False: it does not fit into the queue at once, call it
+ * again soon.  True: sent, or nobody wants it; the request is gone.
+ */
+extern bool ke_request_reply(KeRequest *request, const KeAnswer *answer);
 
 #endif							/* KE_REQUEST_H */

@@ -2,10 +2,11 @@
  * slot.h
  *	  One slot per process of ours: who it is, for what, and how it is.
  *
- * KeSlotLock (an LWLock) guards in_use, generation, who and parent's wishes;
- * each slot's spinlock guards the few words its process reports.  A slot is
- * taken by the parent before the process starts and given back by the
- * process's on_shmem_exit or, if it never started, by the parent.
+ * A slot is a place that a parent (launcher or manager) takes for as long as
+ * it wants a process there; processes come and go in it, and what they
+ * reported stays readable between two of them.  The slots' LWLock guards
+ * in_use, generation, who, phase and the parent's wishes; each slot's
+ * spinlock guards the words its process reports.
  */
 #ifndef KE_SLOT_H
 #define KE_SLOT_H
@@ -45,13 +46,30 @@ typedef struct KeIdentityOfProcess
 
 #define KE_ERROR_TEXT_LEN 512
 
+extern const char *ke_slot_role_name(KeRole role);	/* main, retry, ... */
+extern const char *ke_slot_status_name(KeStatus status);
+
 /* ---- for the process itself (after ke_runtime_attach) ---- */
+
+/* For ke_runtime_attach; NULL: the slot is no longer meant for it. */
+extern const KeIdentityOfProcess *ke_slot_attach(Datum main_arg);
+
 extern void ke_slot_set_status(KeStatus status);
 extern void ke_slot_heartbeat(void);	/* the consumer queue was served */
 extern void ke_slot_count_messages(int64 messages);
 extern void ke_slot_set_assigned(int partitions);
 extern void ke_slot_set_error(const char *text);	/* payload-free */
 extern bool ke_slot_stop_requested(bool *leave);	/* by the parent */
+extern void ke_slot_note_terminating(void); /* from the signal handler */
+
+/* After this process ended, start no other one for so long. */
+extern void ke_slot_restart_after(int delay_ms);
+
+/*
+ * There is nothing to do here: do not start me again before something
+ * changes.  False if something has changed since version was read.
+ */
+extern bool ke_slot_set_done(uint64 version);
 
 /* Counts configuration changes noticed for this database; compare to reload. */
 extern uint64 ke_slot_config_version(void);
@@ -60,11 +78,5 @@ extern uint64 ke_slot_config_version(void);
 
 /* Wake the database's manager (the launcher if there is none). */
 extern void ke_slot_wake_manager(Oid database);
-
-/* Why the server's consumers do not run (identity, no slot, ...): set by the
- * manager, read by the views; empty string: nothing to say. */
-extern void ke_slot_set_server_reason(Oid server, const char *reason);
-extern void ke_slot_get_server_reason(Oid database, Oid server, char *reason,
-									  Size size);
 
 #endif							/* KE_SLOT_H */

@@ -2,14 +2,19 @@
  * runtime.h
  *	  What every process of ours does the same way: start, wait, stop.
  *
- * The only place, besides shm/request, that waits.  SIGTERM asks for a clean
- * stop and cancels user code that runs; SIGINT cancels the current handler;
- * SIGHUP reads the configuration files again.
+ * With shm/request and shm/hold the only place that waits.  SIGTERM asks for
+ * a clean stop, and cancels user code that runs or a wait for a lock; a
+ * second one, 3 s later, ends the process at its next check for interrupts.
+ * SIGINT cancels the current handler, SIGHUP reads the configuration files
+ * again.
  */
 #ifndef KE_RUNTIME_H
 #define KE_RUNTIME_H
 
 #include "shm/slot.h"
+
+/* After SIGTERM, a process that has not ended gets another one. */
+#define KE_RUNTIME_PATIENCE_MS 3000
 
 /*
  * First thing in a process's main function: take over the slot the parent
@@ -26,15 +31,22 @@ typedef enum KeWake
 	KE_WAKE_FD
 } KeWake;
 
-/* Sleep until latch, fd (or -1) or timeout, 1 s at most; dies with the
- * postmaster; serves SIGHUP and CHECK_FOR_INTERRUPTS. */
+/*
+ * Sleep until latch, fd (or -1) or timeout, 1 s at most; dies with the
+ * postmaster; serves SIGHUP and CHECK_FOR_INTERRUPTS.
+ */
 extern KeWake ke_runtime_wait(int fd, long timeout_ms);
+
+/* The fd is about to be closed: forget it. */
+extern void ke_runtime_forget_fd(void);
 
 /* True when this process should end: the parent, or SIGTERM, said so. */
 extern bool ke_runtime_should_stop(void);
 
-/* True if the stop was asked for by our parent, so leaving is planned; then
- * *leave says whether to leave the consumer group as well. */
+/*
+ * True if the stop was asked for by our parent, so leaving is planned; then
+ * *leave says whether to leave the consumer group as well.
+ */
 extern bool ke_runtime_stop_is_planned(bool *leave);
 
 /* For pg_stat_activity. */

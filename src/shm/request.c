@@ -1,0 +1,434 @@
+/*
+ * request.c
+ *	  Questions of users' backends to their database's manager.
+ *
+ * The asking backend owns the slot from the question to the end of its wait,
+ * and gives it back however that ends; the manager only marks it as taken,
+ * once, and then knows the other side by the DSM segment: it cannot be
+ * attached any more, or its queue is detached, when nobody waits.
+ *
+ * With worker/runtime and shm/hold one of the few places that wait.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "lib/stringinfo.h"
+#include "libpq/pqformat.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/dsm.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/lwlock.h"
+#include "storage/proc.h"
+#include "storage/shm_mq.h"
+#include "storage/shmem.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+#include "core/guc.h"
+#include "shm/reason.h"
+#include "shm/request.h"
+#include "shm/roster.h"
+#include "shm/shmem.h"
+
+/* Questions at once, of all databases; who comes later waits for a slot. */
+#define MAX_REQUESTS 16
+
+/* An answer is some hundred bytes, and 8 for each partition. */
+#define QUEUE_SIZE ((Size) 16384)
+
+/* How long to sleep when nobody can be expected to wake us. */
+#define MAX_NAP_MS 200L
+
+typedef enum RequestState
+{
+	REQUEST_FREE,
+	REQUEST_ASKED,
+	REQUEST_TAKEN
+} RequestState;
+
+typedef struct RequestSlot
+{
+	RequestState state;
+	Oid			database;
+	dsm_handle	segment;		/* all of it is one shm_mq */
+	KeQuestion	question;
+} RequestSlot;
+
+typedef struct RequestTable
+{
+	RequestSlot slots[MAX_REQUESTS];	/* guarded by requests_lock */
+} RequestTable;
+
+/* The manager's side of a question it has taken. */
+struct KeRequest
+{
+	MemoryContext context;		/* all of it lives there */
+	RequestSlot *slot;			/* whoever asked owns it */
+	dsm_handle	handle;
+	KeQuestion	question;
+	dsm_segment *segment;
+	shm_mq_handle *queue;
+	StringInfoData reply;		/* empty until it is sent */
+};
+
+/* The asking backend's side. */
+typedef struct Wait
+{
+	const KeQuestion *question;
+	RequestSlot *slot;			/* NULL: none yet */
+	dsm_segment *segment;
+	shm_mq_handle *queue;
+	TimestampTz deadline;
+} Wait;
+
+static RequestTable *shared;
+static LWLock *requests_lock;
+
+void
+ke_request_shmem_request(void)
+{
+	RequestAddinShmemSpace(sizeof(RequestTable));
+	RequestNamedLWLockTranche("kafka_events_requests", 1);
+}
+
+void
+ke_request_shmem_init(void)
+{
+	bool		found;
+
+	shared = ShmemInitStruct("kafka_events requests", sizeof(RequestTable),
+							 &found);
+	if (!found)
+		memset(shared, 0, sizeof(RequestTable));
+	requests_lock = &GetNamedLWLockTranche("kafka_events_requests")->lock;
+}
+
+/* ------------------------------------------------- an answer as bytes */
+
+static void
+put_string(StringInfo buf, const char *string)
+{
+	pq_sendbyte(buf, string != NULL);
+	if (string != NULL)
+		appendBinaryStringInfo(buf, string, strlen(string) + 1);
+}
+
+static char *
+get_string(StringInfo buf)
+{
+	if (!pq_getmsgbyte(buf))
+		return NULL;
+	return pstrdup(pq_getmsgrawstring(buf));
+}
+
+static void
+put_answer(StringInfo buf, const KeAnswer *answer)
+{
+	pq_sendbyte(buf, answer->answered);
+	pq_sendbyte(buf, answer->topic_exists);
+	pq_sendint32(buf, answer->partitions);
+	pq_sendbyte(buf, answer->offsets != NULL);
+	if (answer->offsets != NULL)
+		appendBinaryStringInfo(buf, (char *) answer->offsets,
+							   answer->partitions * sizeof(int64));
+	put_string(buf, answer->cluster_id);
+	put_string(buf, answer->text);
+	put_string(buf, answer->hint);
+}
+
+static KeAnswer *
+get_answer(void *data, Size len)
+{
+	KeAnswer   *answer = palloc0(sizeof(KeAnswer));
+	StringInfoData buf;
+
+	buf.data = data;
+	buf.len = buf.maxlen = len;
+	buf.cursor = 0;
+
+	answer->answered = pq_getmsgbyte(&buf);
+	answer->topic_exists = pq_getmsgbyte(&buf);
+	answer->partitions = pq_getmsgint(&buf, 4);
+	if (pq_getmsgbyte(&buf))
+	{
+		Size		size = answer->partitions * sizeof(int64);
+
+		answer->offsets = palloc(size);
+		pq_copymsgbytes(&buf, (char *) answer->offsets, size);
+	}
+	answer->cluster_id = get_string(&buf);
+	answer->text = get_string(&buf);
+	answer->hint = get_string(&buf);
+
+	return answer;
+}
+
+static KeAnswer *
+no_answer(const char *text, const char *hint)
+{
+	KeAnswer   *answer = palloc0(sizeof(KeAnswer));
+
+	answer->text = pstrdup(text);
+	answer->hint = hint == NULL ? NULL : pstrdup(hint);
+	return answer;
+}
+
+/* ----------------------------------------------------- the asking backend */
+
+static void
+release(int code, Datum arg)
+{
+	Wait	   *wait = (Wait *) DatumGetPointer(arg);
+
+	if (wait->slot == NULL)
+		return;
+	LWLockAcquire(requests_lock, LW_EXCLUSIVE);
+	wait->slot->state = REQUEST_FREE;
+	LWLockRelease(requests_lock);
+	wait->slot = NULL;
+}
+
+/* Put the question into a free slot, if there is one. */
+static void
+submit(Wait *wait)
+{
+	LWLockAcquire(requests_lock, LW_EXCLUSIVE);
+	for (int i = 0; i < MAX_REQUESTS && wait->slot == NULL; i++)
+	{
+		RequestSlot *slot = &shared->slots[i];
+
+		if (slot->state != REQUEST_FREE)
+			continue;
+		slot->state = REQUEST_ASKED;
+		slot->database = MyDatabaseId;
+		slot->segment = dsm_segment_handle(wait->segment);
+		slot->question = *wait->question;
+		wait->slot = slot;
+	}
+	LWLockRelease(requests_lock);
+
+	if (wait->slot != NULL)
+		ke_slot_wake_manager(MyDatabaseId);
+}
+
+/* Is the version of the server that we see not committed yet? */
+static bool
+is_own_change(Oid server)
+{
+	HeapTuple	tuple;
+	bool		ours;
+
+	tuple = SearchSysCache1(FOREIGNSERVEROID, ObjectIdGetDatum(server));
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	ours = TransactionIdIsCurrentTransactionId(
+		HeapTupleHeaderGetXmin(tuple->t_data));
+	ReleaseSysCache(tuple);
+
+	return ours;
+}
+
+/* Why waiting is of no use, or NULL. */
+static KeAnswer *
+refusal(const KeQuestion *question)
+{
+	char		reason[KE_REASON_LEN];
+
+	if (!ke_guc_enabled)
+		return no_answer("kafka_events.enabled is off", NULL);
+	if (is_own_change(question->server))
+		return no_answer("the server was made or altered in this transaction, and does not run yet",
+						 NULL);
+	if (ke_roster_manager_runs(MyDatabaseId))
+		return NULL;
+	ke_reason_get(MyDatabaseId, InvalidOid, reason, sizeof(reason));
+	return reason[0] == '\0' ? NULL : no_answer(reason, NULL);
+}
+
+/* One look at the queue; NULL: nothing there yet. */
+static KeAnswer *
+receive(Wait *wait)
+{
+	Size		len;
+	void	   *data;
+
+	switch (shm_mq_receive(wait->queue, &len, &data, true))
+	{
+		case SHM_MQ_SUCCESS:
+			return get_answer(data, len);
+		case SHM_MQ_DETACHED:
+			return no_answer("the manager of this database has just stopped",
+							 "Try again.");
+		case SHM_MQ_WOULD_BLOCK:
+			break;
+	}
+	return NULL;
+}
+
+static KeAnswer *
+wait_for_answer(Wait *wait)
+{
+	for (;;)
+	{
+		KeAnswer   *answer;
+		long		nap;
+
+		if (wait->slot == NULL)
+			submit(wait);
+		answer = receive(wait);
+		if (answer == NULL)
+			answer = refusal(wait->question);
+		if (answer != NULL)
+			return answer;
+
+		nap = TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
+											  wait->deadline);
+		if (nap <= 0)
+			return no_answer("the manager of this database does not answer",
+							 "View kafka_consumer_health and the server log may say more.");
+
+		(void) WaitLatch(MyLatch,
+						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 Min(nap, MAX_NAP_MS), PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
+KeAnswer *
+ke_request_ask(const KeQuestion *question, int timeout_ms)
+{
+	Wait		wait = {.question = question};
+	KeAnswer   *answer;
+	shm_mq	   *queue;
+
+	ke_shmem_require();
+	answer = refusal(question);
+	if (answer != NULL)
+		return answer;
+
+	wait.deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+												timeout_ms);
+	wait.segment = dsm_create(QUEUE_SIZE, 0);
+	queue = shm_mq_create(dsm_segment_address(wait.segment), QUEUE_SIZE);
+	shm_mq_set_receiver(queue, MyProc);
+	wait.queue = shm_mq_attach(queue, wait.segment, NULL);
+
+	PG_ENSURE_ERROR_CLEANUP(release, PointerGetDatum(&wait));
+	{
+		answer = wait_for_answer(&wait);
+	}
+	PG_END_ENSURE_ERROR_CLEANUP(release, PointerGetDatum(&wait));
+	release(0, PointerGetDatum(&wait));
+	dsm_detach(wait.segment);
+
+	return answer;
+}
+
+/* ------------------------------------------------------------ the manager */
+
+/* Attach what the question came with; NULL: whoever asked is gone. */
+static KeRequest *
+attach(RequestSlot *slot, dsm_handle handle, const KeQuestion *question)
+{
+	MemoryContext context;
+	MemoryContext caller;
+	dsm_segment *segment;
+	KeRequest  *request;
+	shm_mq	   *queue;
+
+	segment = dsm_attach(handle);
+	if (segment == NULL)
+		return NULL;
+
+	context = AllocSetContextCreate(TopMemoryContext, "kafka_events request",
+									ALLOCSET_SMALL_SIZES);
+	caller = MemoryContextSwitchTo(context);
+	request = palloc0(sizeof(KeRequest));
+	request->context = context;
+	request->slot = slot;
+	request->handle = handle;
+	request->question = *question;
+	request->segment = segment;
+	queue = dsm_segment_address(segment);
+	shm_mq_set_sender(queue, MyProc);
+	request->queue = shm_mq_attach(queue, segment, NULL);
+	MemoryContextSwitchTo(caller);
+
+	return request;
+}
+
+KeRequest *
+ke_request_take(Oid database)
+{
+	KeRequest  *request = NULL;
+
+	for (int i = 0; i < MAX_REQUESTS && request == NULL; i++)
+	{
+		RequestSlot *slot = &shared->slots[i];
+		KeQuestion	question;
+		dsm_handle	handle = DSM_HANDLE_INVALID;
+
+		LWLockAcquire(requests_lock, LW_EXCLUSIVE);
+		if (slot->state == REQUEST_ASKED && slot->database == database)
+		{
+			slot->state = REQUEST_TAKEN;
+			handle = slot->segment;
+			question = slot->question;
+		}
+		LWLockRelease(requests_lock);
+
+		if (handle != DSM_HANDLE_INVALID)
+			request = attach(slot, handle, &question);
+	}
+
+	return request;
+}
+
+const KeQuestion *
+ke_request_question(const KeRequest *request)
+{
+	return &request->question;
+}
+
+bool
+ke_request_is_wanted(KeRequest *request)
+{
+	bool		wanted;
+
+	LWLockAcquire(requests_lock, LW_SHARED);
+	wanted = request->slot->state == REQUEST_TAKEN &&
+		request->slot->segment == request->handle;
+	LWLockRelease(requests_lock);
+
+	return wanted;
+}
+
+bool
+ke_request_reply(KeRequest *request, const KeAnswer *answer)
+{
+	shm_mq_result result;
+
+	if (request->reply.data == NULL)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(request->context);
+
+		initStringInfo(&request->reply);
+		put_answer(&request->reply, answer);
+		MemoryContextSwitchTo(caller);
+	}
+
+	result = shm_mq_send(request->queue, request->reply.len,
+						 request->reply.data, true, true);
+	if (result == SHM_MQ_WOULD_BLOCK)
+		return false;
+
+	dsm_detach(request->segment);
+	MemoryContextDelete(request->context);
+	return true;
+}

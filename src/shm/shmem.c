@@ -1,0 +1,83 @@
+/*
+ * shmem.c
+ *	  Asks for and initialises the shared memory of every file in shm/.
+ *
+ * Each file knows its size, its lock and how to initialise its struct; this
+ * one only calls them at the two moments PostgreSQL gives us: when sizes are
+ * added up, and when the memory is there (again after a crash, when all of
+ * it starts empty).
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "storage/lwlock.h"
+#include "storage/shmem.h"
+
+#include "shm/hold.h"
+#include "shm/lag.h"
+#include "shm/reason.h"
+#include "shm/request.h"
+#include "shm/shmem.h"
+#include "shm/slot.h"
+
+static shmem_request_hook_type prev_shmem_request = NULL;
+static shmem_startup_hook_type prev_shmem_startup = NULL;
+
+static bool ready = false;
+
+static void
+request(void)
+{
+	if (prev_shmem_request)
+		prev_shmem_request();
+
+	ke_slot_shmem_request();
+	ke_lag_shmem_request();
+	ke_hold_shmem_request();
+	ke_reason_shmem_request();
+	ke_request_shmem_request();
+}
+
+static void
+startup(void)
+{
+	if (prev_shmem_startup)
+		prev_shmem_startup();
+
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	ke_slot_shmem_init();
+	ke_lag_shmem_init();
+	ke_hold_shmem_init();
+	ke_reason_shmem_init();
+	ke_request_shmem_init();
+	LWLockRelease(AddinShmemInitLock);
+
+	ready = true;
+}
+
+void
+ke_shmem_register(void)
+{
+	prev_shmem_request = shmem_request_hook;
+	shmem_request_hook = request;
+	prev_shmem_startup = shmem_startup_hook;
+	shmem_startup_hook = startup;
+}
+
+bool
+ke_shmem_ready(void)
+{
+	return ready;
+}
+
+void
+ke_shmem_require(void)
+{
+	if (!ready)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("kafka_events must be loaded via shared_preload_libraries"),
+				 errhint("Add kafka_events to shared_preload_libraries and restart the server.")));
+}

@@ -1,0 +1,271 @@
+/*
+ * slot.c
+ *	  A process's own slot: taking it over, reporting in it, leaving it.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "utils/timestamp.h"
+
+#include "shm/lag.h"
+#include "shm/slot.h"
+#include "shm/slot_table.h"
+
+/* This process's slot, and its copy of who it is. */
+static KeSlot *my_slot = NULL;
+static KeIdentityOfProcess myself;
+
+const char *
+ke_slot_role_name(KeRole role)
+{
+	switch (role)
+	{
+		case KE_ROLE_LAUNCHER:
+			return "launcher";
+		case KE_ROLE_MANAGER:
+			return "manager";
+		case KE_ROLE_MAIN:
+			return "main";
+		case KE_ROLE_RETRY:
+			return "retry";
+		case KE_ROLE_RELAY:
+			return "relay";
+		case KE_ROLE_TASK:
+			return "task";
+	}
+	pg_unreachable();
+}
+
+const char *
+ke_slot_status_name(KeStatus status)
+{
+	switch (status)
+	{
+		case KE_STATUS_STARTING:
+			return "starting";
+		case KE_STATUS_RUNNING:
+			return "running";
+		case KE_STATUS_REBALANCING:
+			return "rebalancing";
+		case KE_STATUS_PAUSED:
+			return "paused";
+		case KE_STATUS_STOPPED:
+			return "stopped";
+		case KE_STATUS_FAILED:
+			return "failed";
+	}
+	pg_unreachable();
+}
+
+/* ------------------------------------------------------ the process itself */
+
+/* Wake whoever started the process in slot; needs ke_slot_table_lock. */
+static void
+wake_parent(KeSlot *slot)
+{
+	KeSlot	   *manager;
+
+	if (slot->who.role == KE_ROLE_MANAGER)
+		ke_slot_table_wake_launcher();
+	else if ((manager = ke_slot_table_manager(slot->who.database)) != NULL)
+		SetLatch(&manager->proc->procLatch);
+	else
+		ke_slot_table_wake_launcher();
+}
+
+/*
+ * Leave the slot; it runs after the process has left the array of sessions,
+ * so that a database whose slots are empty can be dropped.
+ */
+static void
+detach(int code, Datum arg)
+{
+	KeSlot	   *slot = my_slot;
+
+	my_slot = NULL;
+
+	SpinLockAcquire(&slot->mutex);
+	if (slot->status != KE_STATUS_FAILED)
+		slot->status = code == 0 ? KE_STATUS_STOPPED : KE_STATUS_FAILED;
+	slot->assigned = 0;
+	SpinLockRelease(&slot->mutex);
+
+	LWLockAcquire(ke_slot_table_lock, LW_EXCLUSIVE);
+	slot->proc = NULL;
+	slot->phase = KE_PHASE_EMPTY;
+	if (slot->who.role == KE_ROLE_LAUNCHER)
+		slot->in_use = false;
+	else
+		wake_parent(slot);
+	LWLockRelease(ke_slot_table_lock);
+
+	if (myself.role == KE_ROLE_MAIN || myself.role == KE_ROLE_RETRY)
+		ke_lag_release_all(&myself);
+}
+
+/*
+ * Take over the slot in main_arg.  NULL: it was given up meanwhile, or is to
+ * stop before it started.
+ */
+const KeIdentityOfProcess *
+ke_slot_attach(Datum main_arg)
+{
+	uint32		packed = DatumGetUInt32(main_arg);
+	KeSlot	   *slot = &ke_slot_table->slots[packed & 0xffff];
+	uint16		generation = packed >> 16;
+	bool		again;
+
+	LWLockAcquire(ke_slot_table_lock, LW_EXCLUSIVE);
+	if (packed == KE_LAUNCHER_SLOT && slot->phase == KE_PHASE_EMPTY)
+	{
+		slot->in_use = true;
+		slot->phase = KE_PHASE_EXPECTED;
+		slot->generation = generation;
+		slot->who.role = KE_ROLE_LAUNCHER;
+		pg_atomic_write_u32(&slot->terminating, 0);
+	}
+	if (!slot->in_use || slot->phase != KE_PHASE_EXPECTED ||
+		slot->generation != generation ||
+		(pg_atomic_read_u32(&slot->wishes) & KE_WISH_STOP) != 0)
+	{
+		LWLockRelease(ke_slot_table_lock);
+		return NULL;
+	}
+	slot->phase = KE_PHASE_ATTACHED;
+	slot->proc = MyProc;
+	my_slot = slot;
+	myself = slot->who;
+	on_shmem_exit(detach, (Datum) 0);
+	wake_parent(slot);
+	LWLockRelease(ke_slot_table_lock);
+
+	SpinLockAcquire(&slot->mutex);
+	again = slot->started_at != 0;
+	slot->pid = MyProcPid;
+	slot->status = KE_STATUS_STARTING;
+	slot->started_at = slot->heartbeat = GetCurrentTimestamp();
+	slot->restarts += again ? 1 : 0;
+	SpinLockRelease(&slot->mutex);
+
+	return &myself;
+}
+
+void
+ke_slot_set_status(KeStatus status)
+{
+	SpinLockAcquire(&my_slot->mutex);
+	my_slot->status = status;
+	SpinLockRelease(&my_slot->mutex);
+}
+
+void
+ke_slot_heartbeat(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	SpinLockAcquire(&my_slot->mutex);
+	my_slot->heartbeat = now;
+	SpinLockRelease(&my_slot->mutex);
+}
+
+void
+ke_slot_count_messages(int64 messages)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	SpinLockAcquire(&my_slot->mutex);
+	my_slot->messages += messages;
+	my_slot->last_message_at = now;
+	SpinLockRelease(&my_slot->mutex);
+}
+
+void
+ke_slot_set_assigned(int partitions)
+{
+	SpinLockAcquire(&my_slot->mutex);
+	my_slot->assigned = partitions;
+	SpinLockRelease(&my_slot->mutex);
+}
+
+/* Needs the slot's spinlock. */
+static void
+set_error(KeSlot *slot, const char *text, TimestampTz now)
+{
+	strlcpy(slot->error, text, KE_ERROR_TEXT_LEN);
+	slot->error_at = now;
+}
+
+void
+ke_slot_set_error(const char *text)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	SpinLockAcquire(&my_slot->mutex);
+	set_error(my_slot, text, now);
+	SpinLockRelease(&my_slot->mutex);
+}
+
+void
+ke_slot_restart_after(int delay_ms)
+{
+	TimestampTz then = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+												   delay_ms);
+
+	SpinLockAcquire(&my_slot->mutex);
+	my_slot->not_before = then;
+	SpinLockRelease(&my_slot->mutex);
+}
+
+bool
+ke_slot_stop_requested(bool *leave)
+{
+	uint32		wishes = pg_atomic_read_u32(&my_slot->wishes);
+
+	*leave = (wishes & KE_WISH_LEAVE) != 0;
+	return (wishes & KE_WISH_STOP) != 0;
+}
+
+/* Called in signal handlers. */
+void
+ke_slot_note_terminating(void)
+{
+	if (my_slot != NULL)
+		pg_atomic_write_u32(&my_slot->terminating, 1);
+}
+
+uint64
+ke_slot_config_version(void)
+{
+	return pg_atomic_read_u64(&my_slot->config_version);
+}
+
+bool
+ke_slot_set_done(uint64 version)
+{
+	bool		done;
+
+	LWLockAcquire(ke_slot_table_lock, LW_EXCLUSIVE);
+	done = pg_atomic_read_u64(&my_slot->config_version) == version;
+	my_slot->done = done;
+	LWLockRelease(ke_slot_table_lock);
+
+	return done;
+}
+
+void
+ke_slot_wake_manager(Oid database)
+{
+	KeSlot	   *manager;
+
+	LWLockAcquire(ke_slot_table_lock, LW_EXCLUSIVE);
+	manager = ke_slot_table_manager(database);
+	if (manager != NULL && !manager->done)
+		SetLatch(&manager->proc->procLatch);
+	else
+		ke_slot_table_tell_launcher(database);
+	LWLockRelease(ke_slot_table_lock);
+}
+

@@ -1,0 +1,224 @@
+/*
+ * runtime.c
+ *	  What every process of ours does the same way: start, wait, stop.
+ *
+ * The signal handlers set flags and the latch and no more.  They may read
+ * what db/handler and the lock manager say about this process: single words.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include <signal.h>
+
+#include "access/xact.h"
+#include "libpq/pqsignal.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/proc.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "core/failure.h"
+#include "db/handler.h"
+#include "worker/runtime.h"
+
+/* The net under missed wake-ups. */
+#define MAX_SLEEP_MS 1000L
+
+static emit_log_hook_type prev_emit_log_hook = NULL;
+
+/* When SIGTERM came first; 0: not yet. */
+static volatile TimestampTz terminated_at = 0;
+
+/* Latch, postmaster death and wait_fd; made again when the fd changes. */
+static WaitEventSet *wait_set = NULL;
+static int	wait_fd = PGINVALID_SOCKET;
+
+/* What a stop must not wait for. */
+static bool
+is_interruptible(void)
+{
+	return ke_handler_is_running() ||
+		(MyProc != NULL && MyProc->waitStatus == PROC_WAIT_STATUS_WAITING);
+}
+
+static void
+handle_sigterm(SIGNAL_ARGS)
+{
+	int			save_errno = errno;
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (terminated_at == 0)
+	{
+		terminated_at = now;
+		ke_slot_note_terminating();
+		if (is_interruptible())
+		{
+			QueryCancelPending = true;
+			InterruptPending = true;
+		}
+	}
+	else if (now - terminated_at >= KE_RUNTIME_PATIENCE_MS * INT64CONST(1000))
+	{
+		ProcDiePending = true;
+		InterruptPending = true;
+	}
+	SetLatch(MyLatch);
+
+	errno = save_errno;
+}
+
+static void
+handle_sigint(SIGNAL_ARGS)
+{
+	int			save_errno = errno;
+
+	if (ke_handler_is_running())
+	{
+		QueryCancelPending = true;
+		InterruptPending = true;
+	}
+	SetLatch(MyLatch);
+
+	errno = save_errno;
+}
+
+/*
+ * An error that ends the process is what the views show about it: PostgreSQL
+ * reports it just before the process exits, when nobody of ours has control.
+ */
+static void
+remember_error(ErrorData *edata)
+{
+	if (edata->elevel == FATAL)
+		ke_slot_set_error(edata->message);
+	else if (edata->elevel == ERROR)
+	{
+		KeFailure	fail = {0};
+
+		fail.sqlstate = edata->sqlerrcode;
+		fail.ours = edata->domain != NULL &&
+			strcmp(edata->domain, TEXTDOMAIN) == 0;
+		fail.message = edata->message;
+		fail.table_name = edata->table_name;
+		fail.constraint_name = edata->constraint_name;
+		ke_slot_set_error(ke_failure_describe(&fail));
+	}
+
+	if (prev_emit_log_hook)
+		prev_emit_log_hook(edata);
+}
+
+const KeIdentityOfProcess *
+ke_runtime_attach(Datum main_arg)
+{
+	const KeIdentityOfProcess *who;
+
+	pqsignal(SIGTERM, handle_sigterm);
+	pqsignal(SIGINT, handle_sigint);
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	BackgroundWorkerUnblockSignals();
+
+	who = ke_slot_attach(main_arg);
+	if (who == NULL)
+		proc_exit(0);
+
+	prev_emit_log_hook = emit_log_hook;
+	emit_log_hook = remember_error;
+
+	/* The parent put there what this process is called in statistics. */
+	SetConfigOption("application_name", MyBgworkerEntry->bgw_extra,
+					PGC_USERSET, PGC_S_OVERRIDE);
+
+	return who;
+}
+
+static void
+make_wait_set(int fd)
+{
+	if (wait_set != NULL)
+		FreeWaitEventSet(wait_set);
+	wait_set = ke_create_wait_event_set(3);
+	AddWaitEventToSet(wait_set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
+	AddWaitEventToSet(wait_set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL,
+					  NULL);
+	if (fd != PGINVALID_SOCKET)
+		AddWaitEventToSet(wait_set, WL_SOCKET_READABLE, fd, NULL, NULL);
+	wait_fd = fd;
+}
+
+void
+ke_runtime_forget_fd(void)
+{
+	if (wait_fd != PGINVALID_SOCKET)
+		make_wait_set(PGINVALID_SOCKET);
+}
+
+KeWake
+ke_runtime_wait(int fd, long timeout_ms)
+{
+	WaitEvent	events[2];
+	int			nevents;
+	KeWake		wake = KE_WAKE_TIMEOUT;
+
+	if (wait_set == NULL || fd != wait_fd)
+		make_wait_set(fd);
+
+	nevents = WaitEventSetWait(wait_set,
+							   Max(Min(timeout_ms, MAX_SLEEP_MS), 0),
+							   events, lengthof(events), PG_WAIT_EXTENSION);
+	for (int i = 0; i < nevents; i++)
+	{
+		if ((events[i].events & WL_SOCKET_READABLE) != 0)
+			wake = KE_WAKE_FD;
+		else if (wake != KE_WAKE_FD)
+			wake = KE_WAKE_LATCH;
+	}
+	ResetLatch(MyLatch);
+
+	/* A cancel that came when the handler had just ended is for nobody. */
+	if (!ke_handler_is_running())
+		QueryCancelPending = false;
+	CHECK_FOR_INTERRUPTS();
+
+	if (ConfigReloadPending)
+	{
+		ConfigReloadPending = false;
+		ProcessConfigFile(PGC_SIGHUP);
+	}
+
+	return wake;
+}
+
+bool
+ke_runtime_should_stop(void)
+{
+	bool		leave;
+
+	return terminated_at != 0 || ke_slot_stop_requested(&leave);
+}
+
+bool
+ke_runtime_stop_is_planned(bool *leave)
+{
+	return ke_slot_stop_requested(leave);
+}
+
+void
+ke_runtime_activity(const char *fmt,...)
+{
+	char		text[256];
+	va_list		args;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+
+	pgstat_report_activity(IsTransactionState() ? STATE_RUNNING : STATE_IDLE,
+						   text);
+}
