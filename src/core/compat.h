@@ -27,6 +27,14 @@
 #define ke_primary_key_index(rel) RelationGetPrimaryKeyIndex(rel)
 #endif
 
+/* 16: one function for the ownership of all kinds of objects. */
+#if PG_VERSION_NUM >= 160000
+#define ke_owns_database(database, role) \
+	object_ownercheck(DatabaseRelationId, database, role)
+#else
+#define ke_owns_database(database, role) pg_database_ownercheck(database, role)
+#endif
+
 /* 17: a wait event set may belong to a resource owner. */
 #if PG_VERSION_NUM >= 170000
 #define ke_create_wait_event_set(nevents) CreateWaitEventSet(NULL, nevents)

@@ -31,6 +31,7 @@ typedef struct Hold
 {
 	Oid			database;		/* InvalidOid: free */
 	int			pid;			/* whose it is */
+	bool		stopped;		/* processes that must run again */
 } Hold;
 
 typedef struct Holds
@@ -79,7 +80,8 @@ release(void)
 
 		if (OidIsValid(hold->database) && hold->pid == MyProcPid)
 		{
-			released[count++] = hold->database;
+			if (hold->stopped)
+				released[count++] = hold->database;
 			hold->database = InvalidOid;
 		}
 	}
@@ -114,8 +116,8 @@ release_at_end(XactEvent event, void *arg)
 	}
 }
 
-/* False if there is no place for another hold. */
-static bool
+/* The new hold, or the one there is; NULL if there is no place for it. */
+static Hold *
 set(Oid database)
 {
 	static bool registered = false;
@@ -143,13 +145,15 @@ set(Oid database)
 	}
 	if (free_hold != NULL)
 	{
+		if (free_hold->database != database)
+			free_hold->stopped = false;
 		free_hold->database = database;
 		free_hold->pid = MyProcPid;
 		holding = true;
 	}
 	LWLockRelease(holds_lock);
 
-	return free_hold != NULL;
+	return free_hold;
 }
 
 bool
@@ -170,10 +174,12 @@ ke_hold_database(Oid database, int timeout_ms)
 {
 	TimestampTz deadline;
 	long		pause = 1;
+	Hold	   *hold = set(database);
 
-	if (!set(database))
+	if (hold == NULL || !ke_roster_database_is_busy(database))
 		return;
 
+	hold->stopped = true;		/* nobody else reads it */
 	deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms);
 	ke_roster_stop_database(database);
 	while (ke_roster_database_is_busy(database) &&

@@ -101,7 +101,7 @@ ke_roster_unexpect(int index, const char *why)
 		if (why != NULL)
 		{
 			slot->status = KE_STATUS_FAILED;
-			set_error(slot, why, now);
+			ke_slot_table_set_error(slot, why, now);
 		}
 		SpinLockRelease(&slot->mutex);
 	}

@@ -20,7 +20,7 @@
 #include "shm/reason.h"
 #include "shm/request.h"
 #include "shm/shmem.h"
-#include "shm/slot.h"
+#include "shm/slot_table.h"
 
 static shmem_request_hook_type prev_shmem_request = NULL;
 static shmem_startup_hook_type prev_shmem_startup = NULL;
@@ -33,7 +33,7 @@ request(void)
 	if (prev_shmem_request)
 		prev_shmem_request();
 
-	ke_slot_shmem_request();
+	ke_slot_table_shmem_request();
 	ke_lag_shmem_request();
 	ke_hold_shmem_request();
 	ke_reason_shmem_request();
@@ -47,7 +47,7 @@ startup(void)
 		prev_shmem_startup();
 
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	ke_slot_shmem_init();
+	ke_slot_table_shmem_init();
 	ke_lag_shmem_init();
 	ke_hold_shmem_init();
 	ke_reason_shmem_init();

@@ -190,21 +190,13 @@ ke_slot_set_assigned(int partitions)
 	SpinLockRelease(&my_slot->mutex);
 }
 
-/* Needs the slot's spinlock. */
-static void
-set_error(KeSlot *slot, const char *text, TimestampTz now)
-{
-	strlcpy(slot->error, text, KE_ERROR_TEXT_LEN);
-	slot->error_at = now;
-}
-
 void
 ke_slot_set_error(const char *text)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
 	SpinLockAcquire(&my_slot->mutex);
-	set_error(my_slot, text, now);
+	ke_slot_table_set_error(my_slot, text, now);
 	SpinLockRelease(&my_slot->mutex);
 }
 

@@ -94,3 +94,10 @@ ke_slot_table_tell_launcher(Oid database)
 	ke_slot_table_wake_launcher();
 }
 
+
+void
+ke_slot_table_set_error(KeSlot *slot, const char *text, TimestampTz now)
+{
+	strlcpy(slot->error, text, KE_ERROR_TEXT_LEN);
+	slot->error_at = now;
+}

@@ -83,4 +83,8 @@ extern KeSlot *ke_slot_table_manager(Oid database); /* NULL: not attached */
 extern void ke_slot_table_wake_launcher(void);
 extern void ke_slot_table_tell_launcher(Oid database);
 
+/* This needs the slot's spinlock. */
+extern void ke_slot_table_set_error(KeSlot *slot, const char *text,
+									TimestampTz now);
+
 #endif							/* KE_SLOT_TABLE_H */
