@@ -466,6 +466,7 @@ ke_batch_run(KeEngine *engine, KeStage *stage)
 	Redo		redo = {-1, 0};
 	KeBatchOutcome outcome = KE_BATCH_PROGRESS;
 	Attempt		attempt = {.stage = stage};
+	int			waited = stage->count;
 
 	attempt.parts = palloc(engine->nparts * sizeof(KePartition *));
 	attempt.newer = palloc(engine->nparts * sizeof(KePosition));
@@ -503,6 +504,9 @@ ke_batch_run(KeEngine *engine, KeStage *stage)
 				break;			/* a partition was set aside */
 		}
 	}
+	if (waited > stage->count)
+		stage->message_ms = (double) elapsed_ms(started) /
+			(waited - stage->count);
 	return outcome;
 }
 

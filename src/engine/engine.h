@@ -70,6 +70,7 @@ struct KeStage
 	TimestampTz not_before;		/* database trouble: when to try again */
 	int			backoff_ms;
 	int			repeats;		/* tries of the same range */
+	double		message_ms;		/* what one takes, lately */
 };
 
 typedef struct KeEngine

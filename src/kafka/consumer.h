@@ -44,6 +44,7 @@ typedef struct KeConsumerEvent
 	KeKafkaPartition part;
 	KeKafkaList *list;			/* in the context current at the poll */
 	int			error;
+	bool		out_of_range;	/* PARTITION_ERROR: the offset is not there */
 	int			severity;
 	char	   *text;			/* in the context current at the poll */
 } KeConsumerEvent;
@@ -74,6 +75,9 @@ extern void ke_consumer_unsubscribe(KeConsumer *consumer);
 /* Next event; waits at most timeout_ms (0: not at all).  True if any. */
 extern bool ke_consumer_poll(KeConsumer *consumer, int timeout_ms,
 							 KeConsumerEvent *event);
+
+/* How many events, most of them messages, wait before the next one to come. */
+extern int	ke_consumer_waiting(KeConsumer *consumer);
 
 /* Incremental; the offsets in the list are where fetching starts. */
 extern void ke_consumer_assign(KeConsumer *consumer, KeKafkaList *list);

@@ -163,6 +163,9 @@ take_error(KeConsumer *consumer, rd_kafka_event_t *rkev,
 		event->part.offset = part->offset;
 		event->part.metadata = NULL;
 		event->part.error = event->error;
+		event->out_of_range =
+			event->error == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
+			event->error == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE;
 		rd_kafka_topic_partition_destroy(part);
 	}
 
@@ -253,6 +256,7 @@ take_event(KeConsumer *consumer, rd_kafka_event_t *rkev,
 	event->list = NULL;
 	event->text = NULL;
 	event->error = 0;
+	event->out_of_range = false;
 	event->severity = 0;
 
 	PG_TRY();
@@ -316,4 +320,10 @@ ke_consumer_idle_ms(KeConsumer *consumer)
 		consumer->polled_at_ms = now;
 	}
 	return now - consumer->polled_at_ms;
+}
+
+int
+ke_consumer_waiting(KeConsumer *consumer)
+{
+	return (int) rd_kafka_queue_length(consumer->handle.queue);
 }

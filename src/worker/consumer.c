@@ -32,6 +32,9 @@
 /* Unsubscribed, but no partition was taken from us: subscribe after this. */
 #define RESUBSCRIBE_MS 3000
 
+/* What a rebalance event may have to wait for messages before it. */
+#define REBALANCE_DELAY_MS 3000
+
 /* Events served before batches get their turn. */
 #define EVENTS_PER_ROUND 10000
 
@@ -448,6 +451,23 @@ run_stages(Consumer *consumer, TimestampTz now)
 	return worked;
 }
 
+/*
+ * A rebalance event waits behind the messages that were fetched before it.
+ * Where they would take too long, they go back to the library.
+ */
+static void
+balance_stage(KeEngine *engine, KeStage *stage)
+{
+	if (stage->crowded)
+	{
+		if (!ke_stage_is_ready(stage))
+			ke_assignment_uncrowd(engine, stage);
+	}
+	else if (stage->message_ms * ke_consumer_waiting(engine->consumer) >
+			 REBALANCE_DELAY_MS)
+		ke_assignment_crowd(engine, stage);
+}
+
 /* Things that are done now and then. */
 static void
 keep_house(Consumer *consumer, TimestampTz now)
@@ -462,12 +482,7 @@ keep_house(Consumer *consumer, TimestampTz now)
 	ke_starting_decide(engine, now);
 	ke_starting_finish(engine, now, true);
 	foreach(lc, engine->stages)
-	{
-		KeStage    *stage = (KeStage *) lfirst(lc);
-
-		if (stage->crowded && !ke_stage_is_ready(stage))
-			ke_assignment_uncrowd(engine, stage);
-	}
+		balance_stage(engine, (KeStage *) lfirst(lc));
 	if (now >= consumer->publish_at)
 	{
 		ke_slot_heartbeat();
