@@ -43,6 +43,15 @@
 	CreateWaitEventSet(TopMemoryContext, nevents)
 #endif
 
+/* 16: one function checks privileges on every kind of object. */
+#if PG_VERSION_NUM >= 160000
+#define ke_function_aclcheck(function, role) \
+	object_aclcheck(ProcedureRelationId, function, role, ACL_EXECUTE)
+#else
+#define ke_function_aclcheck(function, role) \
+	pg_proc_aclcheck(function, role, ACL_EXECUTE)
+#endif
+
 /*
  * Errors raised by this extension carry its own domain: that is how
  * core/failure knows the messages that quote no payload.

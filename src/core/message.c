@@ -9,6 +9,9 @@
 
 #include "core/message.h"
 
+#define EPOCH_DISTANCE_MS \
+	((POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * INT64CONST(86400000))
+
 /*
  * CRC-32C over key and value, each with its length, so that moving a byte
  * from one to the other changes the sum.
@@ -27,4 +30,18 @@ ke_message_fingerprint(const KeMessage *msg)
 		COMP_CRC32C(crc, msg->value, msg->value_len);
 	FIN_CRC32C(crc);
 	return (int32) crc;
+}
+
+bool
+ke_message_timestamp(const KeMessage *msg, TimestampTz *time)
+{
+	int64		ms = msg->timestamp_ms;
+
+	if (ms < 0)
+		return false;
+	if (ms >= END_TIMESTAMP / 1000)
+		*time = DT_NOEND;
+	else
+		*time = (ms - EPOCH_DISTANCE_MS) * 1000;
+	return true;
 }

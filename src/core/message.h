@@ -9,6 +9,8 @@
 #ifndef KE_MESSAGE_H
 #define KE_MESSAGE_H
 
+#include "datatype/timestamp.h"
+
 typedef struct KeHeader
 {
 	const char *name;
@@ -62,5 +64,11 @@ ke_message_release(KeMessage *msg)
 }
 
 extern int32 ke_message_fingerprint(const KeMessage *msg);
+
+/*
+ * Its time, or false if it has none.  What PostgreSQL cannot hold becomes
+ * infinity: producers may write any number.
+ */
+extern bool ke_message_timestamp(const KeMessage *msg, TimestampTz *time);
 
 #endif							/* KE_MESSAGE_H */

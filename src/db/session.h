@@ -20,7 +20,19 @@ extern void ke_session_connect(Oid database, Oid owner,
 /* Change of the server's option, without a new connection. */
 extern void ke_session_set_synchronous_commit(bool on);
 
-/* Between transactions: undo what user code may have left.  Cheap if nothing. */
+/* What synchronous_commit is for a commit that has to be durable. */
+extern const char *ke_session_durable_level(void);
+
+/*
+ * Inside a transaction, after user code has run: be the session's owner
+ * again.  Costs nothing if there is nothing to do.
+ */
+extern void ke_session_restore_role(void);
+
+/*
+ * Between transactions, after a commit as after an abort: undo what user
+ * code may have left.  Cheap if nothing.  May raise, then ke_xact_abort.
+ */
 extern void ke_session_reset(void);
 
 #endif							/* KE_SESSION_H */

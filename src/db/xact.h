@@ -5,14 +5,21 @@
  * Every transaction first takes AccessShareLock on the extension object and
  * looks again whether it exists: without it, DROP EXTENSION and a worker
  * could wait for each other.
+ *
+ * From begin to commit or abort the current memory context is the
+ * transaction's; afterwards it is again what it was at begin.
  */
 #ifndef KE_XACT_H
 #define KE_XACT_H
 
+/* The version of the SQL objects that this library serves. */
+#define KE_SQL_VERSION "1.0"
+
 /*
  * Begin a transaction with an active snapshot.  Returns false, with no
  * transaction open, when the extension is gone or its SQL version is one
- * this library does not know (ke_xact_refusal() says which).
+ * this library does not know (ke_xact_refusal() says which).  May raise (a
+ * lock, a role whose transactions are read-only), then call ke_xact_abort.
  */
 extern bool ke_xact_begin(void);
 extern const char *ke_xact_refusal(void);
@@ -23,7 +30,13 @@ extern void ke_xact_commit(void);
 /* As commit, but waits for the WAL whatever synchronous_commit says. */
 extern void ke_xact_commit_durable(void);
 
-/* Abort after an error was caught and captured; safe outside of one too. */
+/*
+ * Abort after an error was caught and captured.  Safe outside of one too,
+ * and then leaves TopMemoryContext as the current one.
+ */
 extern void ke_xact_abort(void);
+
+/* Has a commit left temporary objects behind since the last question? */
+extern bool ke_xact_left_temp(void);
 
 #endif							/* KE_XACT_H */

@@ -1,0 +1,276 @@
+/*
+ * argument.c
+ *	  Messages as the argument of a handler or a validator.
+ *
+ * Row types are looked at again for every message: they may gain a column
+ * while we run, and a row must fit the description its readers will use.
+ * That costs a hash look-up; all that is derived is kept until the type
+ * cache's identifier of the description changes.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "funcapi.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+#include "utils/typcache.h"
+
+#include "db/argument.h"
+#include "db/decode.h"
+
+#define MESSAGE_COLUMNS 8
+
+struct KeArgumentMaker
+{
+	KeArgument	kind;
+	Oid			type;			/* of the argument */
+	MemoryContext context;		/* of this struct */
+
+	bool		looked_up;
+	bool		is_domain;
+	Oid			row_type;		/* behind domains and the array; or none */
+	void	   *domain;			/* domain_check's */
+
+	uint64		row_identifier; /* of the type cache; 0: nothing below */
+	MemoryContext row_context;	/* all below */
+	TupleDesc	row;
+	KeDecoder  *decoder;		/* KE_ARG_COMPOSITE */
+	Datum	   *values;
+	bool	   *nulls;
+	bool	   *present;
+	void	  **field_domains;	/* domain_check's, by attribute */
+};
+
+KeArgumentMaker *
+ke_argument_open(KeArgument kind, Oid type, MemoryContext parent)
+{
+	MemoryContext context;
+	KeArgumentMaker *maker;
+
+	context = AllocSetContextCreate(parent, "kafka_events argument",
+									ALLOCSET_SMALL_SIZES);
+	maker = MemoryContextAllocZero(context, sizeof(KeArgumentMaker));
+	maker->kind = kind;
+	maker->type = type;
+	maker->context = context;
+	maker->row_context = AllocSetContextCreate(context,
+											   "kafka_events row type",
+											   ALLOCSET_SMALL_SIZES);
+	return maker;
+}
+
+void
+ke_argument_close(KeArgumentMaker *maker)
+{
+	MemoryContextDelete(maker->context);
+}
+
+static void
+look_up(KeArgumentMaker *maker)
+{
+	Oid			base = getBaseType(maker->type);
+
+	maker->is_domain = (base != maker->type);
+	switch (maker->kind)
+	{
+		case KE_ARG_NONE:
+		case KE_ARG_JSONB:
+		case KE_ARG_JSON:
+		case KE_ARG_TEXT:
+		case KE_ARG_BYTEA:
+			maker->row_type = InvalidOid;
+			break;
+		case KE_ARG_COMPOSITE:
+		case KE_ARG_MESSAGE:
+			maker->row_type = base;
+			break;
+		case KE_ARG_BATCH:
+			maker->row_type = get_element_type(base);
+			break;
+	}
+	maker->looked_up = true;
+}
+
+/* kafka_message belongs to the extension, but ALTER TYPE is possible. */
+static void
+check_message_type(TupleDesc row)
+{
+	static const Oid types[MESSAGE_COLUMNS] = {
+		TEXTOID, INT4OID, INT8OID, TIMESTAMPTZOID,
+		BYTEAOID, BYTEAOID, JSONBOID, INT4OID
+	};
+	bool		fits = (row->natts == MESSAGE_COLUMNS);
+
+	for (int i = 0; fits && i < MESSAGE_COLUMNS; i++)
+		fits = (!TupleDescAttr(row, i)->attisdropped &&
+				TupleDescAttr(row, i)->atttypid == types[i]);
+	if (!fits)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("type %s is not as the extension made it",
+						format_type_be(row->tdtypeid))));
+}
+
+static void
+look_at_row_type(KeArgumentMaker *maker)
+{
+	TypeCacheEntry *type;
+	MemoryContext old;
+
+	if (!maker->looked_up)
+		look_up(maker);
+	type = lookup_type_cache(maker->row_type, TYPECACHE_TUPDESC);
+	if (type->tupDesc == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("type %s is not composite",
+						format_type_be(maker->row_type))));
+	if (maker->row_identifier == type->tupDesc_identifier)
+		return;
+
+	maker->row_identifier = 0;
+	MemoryContextReset(maker->row_context);
+	old = MemoryContextSwitchTo(maker->row_context);
+	maker->row = CreateTupleDescCopy(type->tupDesc);
+	if (maker->kind == KE_ARG_COMPOSITE)
+		maker->decoder = ke_decoder_make(maker->row, NULL,
+										 maker->row_context);
+	else
+		check_message_type(maker->row);
+	maker->values = palloc0(sizeof(Datum) * maker->row->natts);
+	maker->nulls = palloc0(sizeof(bool) * maker->row->natts);
+	maker->present = palloc0(sizeof(bool) * maker->row->natts);
+	maker->field_domains = palloc0(sizeof(void *) * maker->row->natts);
+	MemoryContextSwitchTo(old);
+	maker->row_identifier = type->tupDesc_identifier;
+}
+
+static Datum
+bytea_or_null(const char *bytes, int32 len, bool *isnull)
+{
+	*isnull = (bytes == NULL);
+	return *isnull ? (Datum) 0 : ke_decode_bytea(bytes, len);
+}
+
+/* A kafka_message. */
+static Datum
+make_message(KeArgumentMaker *maker, KeMessage *msg)
+{
+	Datum	   *values = maker->values;
+	bool	   *nulls = maker->nulls;
+	TimestampTz time = 0;
+
+	look_at_row_type(maker);
+	values = maker->values;
+	nulls = maker->nulls;
+	values[0] = CStringGetTextDatum(msg->topic);
+	values[1] = Int32GetDatum(msg->partition);
+	values[2] = Int64GetDatum(msg->offset);
+	nulls[3] = !ke_message_timestamp(msg, &time);
+	values[3] = TimestampTzGetDatum(time);
+	values[4] = bytea_or_null(msg->key, msg->key_len, &nulls[4]);
+	values[5] = bytea_or_null(msg->value, msg->value_len, &nulls[5]);
+	values[6] = ke_decode_headers(msg);
+	values[7] = Int32GetDatum(msg->attempt);
+	return HeapTupleGetDatum(heap_form_tuple(maker->row, values, nulls));
+}
+
+/*
+ * A row of the user's type.  The decoder checks the domains of the fields it
+ * finds; a field that is not there is NULL, which a domain may forbid.
+ */
+static Datum
+make_row(KeArgumentMaker *maker, KeMessage *msg)
+{
+	TupleDesc	row;
+
+	look_at_row_type(maker);
+	row = maker->row;
+	ke_decoder_object(maker->decoder, msg->value, msg->value_len,
+					  maker->values, maker->nulls, maker->present);
+	for (int i = 0; i < row->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(row, i);
+
+		if (maker->present[i])
+			continue;
+		maker->nulls[i] = true;
+		if (!attribute->attisdropped &&
+			get_typtype(attribute->atttypid) == TYPTYPE_DOMAIN)
+			domain_check((Datum) 0, true, attribute->atttypid,
+						 &maker->field_domains[i], maker->row_context);
+	}
+	return HeapTupleGetDatum(heap_form_tuple(row, maker->values,
+											 maker->nulls));
+}
+
+static Datum
+make_value(KeArgumentMaker *maker, KeMessage *msg)
+{
+	switch (maker->kind)
+	{
+		case KE_ARG_JSONB:
+			return ke_decode_jsonb(msg->value, msg->value_len);
+		case KE_ARG_JSON:
+			return ke_decode_json(msg->value, msg->value_len);
+		case KE_ARG_TEXT:
+			return ke_decode_text(msg->value, msg->value_len);
+		case KE_ARG_BYTEA:
+			return ke_decode_bytea(msg->value, msg->value_len);
+		case KE_ARG_COMPOSITE:
+			return make_row(maker, msg);
+		case KE_ARG_NONE:
+		case KE_ARG_MESSAGE:
+		case KE_ARG_BATCH:
+			break;
+	}
+	elog(ERROR, "unexpected kind of argument: %d", (int) maker->kind);
+}
+
+Datum
+ke_argument_make(KeArgumentMaker *maker, KeMessage *msg, bool *isnull)
+{
+	Datum		value = (Datum) 0;
+
+	if (!maker->looked_up)
+		look_up(maker);
+
+	*isnull = false;
+	if (maker->kind == KE_ARG_MESSAGE)
+		value = make_message(maker, msg);
+	else if (msg->value != NULL)
+		value = make_value(maker, msg);
+	else
+		*isnull = true;
+
+	if (maker->is_domain)
+		domain_check(value, *isnull, maker->type, &maker->domain,
+					 maker->context);
+	return value;
+}
+
+Datum
+ke_argument_make_batch(KeArgumentMaker *maker, KeMessage **msgs, int count,
+					   volatile int *at)
+{
+	Datum	   *elements = palloc(sizeof(Datum) * count);
+	Datum		array;
+
+	for (int i = 0; i < count; i++)
+	{
+		*at = i;
+		elements[i] = make_message(maker, msgs[i]);
+	}
+	*at = -1;
+	array = PointerGetDatum(construct_array(elements, count, maker->row_type,
+											-1, false, TYPALIGN_DOUBLE));
+	if (maker->is_domain)
+		domain_check(array, false, maker->type, &maker->domain,
+					 maker->context);
+	return array;
+}

@@ -1,0 +1,33 @@
+/*
+ * argument.h
+ *	  Messages as the argument of a handler or a validator.
+ *
+ * Needs a transaction with an active snapshot: domains run their checks,
+ * which may be user code, so the caller is inside a guard as well.
+ */
+#ifndef KE_ARGUMENT_H
+#define KE_ARGUMENT_H
+
+#include "core/message.h"
+#include "db/catalog.h"
+
+typedef struct KeArgumentMaker KeArgumentMaker;
+
+/* Lives in parent; needs no transaction. */
+extern KeArgumentMaker *ke_argument_open(KeArgument kind, Oid type,
+										 MemoryContext parent);
+
+/*
+ * One message, in the current context, valid as long as the message.  A
+ * tombstone is NULL, unless the argument is kafka_message.
+ */
+extern Datum ke_argument_make(KeArgumentMaker *maker, KeMessage *msg,
+							  bool *isnull);
+
+/* Many (KE_ARG_BATCH only); *at is the index of the one it is at. */
+extern Datum ke_argument_make_batch(KeArgumentMaker *maker, KeMessage **msgs,
+									int count, volatile int *at);
+
+extern void ke_argument_close(KeArgumentMaker *maker);
+
+#endif							/* KE_ARGUMENT_H */
