@@ -12,6 +12,8 @@
 #include "catalog/objectaccess.h"
 #include "nodes/nodes.h"
 
+#include "db/catalog.h"
+
 /* Before the statement runs: raise if it must not. */
 extern void ke_ddl_before(Node *statement);
 
@@ -21,5 +23,8 @@ extern void ke_ddl_after(Node *statement);
 /* Refuses foreign things in schema kafka_events. */
 extern void ke_ddl_object_access(ObjectAccessType access, Oid class_id,
 								 Oid object_id, int sub_id, void *arg);
+
+/* Raise unless the user belongs to the server's owner. */
+extern void ke_ddl_require_membership(KeServer *server);
 
 #endif							/* KE_DDL_H */

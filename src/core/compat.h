@@ -20,6 +20,23 @@
 #define TU_None false
 #endif
 
+/* 16: one function for the privileges on every kind of object. */
+#if PG_VERSION_NUM >= 160000
+#define ke_aclcheck_function(oid, role, mode) \
+	object_aclcheck(ProcedureRelationId, oid, role, mode)
+#define ke_aclcheck_schema(oid, role, mode) \
+	object_aclcheck(NamespaceRelationId, oid, role, mode)
+#define ke_aclcheck_database(oid, role, mode) \
+	object_aclcheck(DatabaseRelationId, oid, role, mode)
+#else
+#define ke_aclcheck_function(oid, role, mode) \
+	pg_proc_aclcheck(oid, role, mode)
+#define ke_aclcheck_schema(oid, role, mode) \
+	pg_namespace_aclcheck(oid, role, mode)
+#define ke_aclcheck_database(oid, role, mode) \
+	pg_database_aclcheck(oid, role, mode)
+#endif
+
 /* 18: a deferrable primary key must be asked for. */
 #if PG_VERSION_NUM >= 180000
 #define ke_primary_key_index(rel) RelationGetPrimaryKeyIndex(rel, false)

@@ -65,6 +65,9 @@ extern KeServer *ke_catalog_server(Oid serverid);
 /* Server by name, or the only one if name is NULL; raises with a hint. */
 extern KeServer *ke_catalog_server_by_name(const char *name);
 
+/* The consumer group of the main workers: "<service>-main". */
+extern char *ke_catalog_main_group(const KeServer *server);
+
 /* All servers of our wrapper: a list of Oid. */
 extern List *ke_catalog_servers(void);
 
@@ -79,5 +82,20 @@ extern List *ke_catalog_subscriptions(KeServer *server);
 /* One of them, by topic; NULL if there is none. */
 extern KeSubscription *ke_catalog_subscription(KeServer *server,
 											   const char *topic);
+
+/*
+ * One foreign table of the server as it stands, without judging it: what a
+ * name does not resolve to makes a problem.  NULL if it is gone or another
+ * server's.  text_decides: as for ke_references_resolve.
+ */
+extern KeSubscription *ke_catalog_read(KeServer *server, Oid relid,
+									   bool text_decides, List **problems);
+
+/*
+ * Bring recorded dependencies and option texts of the server's subscriptions
+ * up to date: after a restore nothing is recorded, and a rename in a session
+ * without our hooks leaves the old text.  True if anything changed.
+ */
+extern bool ke_catalog_refresh(KeServer *server);
 
 #endif							/* KE_CATALOG_H */

@@ -25,12 +25,16 @@ extern KeIdentityState ke_identity_read(pg_uuid_t *uuid);
 /* Write the row if there is none; raises if the one there is foreign. */
 extern void ke_identity_establish(void);
 
-/* Take over a foreign row: same uuid (continue) or a new one. */
+/*
+ * This database is the one it was (same uuid, returned) or a new one (new
+ * uuid, the clusters of the services forgotten).
+ */
 extern void ke_identity_confirm(bool as_new, pg_uuid_t *uuid);
 
 /* 36 characters and a NUL. */
 #define KE_UUID_LEN 37
 extern void ke_identity_format(const pg_uuid_t *uuid, char *buf);
+extern char *ke_identity_text(const pg_uuid_t *uuid);	/* palloc'd */
 
 /* The stored cluster id of a service, NULL if none; and storing it. */
 extern char *ke_identity_cluster(const char *service);

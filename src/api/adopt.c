@@ -1,0 +1,177 @@
+/*
+ * adopt.c
+ *	  Turns a foreign table that was just made or altered into a
+ *	  subscription: owner, checks, recorded dependencies.
+ *
+ * A restore is told by check_function_bodies, which every dump turns off.
+ * Then privileges, which come last in a dump, are not there yet, and the
+ * identity is still to come: nothing is judged, the workers will, and
+ * nothing is written but the dependencies.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include "access/relation.h"
+#include "access/xact.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
+#include "commands/tablecmds.h"
+#include "foreign/foreign.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+#include "api/adopt.h"
+#include "db/checks.h"
+#include "db/identity.h"
+#include "db/names.h"
+#include "db/positions.h"
+#include "db/references.h"
+
+static bool
+restoring(void)
+{
+	return !check_function_bodies;
+}
+
+char *
+ke_adopt_name(const char *topic)
+{
+	return psprintf("subscription \"%s\"", topic);
+}
+
+void
+ke_adopt_report(KeSubscription *sub, List *problems)
+{
+	if (!restoring())
+		ke_options_report(ke_adopt_name(sub->topic), problems);
+}
+
+void
+ke_adopt_refuse_stranger(const char *name)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_RESERVED_NAME),
+			 errmsg("cannot create \"%s\" in schema kafka_events", name),
+			 errdetail("The schema holds the private tables of extension kafka_events, and subscriptions.")));
+}
+
+/* What every subscription looks like, restored ones as well. */
+static void
+check_shape(Relation rel)
+{
+	const char *name = RelationGetRelationName(rel);
+
+	if (RelationGetNamespace(rel) != ke_catalog_schema())
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+				 errmsg("foreign table \"%s\" of a kafka_events server must be in schema kafka_events",
+						name),
+				 errhint("It is a subscription: CREATE FOREIGN TABLE %s () SERVER ... OPTIONS (...).",
+						 quote_qualified_identifier("kafka_events", name))));
+	if (RelationGetNumberOfAttributes(rel) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+				 errmsg("subscription \"%s\" cannot have columns", name),
+				 errhint("The rows go to the table that option into_table names.")));
+	if (has_superclass(RelationGetRelid(rel)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+				 errmsg("subscription \"%s\" cannot inherit", name)));
+}
+
+static void
+check_unique(KeServer *server, KeSubscription *sub)
+{
+	ListCell   *lc;
+
+	foreach(lc, ke_catalog_subscriptions(server))
+	{
+		KeSubscription *other = (KeSubscription *) lfirst(lc);
+
+		if (other->oid == sub->oid || strcmp(other->topic, sub->topic) != 0)
+			continue;
+		ke_adopt_refuse_second(server, sub->topic);
+	}
+}
+
+void
+ke_adopt_refuse_second(KeServer *server, const char *topic)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DUPLICATE_OBJECT),
+			 errmsg("topic \"%s\" is already subscribed on server \"%s\"",
+					topic, server->name),
+			 errhint("Change the subscription with kafka_subscription_alter.")));
+}
+
+static void
+warn_unlogged(KeSubscription *sub)
+{
+	if (OidIsValid(sub->into_table) &&
+		get_rel_persistence(sub->into_table) == RELPERSISTENCE_UNLOGGED)
+		ereport(WARNING,
+				(errmsg("table %s is unlogged: a crash empties it, but the positions stay",
+						ke_names_of_table(sub->into_table))));
+}
+
+/*
+ * The first subscription of a database gives it its identity; and a start at
+ * 'latest' is noted, to be resolved by whoever reaches the cluster first.
+ */
+static void
+begin_life(KeServer *server, KeSubscription *sub)
+{
+	pg_uuid_t	uuid;
+
+	switch (ke_identity_read(&uuid))
+	{
+		case KE_IDENTITY_NONE:
+			ke_identity_establish();
+			break;
+		case KE_IDENTITY_OURS:
+			break;
+		case KE_IDENTITY_FOREIGN:
+			ereport(NOTICE,
+					(errmsg("nothing is consumed until kafka_identity_confirm is called"),
+					 errdetail("This database is a copy: it was restored, copied or upgraded.")));
+			break;
+	}
+	if (sub->options.start_from == KE_START_LATEST)
+		ke_positions_start_request(ke_catalog_main_group(server), sub->topic);
+}
+
+void
+ke_adopt(Oid relid, KeAdoption how)
+{
+	Relation	rel = relation_open(relid, NoLock);
+	KeServer   *server = ke_catalog_server(GetForeignTable(relid)->serverid);
+	KeSubscription *sub;
+	List	   *problems = NIL;
+	Oid			owner = rel->rd_rel->relowner;
+
+	check_shape(rel);
+	relation_close(rel, NoLock);
+
+	if (owner != server->owner)
+	{
+		ATExecChangeOwner(relid, server->owner, false, AccessExclusiveLock);
+		CommandCounterIncrement();
+	}
+
+	sub = ke_catalog_read(server, relid, true, &problems);
+	ke_references_lock(sub, &problems);
+	check_unique(server, sub);
+	ke_checks_subscription(server, sub, &problems);
+	ke_adopt_report(sub, problems);
+
+	(void) ke_references_record(sub);
+	(void) ke_references_rewrite(sub);
+	if (restoring())
+		return;
+	warn_unlogged(sub);
+	if (how == KE_ADOPT_CREATED)
+		begin_life(server, sub);
+}

@@ -1,0 +1,36 @@
+/*
+ * adopt.h
+ *	  Turns a foreign table that was just made or altered into a
+ *	  subscription: owner, checks, recorded dependencies.
+ */
+#ifndef KE_ADOPT_H
+#define KE_ADOPT_H
+
+#include "db/catalog.h"
+
+typedef enum KeAdoption
+{
+	KE_ADOPT_CREATED,
+	KE_ADOPT_ALTERED
+} KeAdoption;
+
+/*
+ * Needs the table's and the server's locks.  Raises what is wrong with it,
+ * all at once; while a dump is being restored, nothing but its shape.
+ */
+extern void ke_adopt(Oid relid, KeAdoption how);
+
+/* Raise the problems of a subscription, if any, unless restoring. */
+extern void ke_adopt_report(KeSubscription *sub, List *problems);
+
+/* The name of a subscription in messages, as 'subscription "topic"'. */
+extern char *ke_adopt_name(const char *topic);
+
+/* Raise: there is a subscription of this topic. */
+extern void ke_adopt_refuse_second(KeServer *server,
+								   const char *topic) pg_attribute_noreturn();
+
+/* Raise: a thing of this name is no subscription. */
+extern void ke_adopt_refuse_stranger(const char *name) pg_attribute_noreturn();
+
+#endif							/* KE_ADOPT_H */

@@ -1,0 +1,533 @@
+/*
+ * ddl.c
+ *	  Keeps servers, subscriptions and what they depend on consistent,
+ *	  whatever statement changes them.
+ *
+ * A subscription is made and changed by core statements, so this is where
+ * its rules live, for kafka_subscribe as well, which only writes such a
+ * statement.  "Before" is for what must be refused and for locks that make
+ * looking worthwhile; "after" sees the result, through the catalogs.
+ *
+ * Who makes or alters a subscription first locks its server with
+ * ShareUpdateExclusiveLock: that orders sessions that subscribe the same
+ * topic, or change the server meanwhile.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include "access/relation.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/objectaddress.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_foreign_data_wrapper.h"
+#include "catalog/pg_foreign_server.h"
+#include "catalog/pg_proc.h"
+#include "commands/defrem.h"
+#include "commands/tablecmds.h"
+#include "foreign/foreign.h"
+#include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "storage/lmgr.h"
+#include "utils/acl.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+#include "api/adopt.h"
+#include "api/ddl.h"
+#include "db/catalog.h"
+#include "db/checks.h"
+#include "db/references.h"
+
+/* ------------------------------------------------------------- finding */
+
+/* The server a foreign table is on, if it is of ours. */
+static KeServer *
+server_of(Oid relid)
+{
+	if (get_rel_relkind(relid) != RELKIND_FOREIGN_TABLE)
+		return NULL;
+	return ke_catalog_server(GetForeignTable(relid)->serverid);
+}
+
+/* The subscription a statement is about; InvalidOid if it is none. */
+static Oid
+subscription_of(RangeVar *relation)
+{
+	Oid			relid;
+
+	if (relation == NULL || !OidIsValid(ke_catalog_wrapper()))
+		return InvalidOid;
+	relid = RangeVarGetRelid(relation, NoLock, true);
+	if (!OidIsValid(relid) || server_of(relid) == NULL)
+		return InvalidOid;
+	return relid;
+}
+
+/* A server of ours by name, locked so that it stays as it is; or NULL. */
+static KeServer *
+lock_server(const char *name)
+{
+	Oid			oid = get_foreign_server_oid(name, true);
+
+	if (!OidIsValid(oid) || ke_catalog_server(oid) == NULL)
+		return NULL;
+	LockDatabaseObject(ForeignServerRelationId, oid, 0,
+					   ShareUpdateExclusiveLock);
+	return ke_catalog_server(oid);
+}
+
+/* ------------------------------------------------------- subscriptions */
+
+void
+ke_ddl_require_membership(KeServer *server)
+{
+	if (has_privs_of_role(GetUserId(), server->owner))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied for subscriptions of server \"%s\"",
+					server->name),
+			 errdetail("Its subscriptions run as the server's owner, \"%s\".",
+					   GetUserNameFromId(server->owner, false)),
+			 errhint("You must be a member of role \"%s\".",
+					 GetUserNameFromId(server->owner, false))));
+}
+
+static void
+before_create(CreateForeignTableStmt *stmt)
+{
+	KeServer   *server;
+
+	if (!OidIsValid(ke_catalog_wrapper()))
+		return;
+	server = lock_server(stmt->servername);
+	if (server != NULL)
+		ke_ddl_require_membership(server);
+}
+
+static void
+after_create(CreateForeignTableStmt *stmt)
+{
+	Oid			namespace;
+	Oid			relid;
+
+	if (!OidIsValid(ke_catalog_wrapper()))
+		return;
+	namespace = RangeVarGetCreationNamespace(stmt->base.relation);
+	relid = get_relname_relid(stmt->base.relation->relname, namespace);
+	if (!OidIsValid(relid))
+		return;
+	if (server_of(relid) != NULL)
+		ke_adopt(relid, KE_ADOPT_CREATED);
+	else if (namespace == ke_catalog_schema())
+		ke_adopt_refuse_stranger(get_rel_name(relid));
+}
+
+/* Do the options of an ALTER touch only what cannot break anything? */
+static bool
+only_pauses(List *options)
+{
+	ListCell   *lc;
+
+	foreach(lc, options)
+		if (strcmp(lfirst_node(DefElem, lc)->defname, "paused") != 0)
+			return false;
+	return true;
+}
+
+static void
+before_subscription_options(List *options)
+{
+	ListCell   *lc;
+
+	foreach(lc, options)
+		if (strcmp(lfirst_node(DefElem, lc)->defname, "topic") == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("cannot change the topic of a subscription"),
+					 errhint("Drop the subscription and subscribe the other topic.")));
+}
+
+static void
+before_subscription_owner(Oid relid, RoleSpec *owner)
+{
+	KeServer   *server = server_of(relid);
+
+	if (get_rolespec_oid(owner, false) != server->owner)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot change the owner of subscription \"%s\"",
+						get_rel_name(relid)),
+				 errdetail("A subscription belongs to the owner of its server \"%s\".",
+						   server->name),
+				 errhint("ALTER SERVER ... OWNER TO takes its subscriptions along.")));
+}
+
+static void
+before_alter_table(AlterTableStmt *stmt)
+{
+	Oid			relid = subscription_of(stmt->relation);
+	ListCell   *lc;
+
+	if (!OidIsValid(relid))
+		return;
+	foreach(lc, stmt->cmds)
+	{
+		AlterTableCmd *command = lfirst_node(AlterTableCmd, lc);
+
+		if (command->subtype == AT_GenericOptions)
+		{
+			before_subscription_options((List *) command->def);
+			(void) lock_server(server_of(relid)->name);
+		}
+		else if (command->subtype == AT_ChangeOwner)
+			before_subscription_owner(relid, command->newowner);
+		else
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("cannot alter subscription \"%s\" in this way",
+							get_rel_name(relid)),
+					 errdetail("A subscription has options and nothing else."),
+					 errhint("Use ALTER FOREIGN TABLE ... OPTIONS, or kafka_subscription_alter.")));
+	}
+}
+
+/* A new owner must not get a superuser to run his code. */
+static void
+check_dependents(Oid class_id, Oid object_id)
+{
+	ListCell   *lc;
+
+	foreach(lc, ke_references_dependents(class_id, object_id))
+	{
+		KeServer   *server = server_of(lfirst_oid(lc));
+		KeSubscription *sub;
+		List	   *problems = NIL;
+
+		if (server == NULL)
+			continue;
+		sub = ke_catalog_read(server, lfirst_oid(lc), false, &problems);
+		if (sub == NULL)
+			continue;
+		problems = NIL;
+		ke_checks_superuser(server, sub, &problems);
+		ke_adopt_report(sub, problems);
+	}
+}
+
+static void
+after_alter_table(AlterTableStmt *stmt)
+{
+	Oid			relid = subscription_of(stmt->relation);
+	ListCell   *lc;
+
+	foreach(lc, stmt->cmds)
+	{
+		AlterTableCmd *command = lfirst_node(AlterTableCmd, lc);
+
+		if (OidIsValid(relid) && command->subtype == AT_GenericOptions &&
+			!only_pauses((List *) command->def))
+			ke_adopt(relid, KE_ADOPT_ALTERED);
+		else if (!OidIsValid(relid) && command->subtype == AT_ChangeOwner)
+			check_dependents(RelationRelationId,
+							 RangeVarGetRelid(stmt->relation, NoLock, true));
+	}
+}
+
+/* -------------------------------------------------------------- servers */
+
+/* Two servers with one service name would share their groups. */
+static void
+check_service_name(KeServer *server)
+{
+	ListCell   *lc;
+
+	foreach(lc, ke_catalog_servers())
+	{
+		KeServer   *other = ke_catalog_server(lfirst_oid(lc));
+
+		if (other == NULL || other->oid == server->oid ||
+			strcmp(other->options.service_name,
+				   server->options.service_name) != 0)
+			continue;
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_OBJECT),
+				 errmsg("service \"%s\" is server \"%s\" already",
+						server->options.service_name, other->name),
+				 errhint("Each server of a database needs a service_name of its own: it names its consumer groups.")));
+	}
+}
+
+static void
+before_create_server(CreateForeignServerStmt *stmt)
+{
+	Oid			wrapper = ke_catalog_wrapper();
+
+	if (OidIsValid(wrapper) &&
+		get_foreign_data_wrapper_oid(stmt->fdwname, true) == wrapper)
+		LockDatabaseObject(ForeignDataWrapperRelationId, wrapper, 0,
+						   ShareUpdateExclusiveLock);
+}
+
+static void
+after_create_server(CreateForeignServerStmt *stmt)
+{
+	Oid			oid = get_foreign_server_oid(stmt->servername, true);
+	KeServer   *server = OidIsValid(oid) ? ke_catalog_server(oid) : NULL;
+
+	if (server != NULL)
+		check_service_name(server);
+}
+
+static void
+before_alter_server(AlterForeignServerStmt *stmt)
+{
+	KeServer   *server = lock_server(stmt->servername);
+	ListCell   *lc;
+
+	if (server == NULL)
+		return;
+	foreach(lc, stmt->options)
+	{
+		DefElem    *option = lfirst_node(DefElem, lc);
+
+		if (strcmp(option->defname, "service_name") != 0)
+			continue;
+		LockDatabaseObject(ForeignDataWrapperRelationId, ke_catalog_wrapper(),
+						   0, ShareUpdateExclusiveLock);
+		if (option->arg != NULL &&
+			strcmp(defGetString(option), server->options.service_name) == 0)
+			continue;
+		if (ke_catalog_subscriptions(server) != NIL)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_IN_USE),
+					 errmsg("cannot change service_name of server \"%s\": it has subscriptions",
+							server->name),
+					 errdetail("The name of the service is part of its consumer groups, and so of every position."),
+					 errhint("Make another server for the other service, or drop the subscriptions first.")));
+	}
+}
+
+/* What a server's options and its subscriptions' must have in common. */
+static void
+after_alter_server(AlterForeignServerStmt *stmt)
+{
+	Oid			oid = get_foreign_server_oid(stmt->servername, true);
+	KeServer   *server = OidIsValid(oid) ? ke_catalog_server(oid) : NULL;
+	ListCell   *lc;
+
+	if (server == NULL)
+		return;
+	check_service_name(server);
+	foreach(lc, ke_catalog_subscriptions(server))
+	{
+		KeSubscription *sub = (KeSubscription *) lfirst(lc);
+		List	   *problems = NIL;
+
+		ke_options_check_subscription(&server->options, sub->topic,
+									  &sub->options, &problems);
+		ke_adopt_report(sub, problems);
+	}
+}
+
+static void
+before_alter_owner(AlterOwnerStmt *stmt)
+{
+	if (stmt->objectType == OBJECT_FOREIGN_SERVER &&
+		OidIsValid(ke_catalog_wrapper()))
+		(void) lock_server(strVal(stmt->object));
+}
+
+/* Subscriptions follow their server; what it may do is judged again. */
+static void
+after_server_owner(KeServer *server)
+{
+	ListCell   *lc;
+
+	foreach(lc, ke_catalog_subscriptions(server))
+	{
+		KeSubscription *sub = (KeSubscription *) lfirst(lc);
+
+		ATExecChangeOwner(sub->oid, server->owner, true, AccessExclusiveLock);
+	}
+	CommandCounterIncrement();
+	foreach(lc, ke_catalog_subscriptions(server))
+	{
+		KeSubscription *sub = (KeSubscription *) lfirst(lc);
+		List	   *problems = NIL;
+
+		ke_checks_subscription(server, sub, &problems);
+		ke_adopt_report(sub, problems);
+	}
+}
+
+static void
+after_alter_owner(AlterOwnerStmt *stmt)
+{
+	ObjectAddress address;
+	Relation	relation = NULL;
+
+	if (!OidIsValid(ke_catalog_wrapper()))
+		return;
+	switch (stmt->objectType)
+	{
+		case OBJECT_FOREIGN_SERVER:
+			{
+				KeServer   *server = lock_server(strVal(stmt->object));
+
+				if (server != NULL)
+					after_server_owner(server);
+				break;
+			}
+		case OBJECT_FUNCTION:
+		case OBJECT_ROUTINE:
+			address = get_object_address(stmt->objectType, stmt->object,
+										 &relation, AccessShareLock, true);
+			if (OidIsValid(address.objectId))
+				check_dependents(ProcedureRelationId, address.objectId);
+			break;
+		default:
+			break;
+	}
+}
+
+/* ---------------------------------------------------------------- names */
+
+static void
+refuse_renaming(const char *kind, const char *name)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("cannot rename %s \"%s\"", kind, name),
+			 errdetail("Extension kafka_events finds it by this name.")));
+}
+
+static void
+before_rename(RenameStmt *stmt)
+{
+	Oid			relid;
+	KeSubscription *sub;
+	List	   *problems = NIL;
+
+	if (!OidIsValid(ke_catalog_wrapper()))
+		return;
+	if (stmt->renameType == OBJECT_SCHEMA &&
+		get_namespace_oid(stmt->subname, true) == ke_catalog_schema())
+		refuse_renaming("schema", stmt->subname);
+	if (stmt->renameType == OBJECT_FDW &&
+		get_foreign_data_wrapper_oid(strVal(stmt->object),
+									 true) == ke_catalog_wrapper())
+		refuse_renaming("foreign-data wrapper", strVal(stmt->object));
+
+	relid = subscription_of(stmt->relation);
+	if (!OidIsValid(relid))
+		return;
+	sub = ke_catalog_read(server_of(relid), relid, false, &problems);
+	if (sub != NULL && sub->options.topic == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot rename subscription \"%s\"", sub->topic),
+				 errdetail("A subscription is named after its topic."),
+				 errhint("Drop it and subscribe the other topic.")));
+}
+
+static void
+before_set_schema(AlterObjectSchemaStmt *stmt)
+{
+	Oid			relid = subscription_of(stmt->relation);
+
+	if (OidIsValid(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot move subscription \"%s\" to another schema",
+						get_rel_name(relid)),
+				 errdetail("Subscriptions live in schema kafka_events.")));
+}
+
+/* Something has another name: the option texts that hold it follow. */
+static void
+after_names_changed(void)
+{
+	ListCell   *lc;
+
+	foreach(lc, ke_catalog_servers())
+	{
+		KeServer   *server = ke_catalog_server(lfirst_oid(lc));
+
+		if (server != NULL)
+			(void) ke_catalog_refresh(server);
+	}
+}
+
+/* ------------------------------------------------------------- dispatch */
+
+void
+ke_ddl_before(Node *statement)
+{
+	if (IsBinaryUpgrade)
+		return;
+	switch (nodeTag(statement))
+	{
+		case T_CreateForeignTableStmt:
+			before_create((CreateForeignTableStmt *) statement);
+			break;
+		case T_AlterTableStmt:
+			before_alter_table((AlterTableStmt *) statement);
+			break;
+		case T_CreateForeignServerStmt:
+			before_create_server((CreateForeignServerStmt *) statement);
+			break;
+		case T_AlterForeignServerStmt:
+			before_alter_server((AlterForeignServerStmt *) statement);
+			break;
+		case T_AlterOwnerStmt:
+			before_alter_owner((AlterOwnerStmt *) statement);
+			break;
+		case T_RenameStmt:
+			before_rename((RenameStmt *) statement);
+			break;
+		case T_AlterObjectSchemaStmt:
+			before_set_schema((AlterObjectSchemaStmt *) statement);
+			break;
+		default:
+			break;
+	}
+}
+
+void
+ke_ddl_after(Node *statement)
+{
+	if (IsBinaryUpgrade)
+		return;
+	switch (nodeTag(statement))
+	{
+		case T_CreateForeignTableStmt:
+			CommandCounterIncrement();
+			after_create((CreateForeignTableStmt *) statement);
+			break;
+		case T_AlterTableStmt:
+			CommandCounterIncrement();
+			after_alter_table((AlterTableStmt *) statement);
+			break;
+		case T_CreateForeignServerStmt:
+			CommandCounterIncrement();
+			after_create_server((CreateForeignServerStmt *) statement);
+			break;
+		case T_AlterForeignServerStmt:
+			CommandCounterIncrement();
+			after_alter_server((AlterForeignServerStmt *) statement);
+			break;
+		case T_AlterOwnerStmt:
+			CommandCounterIncrement();
+			after_alter_owner((AlterOwnerStmt *) statement);
+			break;
+		case T_RenameStmt:
+		case T_AlterObjectSchemaStmt:
+			CommandCounterIncrement();
+			after_names_changed();
+			break;
+		default:
+			break;
+	}
+}
