@@ -255,18 +255,13 @@ ke_argument_make(KeArgumentMaker *maker, KeMessage *msg, bool *isnull)
 }
 
 Datum
-ke_argument_make_batch(KeArgumentMaker *maker, KeMessage **msgs, int count,
-					   volatile int *at)
+ke_argument_make_batch(KeArgumentMaker *maker, KeMessage **msgs, int count)
 {
 	Datum	   *elements = palloc(sizeof(Datum) * count);
 	Datum		array;
 
 	for (int i = 0; i < count; i++)
-	{
-		*at = i;
 		elements[i] = make_message(maker, msgs[i]);
-	}
-	*at = -1;
 	array = PointerGetDatum(construct_array(elements, count, maker->row_type,
 											-1, false, TYPALIGN_DOUBLE));
 	if (maker->is_domain)

@@ -24,9 +24,9 @@ extern KeArgumentMaker *ke_argument_open(KeArgument kind, Oid type,
 extern Datum ke_argument_make(KeArgumentMaker *maker, KeMessage *msg,
 							  bool *isnull);
 
-/* Many (KE_ARG_BATCH only); *at is the index of the one it is at. */
+/* All of them as one array (KE_ARG_BATCH only). */
 extern Datum ke_argument_make_batch(KeArgumentMaker *maker, KeMessage **msgs,
-									int count, volatile int *at);
+									int count);
 
 extern void ke_argument_close(KeArgumentMaker *maker);
 

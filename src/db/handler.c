@@ -30,16 +30,6 @@ struct KeHandler
 	int			timeout_ms;
 };
 
-/* What the running call is about: one message, or a batch of one topic. */
-typedef struct CallContext
-{
-	KeHandler  *handler;
-	KeMessage  *msg;
-	KeMessage **msgs;
-	int			count;
-	volatile int at;			/* of msgs, or -1 */
-} CallContext;
-
 static KeMessage *current_message = NULL;
 static KeArgumentMaker *message_maker = NULL;
 
@@ -81,37 +71,25 @@ ke_handler_begin(KeHandler *handler)
 }
 
 static void
-describe_call(void *arg)
+add_context(void *argument)
 {
-	CallContext *call = arg;
-	KeMessage  *msg = call->msg;
+	KeHandler  *handler = (KeHandler *) argument;
 
-	if (call->msgs != NULL && call->at >= 0)
-		msg = call->msgs[call->at];
-	if (msg != NULL)
-		errcontext("handler %s, topic \"%s\", partition %d, offset " INT64_FORMAT,
-				   ke_function_name(call->handler->function), msg->topic,
-				   msg->partition, msg->offset);
-	else
-		errcontext("handler %s, %d messages of topic \"%s\"",
-				   ke_function_name(call->handler->function), call->count,
-				   call->msgs[0]->topic);
+	errcontext("handler %s", ke_function_name(handler->function));
 }
 
-/* In the guard: make the argument and call. */
+/* In the guard: make the argument, of one message or of all, and call. */
 static bool
-perform(CallContext *call)
+perform(KeHandler *handler, KeMessage **msgs, int count)
 {
-	KeHandler  *handler = call->handler;
 	Datum		argument;
 	bool		isnull = false;
 	bool		result_null;
 
-	if (call->msgs != NULL)
-		argument = ke_argument_make_batch(handler->argument, call->msgs,
-										  call->count, &call->at);
+	if (handler->kind == KE_ARG_BATCH)
+		argument = ke_argument_make_batch(handler->argument, msgs, count);
 	else
-		argument = ke_argument_make(handler->argument, call->msg, &isnull);
+		argument = ke_argument_make(handler->argument, msgs[0], &isnull);
 
 	if (isnull && ke_function_is_strict(handler->function))
 		return false;
@@ -121,25 +99,25 @@ perform(CallContext *call)
 }
 
 static bool
-run(CallContext *call)
+run(KeHandler *handler, KeMessage **msgs, int count)
 {
-	KeHandler  *handler = call->handler;
 	MemoryContext old;
-	ErrorContextCallback callback;
+	ErrorContextCallback context;
 	volatile bool called = false;
 
 	MemoryContextReset(handler->call_context);
 	old = MemoryContextSwitchTo(handler->call_context);
-	callback.callback = describe_call;
-	callback.arg = call;
-	callback.previous = error_context_stack;
-	error_context_stack = &callback;
+	context.callback = add_context;
+	context.arg = handler;
+	context.previous = error_context_stack;
+	error_context_stack = &context;
 
-	current_message = call->msg;
 	ke_guard_enter(handler->timeout_ms);
+	if (handler->kind != KE_ARG_BATCH)
+		current_message = msgs[0];
 	PG_TRY();
 	{
-		called = perform(call);
+		called = perform(handler, msgs, count);
 	}
 	PG_CATCH();
 	{
@@ -152,7 +130,7 @@ run(CallContext *call)
 	current_message = NULL;
 	ke_guard_leave();
 
-	error_context_stack = callback.previous;
+	error_context_stack = context.previous;
 	MemoryContextSwitchTo(old);
 	return called;
 }
@@ -160,20 +138,15 @@ run(CallContext *call)
 bool
 ke_handler_call(KeHandler *handler, KeMessage *msg)
 {
-	CallContext call = {.handler = handler, .msg = msg};
-
 	Assert(handler->kind != KE_ARG_BATCH);
-	return run(&call);
+	return run(handler, &msg, 1);
 }
 
 void
 ke_handler_call_batch(KeHandler *handler, KeMessage **msgs, int count)
 {
-	CallContext call = {.handler = handler, .msgs = msgs, .count = count,
-	.at = -1};
-
 	Assert(handler->kind == KE_ARG_BATCH && count > 0);
-	run(&call);
+	(void) run(handler, msgs, count);
 }
 
 bool

@@ -57,7 +57,6 @@ ke_session_connect(Oid database, Oid owner, bool synchronous_commit)
 
 	/* A role's own default role (ALTER ROLE ... SET role) is not its owner. */
 	fix_setting("role", "none");
-	fix_setting("application_name", MyBgworkerEntry->bgw_name);
 	ke_session_set_synchronous_commit(synchronous_commit);
 
 	/*

@@ -181,6 +181,10 @@ ke_runtime_wait(int fd, long timeout_ms)
 	}
 	ResetLatch(MyLatch);
 
+	/* What the last transactions counted and were too quick to report. */
+	if (nevents == 0 && !IsTransactionState())
+		(void) pgstat_report_stat(false);
+
 	/* A cancel that came when the handler had just ended is for nobody. */
 	if (!ke_handler_is_running())
 		QueryCancelPending = false;
