@@ -25,11 +25,11 @@ as_root()
 }
 
 # PostgreSQL refuses to run as root; then the user that Debian's package makes
-# for it runs it.
+# for it runs it, from a directory that user can look at.
 as_server_user()
 {
 	if [ "$(id -u)" -eq 0 ]; then
-		HOME=/nonexistent setpriv --reuid postgres --regid postgres \
+		env -C / HOME=/nonexistent setpriv --reuid postgres --regid postgres \
 			--init-groups -- "$@"
 	else
 		"$@"
