@@ -1,0 +1,110 @@
+/*
+ * core_failure.c
+ *	  What is kept and shown of an error, and of a message.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include "access/xact.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+
+#include "core/failure.h"
+#include "core/message.h"
+
+PG_FUNCTION_INFO_V1(unit_failure);
+PG_FUNCTION_INFO_V1(unit_failure_make);
+PG_FUNCTION_INFO_V1(unit_raise_ours);
+PG_FUNCTION_INFO_V1(unit_fingerprint);
+
+/*
+ * Run a statement that fails; the description of the failure, or with
+ * whole the message, detail and hint that were kept.
+ */
+Datum
+unit_failure(PG_FUNCTION_ARGS)
+{
+	char	   *statement = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	bool		whole = PG_GETARG_BOOL(1);
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	KeFailure  *fail = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	PG_TRY();
+	{
+		SPI_connect();
+		SPI_execute(statement, false, 0);
+		SPI_finish();
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		fail = ke_failure_capture(context);
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+
+	if (fail == NULL)
+		PG_RETURN_NULL();
+	if (whole)
+		PG_RETURN_TEXT_P(cstring_to_text(psprintf("%s|%s|%s|%s",
+												  fail->ours ? "ours" : "",
+												  fail->message,
+												  fail->detail ? fail->detail : "",
+												  fail->hint ? fail->hint : "")));
+	PG_RETURN_TEXT_P(cstring_to_text(ke_failure_describe(fail)));
+}
+
+Datum
+unit_failure_make(PG_FUNCTION_ARGS)
+{
+	KeFailure  *fail;
+	char	   *sqlstate = text_to_cstring(PG_GETARG_TEXT_PP(0));
+
+	fail = ke_failure_make(CurrentMemoryContext,
+						   MAKE_SQLSTATE(sqlstate[0], sqlstate[1],
+										 sqlstate[2], sqlstate[3],
+										 sqlstate[4]),
+						   "%s", text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	PG_RETURN_TEXT_P(cstring_to_text(ke_failure_describe(fail)));
+}
+
+/* An error as the extension raises it. */
+Datum
+unit_raise_ours(PG_FUNCTION_ARGS)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_EXCEPTION),
+			 errmsg("message cannot be used"),
+			 errdetail("Its value is not JSON."),
+			 errhint("Take the value as bytea.")));
+	PG_RETURN_VOID();
+}
+
+Datum
+unit_fingerprint(PG_FUNCTION_ARGS)
+{
+	KeMessage	msg = {0};
+
+	if (!PG_ARGISNULL(0))
+	{
+		bytea	   *key = PG_GETARG_BYTEA_PP(0);
+
+		msg.key = VARDATA_ANY(key);
+		msg.key_len = VARSIZE_ANY_EXHDR(key);
+	}
+	if (!PG_ARGISNULL(1))
+	{
+		bytea	   *value = PG_GETARG_BYTEA_PP(1);
+
+		msg.value = VARDATA_ANY(value);
+		msg.value_len = VARSIZE_ANY_EXHDR(value);
+	}
+	PG_RETURN_INT32(ke_message_fingerprint(&msg));
+}
