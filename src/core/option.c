@@ -227,7 +227,7 @@ ke_option_assign(const KeOption *option, const char *value, void *out)
 	{
 		case KE_OPTION_BOOLEAN:
 			if (!parse_bool(value, &flag))
-				return "must be true or false";
+				return "must be a boolean (true, false, on, off)";
 			*(bool *) member = flag;
 			return NULL;
 		case KE_OPTION_INTEGER:
@@ -278,7 +278,7 @@ parse_one(const KeOption *option, List *options, bool production, void *out,
 		ke_options_problem(problems, NULL, "Option \"%s\" %s",
 						   option->name, rule);
 	else
-		ke_options_problem(problems, NULL, "Option \"%s\" %s, not %s",
+		ke_options_problem(problems, NULL, "Option \"%s\" %s, but is %s",
 						   option->name, rule, ke_option_quote(value));
 }
 

@@ -172,9 +172,9 @@ check_service_name(const char *value)
 	for (p = value; *p != '\0'; p++)
 	{
 		if (strspn(p, "0123456789") > DIGITS_MAX_LEN)
-			return "must not contain 10 or more digits in a row: a name made from a time or a random number is another consumer group after every start";
+			return "must not contain 10 or more digits in a row (a name made from a time or a random number is another consumer group after every start)";
 		if (starts_with_uuid(p))
-			return "must not contain a UUID: a name made from a random value is another consumer group after every start";
+			return "must not contain a UUID (a name made from a random value is another consumer group after every start)";
 	}
 	return NULL;
 }

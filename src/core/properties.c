@@ -206,7 +206,7 @@ ke_properties_check(const char *name, const char *value, List **problems)
 	rule = ke_option_assign(property, value, &scratch);
 	if (rule != NULL)
 	{
-		ke_options_problem(problems, NULL, "Property \"%s\" %s, not %s",
+		ke_options_problem(problems, NULL, "Property \"%s\" %s, but is %s",
 						   name, rule, ke_option_quote(value));
 		return NULL;
 	}

@@ -1,0 +1,58 @@
+-- What is kept and shown of an error.
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set module :abs_srcdir '/kafka_events_unit'
+CREATE FUNCTION unit_failure(statement text, whole boolean DEFAULT false) RETURNS text LANGUAGE C STRICT AS :'module';
+CREATE FUNCTION unit_failure_make(sqlstate text, message text) RETURNS text LANGUAGE C STRICT AS :'module';
+CREATE FUNCTION unit_raise_ours() RETURNS void LANGUAGE C STRICT AS :'module';
+CREATE FUNCTION unit_fingerprint(key bytea, value bytea) RETURNS integer LANGUAGE C AS :'module';
+CREATE FUNCTION raise(sqlstate text, message text) RETURNS void LANGUAGE plpgsql AS
+  $$BEGIN RAISE EXCEPTION USING errcode = sqlstate, message = message, detail = 'secret detail', hint = 'secret hint'; END$$;
+
+CREATE TABLE accounts (id integer PRIMARY KEY, amount integer NOT NULL CONSTRAINT positive CHECK (amount > 0),
+                       peer integer REFERENCES accounts);
+INSERT INTO accounts VALUES (1, 1);
+
+-- texts that may quote payload are not shown, the objects are
+SELECT unit_failure($$SELECT 'secret'::integer$$);
+SELECT unit_failure($$INSERT INTO accounts VALUES (1, 5)$$);
+SELECT unit_failure($$INSERT INTO accounts VALUES (4711, NULL)$$);
+SELECT unit_failure($$INSERT INTO accounts VALUES (4711, -4711)$$);
+SELECT unit_failure($$INSERT INTO accounts VALUES (4711, 1, 4712)$$);
+SELECT unit_failure($$SELECT raise('P0001', 'secret')$$);
+SELECT unit_failure($$SELECT raise('22000', 'secret')$$);
+SELECT unit_failure($$SELECT raise('40001', 'secret')$$);
+SELECT unit_failure($$SELECT raise('XY123', 'secret')$$);
+SELECT unit_failure($$SELECT 1 / 0$$);
+
+-- texts that speak of objects, resources and operation are
+SELECT unit_failure($$SELECT nothing FROM accounts$$);
+SELECT unit_failure($$SELECT no_such_function(1)$$);
+SELECT unit_failure($$SELECT raise('KE001', E'not\nyet')$$);
+SELECT unit_failure($$SELECT raise('KE002', 'never')$$);
+SELECT unit_failure($$SELECT raise('53100', 'no space')$$);
+SELECT unit_failure($$SELECT raise('58030', 'no disk')$$);
+SELECT unit_failure($$SELECT raise('52000', 'secret')$$);
+SELECT unit_failure($$SELECT raise('59000', 'secret')$$);
+
+-- ours are shown with detail and hint; nobody else can pass for us
+SELECT unit_failure($$SELECT unit_raise_ours()$$);
+SELECT unit_failure($$SELECT unit_raise_ours()$$, whole => true);
+SELECT unit_failure($$SELECT raise('22000', 'message cannot be used')$$, whole => true);
+DO $$BEGIN
+  PERFORM unit_raise_ours();
+EXCEPTION WHEN data_exception THEN
+  RAISE NOTICE '%', unit_failure($q$SELECT 'secret'::integer$q$);
+END$$;
+
+-- no failure
+SELECT unit_failure($$SELECT 1$$) IS NULL AS none;
+
+SELECT unit_failure_make('0A000', 'position 5 is outside of 7..9');
+SELECT unit_failure_make('XX999', 'a' || repeat('b', 2000)) = 'XX999: a' || repeat('b', 2000) AS whole_text;
+
+-- fingerprints: CRC-32C of lengths and bytes
+SELECT unit_fingerprint('ab', 'c') <> unit_fingerprint('a', 'bc') AS moved,
+       unit_fingerprint('', 'x') = unit_fingerprint(NULL, 'x') AS no_key,
+       unit_fingerprint('a', 'b') = unit_fingerprint('a', 'b') AS stable,
+       unit_fingerprint('a', 'b') <> unit_fingerprint('b', 'a') AS swapped;
+SELECT unit_fingerprint('key', 'value');
