@@ -32,7 +32,8 @@ extern KeFailure *ke_failure_capture(MemoryContext context);
 
 /* A failure of our own making, without an error having been raised. */
 extern KeFailure *ke_failure_make(MemoryContext context, int sqlstate,
-								  const char *fmt,...) pg_attribute_printf(3, 4);
+								  const char *fmt,...)
+			pg_attribute_printf(3, 4);
 
 /* One line for views and logs, without any payload; in the current context. */
 extern char *ke_failure_describe(const KeFailure *fail);

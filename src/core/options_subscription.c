@@ -109,6 +109,7 @@ ke_options_check_subscription(const KeServerOptions *server,
 	const char *rule = ke_options_topic_problem(topic);
 	char	   *retry_topic = psprintf("%s%s", topic, server->retry_suffix);
 	char	   *dlq_topic = psprintf("%s%s", topic, server->dlq_suffix);
+	int			max_poll_interval = server->max_poll_interval;
 
 	if (rule != NULL)
 		ke_options_problem(problems, NULL, "Topic %s %s",
@@ -130,11 +131,11 @@ ke_options_check_subscription(const KeServerOptions *server,
 		ke_options_problem(problems, NULL,
 						   "Topic %s is a dead letter topic, because it ends with \"%s\": it needs max_retries 0 and dlq false",
 						   ke_option_quote(topic), server->dlq_suffix);
-	if (sub->handler_timeout_ms > server->max_poll_interval / 2)
+	if (sub->handler_timeout_ms > max_poll_interval / 2)
 		ke_options_problem(problems, NULL,
 						   "Option \"handler_timeout\" (%s) must be at most half of the server's max_poll_interval (%s)",
 						   ke_literal_show_interval(sub->handler_timeout_ms),
-						   ke_literal_show_interval(server->max_poll_interval));
+						   ke_literal_show_interval(max_poll_interval));
 	if (sub->max_delay_ms < sub->initial_delay_ms)
 		ke_options_problem(problems, NULL,
 						   "Option \"max_delay\" (%s) must be at least initial_delay (%s)",

@@ -32,6 +32,7 @@ unit_failure(PG_FUNCTION_ARGS)
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
 	KeFailure  *fail = NULL;
+	char	   *result;
 
 	BeginInternalSubTransaction(NULL);
 	PG_TRY();
@@ -53,12 +54,13 @@ unit_failure(PG_FUNCTION_ARGS)
 	if (fail == NULL)
 		PG_RETURN_NULL();
 	if (whole)
-		PG_RETURN_TEXT_P(cstring_to_text(psprintf("%s|%s|%s|%s",
-												  fail->ours ? "ours" : "",
-												  fail->message,
-												  fail->detail ? fail->detail : "",
-												  fail->hint ? fail->hint : "")));
-	PG_RETURN_TEXT_P(cstring_to_text(ke_failure_describe(fail)));
+		result = psprintf("%s|%s|%s|%s", fail->ours ? "ours" : "",
+						  fail->message,
+						  fail->detail != NULL ? fail->detail : "",
+						  fail->hint != NULL ? fail->hint : "");
+	else
+		result = ke_failure_describe(fail);
+	PG_RETURN_TEXT_P(cstring_to_text(result));
 }
 
 Datum
