@@ -11,6 +11,7 @@
 #include "utils/guc.h"
 
 #include "core/guc.h"
+#include "core/testing.h"
 
 bool		ke_guc_enabled = true;
 int			ke_guc_max_workers = 32;
@@ -53,5 +54,8 @@ ke_guc_define(void)
 							GUC_UNIT_MS,
 							NULL, NULL, NULL);
 
+#ifdef KE_TESTING
+	ke_testing_define();
+#endif
 	MarkGUCPrefixReserved("kafka_events");
 }

@@ -18,6 +18,7 @@
 #include "utils/timestamp.h"
 
 #include "core/classify.h"
+#include "core/testing.h"
 #include "db/session.h"
 #include "db/xact.h"
 #include "engine/engine.h"
@@ -173,6 +174,7 @@ call_handler(Attempt *attempt, int from, int upto)
 		for (i = from; i < upto; i++)
 		{
 			attempt->at = i;
+			KE_CRASH_POINT("in_handler");
 			(void) ke_handler_call(stage->handler, message(attempt, i));
 		}
 	}
@@ -251,6 +253,7 @@ run_transaction(KeEngine *engine, Attempt *attempt)
 		{
 			process(attempt);
 			collect_positions(attempt);
+			KE_CRASH_POINT("before_commit");
 			if (advance(engine, attempt))
 				ke_xact_commit();
 			else
@@ -278,6 +281,7 @@ take_over(KeEngine *engine, Attempt *attempt)
 	TimestampTz now = GetCurrentTimestamp();
 	int			i;
 
+	KE_CRASH_POINT("after_commit");
 	for (i = 0; i < attempt->nparts; i++)
 	{
 		KePartition *part = attempt->parts[i];

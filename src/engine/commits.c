@@ -13,6 +13,7 @@
 #include "utils/timestamp.h"
 
 #include "core/stamp.h"
+#include "core/testing.h"
 #include "engine/engine.h"
 
 /* At most this often, unless the end of the partitions is reached. */
@@ -64,6 +65,7 @@ ke_commits_send(KeEngine *engine, TimestampTz now)
 		return;
 	engine->commit_at = 0;
 	list = outdated(engine);
+	KE_CRASH_POINT("before_kafka_commit");
 	if (list->count > 0)
 		ke_consumer_commit(engine->consumer, list);
 }

@@ -7,6 +7,7 @@
 
 #include "utils/timestamp.h"
 
+#include "core/testing.h"
 #include "engine/engine.h"
 
 /*
@@ -81,6 +82,7 @@ ke_receive_committed(KeEngine *engine, KeKafkaList *list)
 {
 	int			i;
 
+	KE_CRASH_POINT("after_kafka_commit");
 	for (i = 0; i < list->count; i++)
 	{
 		KeKafkaPartition *answer = &list->parts[i];

@@ -12,6 +12,7 @@
 
 #include "utils/timestamp.h"
 
+#include "core/testing.h"
 #include "engine/engine.h"
 #include "engine/start.h"
 
@@ -158,6 +159,7 @@ claim_all(KeEngine *engine, Starts *starts)
 	bool		claimed = ke_transact(engine, claim, starts, true, &fail);
 	int			i;
 
+	KE_CRASH_POINT("after_claim");
 	for (i = 0; i < starts->count; i++)
 	{
 		Start	   *start = &starts->each[i];
