@@ -117,6 +117,17 @@ warn_unlogged(KeSubscription *sub)
 						ke_names_of_table(sub->into_table))));
 }
 
+bool
+ke_adopt_was_consumed(KeServer *server, const char *topic)
+{
+	KePositionKey key = {
+		.cluster_id = ke_identity_cluster(server->options.service_name),
+		.group_id = ke_catalog_main_group(server)
+	};
+
+	return key.cluster_id != NULL && ke_positions_list(&key, topic) != NIL;
+}
+
 /*
  * The first subscription of a database gives it its identity; and a start at
  * 'latest' is noted, to be resolved by whoever reaches the cluster first.
@@ -124,6 +135,7 @@ warn_unlogged(KeSubscription *sub)
 static void
 begin_life(KeServer *server, KeSubscription *sub)
 {
+	char	   *group = ke_catalog_main_group(server);
 	pg_uuid_t	uuid;
 
 	switch (ke_identity_read(&uuid))
@@ -139,8 +151,12 @@ begin_life(KeServer *server, KeSubscription *sub)
 					 errdetail("This database is a copy: it was restored, copied or upgraded.")));
 			break;
 	}
-	if (sub->options.start_from == KE_START_LATEST)
-		ke_positions_start_request(ke_catalog_main_group(server), sub->topic);
+
+	/* a subscription dropped before its start was resolved leaves one */
+	ke_positions_start_done(group, sub->topic);
+	if (sub->options.start_from == KE_START_LATEST &&
+		!ke_adopt_was_consumed(server, sub->topic))
+		ke_positions_start_request(group, sub->topic);
 }
 
 void

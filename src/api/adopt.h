@@ -26,6 +26,9 @@ extern void ke_adopt_report(KeSubscription *sub, List *problems);
 /* The name of a subscription in messages, as 'subscription "topic"'. */
 extern char *ke_adopt_name(const char *topic);
 
+/* Are there positions of the topic, so that it goes on from them? */
+extern bool ke_adopt_was_consumed(KeServer *server, const char *topic);
+
 /* Raise: there is a subscription of this topic. */
 extern void ke_adopt_refuse_second(KeServer *server,
 								   const char *topic) pg_attribute_noreturn();

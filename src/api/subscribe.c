@@ -1,0 +1,422 @@
+/*
+ * subscribe.c
+ *	  kafka_subscribe and its relatives: SQL functions that write the DDL.
+ *
+ * Everything that can be wrong is found before the statement runs, so that
+ * it is reported all at once; api/ddl makes the same checks on what the
+ * statement made.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/timestamp.h"
+#include "utils/varlena.h"
+
+#include "api/adopt.h"
+#include "api/subscription.h"
+#include "core/guc.h"
+#include "core/literal.h"
+#include "db/checks.h"
+#include "db/identity.h"
+#include "db/names.h"
+#include "db/positions.h"
+#include "db/references.h"
+#include "shm/reason.h"
+#include "shm/request.h"
+#include "shm/shmem.h"
+
+PG_FUNCTION_INFO_V1(kafka_subscribe);
+PG_FUNCTION_INFO_V1(kafka_subscription_alter);
+PG_FUNCTION_INFO_V1(kafka_unsubscribe);
+PG_FUNCTION_INFO_V1(kafka_table_create);
+
+/* How long subscribing waits for an answer of the cluster. */
+#define ASK_TIMEOUT_MS 5000
+
+/* ------------------------------------------------------------- arguments */
+
+typedef enum ArgumentKind
+{
+	ARG_TEXT,
+	ARG_TABLE,
+	ARG_TEXTS,
+	ARG_INTEGER,
+	ARG_NUMBER,
+	ARG_BOOLEAN,
+	ARG_INTERVAL
+} ArgumentKind;
+
+/* Arguments 1 and up of both functions, and what need not be written down. */
+static const struct
+{
+	const char *option;
+	ArgumentKind kind;
+	const char *standard;
+}			arguments[] =
+{
+	{"handler", ARG_TEXT, NULL},
+	{"into_table", ARG_TABLE, NULL},
+	{"row_format", ARG_TEXT, "fields"},
+	{"on_conflict", ARG_TEXT, "error"},
+	{"ordering", ARG_TEXT, NULL},
+	{"validator", ARG_TEXT, NULL},
+	{"required_headers", ARG_TEXTS, "{}"},
+	{"start_from", ARG_TEXT, "earliest"},
+	{"batch_size", ARG_INTEGER, "1000"},
+	{"handler_timeout", ARG_INTERVAL, "30 s"},
+	{"max_retries", ARG_INTEGER, NULL},
+	{"retry_strategy", ARG_TEXT, "exponential"},
+	{"initial_delay", ARG_INTERVAL, NULL},
+	{"max_delay", ARG_INTERVAL, NULL},
+	{"multiplier", ARG_NUMBER, "2"},
+	{"dlq", ARG_BOOLEAN, "true"},
+	{"breaker_threshold", ARG_INTEGER, "10"},
+	{"breaker_timeout", ARG_INTERVAL, "30 s"}
+};
+
+#define ARG_TOPIC 0
+#define ARG_FIRST_OPTION 1
+#define ARG_SERVER (ARG_FIRST_OPTION + (int) lengthof(arguments))
+
+/* Milliseconds, with months of 30 days as in all options. */
+static char *
+interval_text(Interval *interval)
+{
+	int64		days = (int64) interval->month * DAYS_PER_MONTH +
+		interval->day;
+
+	return ke_literal_show_interval(days * (USECS_PER_DAY / 1000) +
+									interval->time / 1000);
+}
+
+static char *
+table_text(Oid table)
+{
+	if (get_rel_name(table) == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation with OID %u does not exist", table)));
+	return ke_names_of_table(table);
+}
+
+/* An argument as the text of an option. */
+static char *
+argument_text(FunctionCallInfo fcinfo, int n, ArgumentKind kind)
+{
+	switch (kind)
+	{
+		case ARG_TEXT:
+			return ke_argument_text(fcinfo, n);
+		case ARG_TABLE:
+			return table_text(PG_GETARG_OID(n));
+		case ARG_TEXTS:
+			return OidOutputFunctionCall(F_ARRAY_OUT, PG_GETARG_DATUM(n));
+		case ARG_INTEGER:
+			return psprintf("%d", PG_GETARG_INT32(n));
+		case ARG_NUMBER:
+			return OidOutputFunctionCall(F_FLOAT8OUT, PG_GETARG_DATUM(n));
+		case ARG_BOOLEAN:
+			return PG_GETARG_BOOL(n) ? "true" : "false";
+		case ARG_INTERVAL:
+			return interval_text(PG_GETARG_INTERVAL_P(n));
+	}
+	return NULL;				/* not reached */
+}
+
+/* Put an option into a list of them, over one of the same name. */
+static List *
+put_option(List *options, const char *name, char *value)
+{
+	DefElem    *option = ke_subscription_option(options, name);
+
+	if (option != NULL)
+	{
+		option->arg = (Node *) makeString(value);
+		return options;
+	}
+	return lappend(options, makeDefElem(pstrdup(name),
+										(Node *) makeString(value), -1));
+}
+
+/* The options that the arguments ask for, but for standard ones if so. */
+static List *
+argument_options(FunctionCallInfo fcinfo, bool with_standard)
+{
+	List	   *options = NIL;
+	int			i;
+
+	for (i = 0; i < lengthof(arguments); i++)
+	{
+		int			n = ARG_FIRST_OPTION + i;
+		const char *standard = arguments[i].standard;
+		char	   *value;
+
+		if (PG_ARGISNULL(n))
+			continue;
+		value = argument_text(fcinfo, n, arguments[i].kind);
+		if (!with_standard && standard != NULL &&
+			strcmp(value, standard) == 0)
+			continue;
+		options = put_option(options, arguments[i].option, value);
+	}
+	return options;
+}
+
+/* -------------------------------------------------------------- checking */
+
+/*
+ * Raise everything that is wrong with options, complete as they will be;
+ * on success, sub's objects are resolved.
+ */
+static void
+check_all(KeServer *server, KeSubscription *sub, List *options)
+{
+	List	   *problems = NIL;
+
+	ke_options_parse_subscription(options, server->options.production,
+								  &sub->options, &problems);
+	ke_references_resolve(sub, true, &problems);
+	ke_checks_subscription(server, sub, &problems);
+	ke_options_report(ke_adopt_name(sub->topic), problems);
+}
+
+/* Say functions by the names that stay right whoever reads them where. */
+static void
+put_names(const KeSubscription *sub, List *options)
+{
+	if (OidIsValid(sub->handler))
+		(void) put_option(options, "handler",
+						  ke_names_of_function(sub->handler));
+	if (OidIsValid(sub->validator))
+		(void) put_option(options, "validator",
+						  ke_names_of_function(sub->validator));
+}
+
+/* ------------------------------------------------------------ the answer */
+
+/* The end of each partition, as answered, is where it starts. */
+static void
+start_at(KeServer *server, const char *topic, const KeAnswer *answer)
+{
+	KePositionKey key = {
+		.cluster_id = answer->cluster_id,
+		.group_id = ke_catalog_main_group(server)
+	};
+	int			partition;
+
+	for (partition = 0; partition < answer->partitions; partition++)
+	{
+		int64		old;
+
+		ke_positions_move(&key, topic, partition, answer->offsets[partition],
+						  &old);
+	}
+	ke_positions_start_done(key.group_id, topic);
+}
+
+/*
+ * Ask the cluster about the topic: a mistyped name is noticed now, and
+ * 'latest' means now.  Without an answer both come later.
+ */
+static void
+ask_cluster(KeServer *server, const char *topic, bool latest)
+{
+	KeQuestion	question = {
+		.kind = latest ? KE_ASK_LATEST : KE_ASK_TOPIC,
+		.server = server->oid
+	};
+	KeAnswer   *answer;
+
+	strlcpy(question.topic, topic, sizeof(question.topic));
+	answer = ke_request_ask(&question,
+							Min(ke_guc_request_timeout, ASK_TIMEOUT_MS));
+	if (!answer->answered)
+		ereport(WARNING,
+				(errmsg("could not look for topic \"%s\" on server \"%s\"",
+						topic, server->name),
+				 answer->text ? errdetail("%s", answer->text) : 0,
+				 answer->hint ? errhint("%s", answer->hint) : 0));
+	else if (!answer->topic_exists)
+	{
+		ereport(WARNING,
+				(errmsg("topic \"%s\" does not exist on server \"%s\" yet",
+						topic, server->name),
+				 errhint("It is consumed from its start within 10 seconds of its creation.")));
+		ke_positions_start_done(ke_catalog_main_group(server), topic);
+	}
+	else if (latest)
+		start_at(server, topic, answer);
+}
+
+/* Say at the call what else keeps the server's consumers from running. */
+static void
+warn_of_obstacle(KeServer *server)
+{
+	char		reason[KE_REASON_LEN];
+
+	ke_reason_get(MyDatabaseId, server->oid, reason, sizeof(reason));
+	if (reason[0] != '\0')
+		ereport(WARNING,
+				(errmsg("server \"%s\" does not consume yet: %s",
+						server->name, reason)));
+}
+
+/* ----------------------------------------------------------- table names */
+
+/*
+ * The name of the foreign table: the topic, unless that is too long or taken
+ * by another server's subscription.  Topics are ASCII.
+ */
+static char *
+choose_table_name(const char *topic, KeServer *server)
+{
+	Oid			schema = ke_catalog_schema();
+	char	   *name = pstrdup(topic);
+	char	   *full = psprintf("%s@%s", topic, server->name);
+	uint32		seed = 0;
+
+	if (strlen(name) < NAMEDATALEN &&
+		!OidIsValid(get_relname_relid(name, schema)))
+		return name;
+	name = full;
+	while (strlen(name) >= NAMEDATALEN ||
+		   OidIsValid(get_relname_relid(name, schema)))
+	{
+		uint32		hash = hash_bytes((unsigned char *) full, strlen(full)) +
+			seed++;
+
+		/* as much of it as leaves room for what tells it from others */
+		name = psprintf("%.*s~%08x", NAMEDATALEN - 10, topic, hash);
+	}
+	return name;
+}
+
+/* ------------------------------------------------------------- functions */
+
+Datum
+kafka_subscribe(PG_FUNCTION_ARGS)
+{
+	char	   *topic;
+	char	   *table;
+	KeServer   *server;
+	KeSubscription sub = {0};
+	List	   *options;
+	Oid			relid;
+
+	ke_shmem_require();
+	topic = ke_argument_required(fcinfo, ARG_TOPIC, "topic");
+	server = ke_subscription_server(ke_argument_name(fcinfo, ARG_SERVER));
+	if (ke_catalog_subscription(server, topic) != NULL)
+		ke_adopt_refuse_second(server, topic);
+
+	options = argument_options(fcinfo, false);
+	sub.topic = topic;
+	sub.server = server->oid;
+	sub.owner = server->owner;
+	check_all(server, &sub, options);
+	put_names(&sub, options);
+	ke_identity_establish();
+
+	table = choose_table_name(topic, server);
+	if (strcmp(table, topic) != 0)
+		options = put_option(options, "topic", topic);
+	relid = ke_subscription_create(server, table, options);
+
+	ask_cluster(server, topic,
+				sub.options.start_from == KE_START_LATEST &&
+				!ke_adopt_was_consumed(server, topic));
+	warn_of_obstacle(server);
+	PG_RETURN_OID(relid);
+}
+
+Datum
+kafka_subscription_alter(PG_FUNCTION_ARGS)
+{
+	char	   *topic;
+	KeServer   *server;
+	KeSubscription *sub;
+	List	   *changes;
+	List	   *options;
+	ListCell   *lc;
+
+	ke_shmem_require();
+	topic = ke_argument_required(fcinfo, ARG_TOPIC, "topic");
+	server = ke_subscription_server(ke_argument_name(fcinfo, ARG_SERVER));
+	sub = ke_subscription_find(server, topic);
+
+	changes = argument_options(fcinfo, true);
+	options = ke_subscription_options(sub->oid);
+	foreach(lc, changes)
+	{
+		DefElem    *change = lfirst_node(DefElem, lc);
+
+		options = put_option(options, change->defname, strVal(change->arg));
+	}
+	check_all(server, sub, options);
+	if (ke_subscription_option(changes, "handler") != NULL)
+		changes = put_option(changes, "handler",
+							 ke_names_of_function(sub->handler));
+	if (ke_subscription_option(changes, "validator") != NULL)
+		changes = put_option(changes, "validator",
+							 ke_names_of_function(sub->validator));
+	ke_subscription_alter(sub, changes);
+	PG_RETURN_OID(sub->oid);
+}
+
+Datum
+kafka_unsubscribe(PG_FUNCTION_ARGS)
+{
+	char	   *topic;
+	KeServer   *server;
+
+	ke_shmem_require();
+	topic = ke_argument_required(fcinfo, 0, "topic");
+	server = ke_subscription_server(ke_argument_name(fcinfo, 1));
+	ke_subscription_drop(ke_subscription_find(server, topic));
+	PG_RETURN_TEXT_P(cstring_to_text(topic));
+}
+
+Datum
+kafka_table_create(PG_FUNCTION_ARGS)
+{
+	RangeVar   *name;
+	char	   *quoted;
+	int			result;
+
+	name = makeRangeVarFromNameList(textToQualifiedNameList(PG_GETARG_TEXT_PP(0)));
+	if (name->catalogname != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("table name \"%s\" must not name a database",
+						text_to_cstring(PG_GETARG_TEXT_PP(0)))));
+	if (name->schemaname == NULL)
+		name->schemaname =
+			get_namespace_name(RangeVarGetCreationNamespace(name));
+	quoted = quote_qualified_identifier(name->schemaname, name->relname);
+
+	SPI_connect();
+	result = SPI_execute(psprintf("CREATE TABLE %s ("
+								  "topic pg_catalog.text NOT NULL, "
+								  "partition pg_catalog.int4 NOT NULL, "
+								  "\"offset\" pg_catalog.int8 NOT NULL, "
+								  "\"timestamp\" pg_catalog.timestamptz, "
+								  "key pg_catalog.text, "
+								  "value pg_catalog.jsonb, "
+								  "headers pg_catalog.jsonb, "
+								  "PRIMARY KEY (topic, partition, \"offset\"))",
+								  quoted), false, 0);
+	if (result != SPI_OK_UTILITY)
+		elog(ERROR, "SPI_execute returned %s", SPI_result_code_string(result));
+	SPI_finish();
+	PG_RETURN_OID(RangeVarGetRelid(name, NoLock, false));
+}

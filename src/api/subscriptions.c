@@ -1,0 +1,285 @@
+/*
+ * subscriptions.c
+ *	  The rows of view kafka_subscriptions.
+ *
+ * Read from the catalogs and shared memory; no process is asked.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/regproc.h"
+#include "utils/timestamp.h"
+
+#include "core/guc.h"
+#include "db/catalog.h"
+#include "db/identity.h"
+#include "shm/lag.h"
+#include "shm/reason.h"
+#include "shm/shmem.h"
+
+PG_FUNCTION_INFO_V1(kafka_subscriptions);
+
+#define COLUMNS 24
+
+/* What shared memory has to say, read once for all rows. */
+typedef struct Observed
+{
+	bool		preloaded;
+	KeIdentityState identity;
+	KeLagRow   *partitions;
+	int			npartitions;
+} Observed;
+
+static Observed
+observe(void)
+{
+	Observed	observed = {.preloaded = ke_shmem_ready()};
+	pg_uuid_t	uuid;
+
+	observed.identity = ke_identity_read(&uuid);
+	if (observed.preloaded)
+		observed.partitions = ke_lag_rows(MyDatabaseId,
+										  &observed.npartitions);
+	return observed;
+}
+
+/* What keeps all of a server's consumers from running, or NULL. */
+static char *
+server_reason(KeServer *server, const Observed *observed)
+{
+	char		reason[KE_REASON_LEN];
+
+	if (!observed->preloaded)
+		return "kafka_events is not in shared_preload_libraries";
+	if (!ke_guc_enabled)
+		return "kafka_events.enabled is off";
+	switch (observed->identity)
+	{
+		case KE_IDENTITY_OURS:
+			break;
+		case KE_IDENTITY_NONE:
+			return "the identity of this database is not confirmed: call kafka_identity_confirm";
+		case KE_IDENTITY_FOREIGN:
+			return "this database is a copy, and its identity is not confirmed: call kafka_identity_confirm";
+	}
+	if (server->options.workers == 0)
+		return "the server's option workers is 0";
+	ke_reason_get(MyDatabaseId, server->oid, reason, sizeof(reason));
+	return reason[0] != '\0' ? pstrdup(reason) : NULL;
+}
+
+/* Why partitions of the subscription stopped, or NULL if none did. */
+static char *
+stopped_reason(KeSubscription *sub, const Observed *observed)
+{
+	const KeLagRow *first = NULL;
+	int			stopped = 0;
+	int			i;
+
+	for (i = 0; i < observed->npartitions; i++)
+	{
+		const KeLagRow *row = &observed->partitions[i];
+
+		if (row->subscription != sub->oid ||
+			row->status != KE_PARTITION_STOPPED)
+			continue;
+		stopped++;
+		if (first == NULL || row->partition < first->partition)
+			first = row;
+	}
+	if (first == NULL)
+		return NULL;
+	if (first->partition == KE_LAG_TOPIC)
+		return pstrdup(first->reason);
+	if (stopped == 1)
+		return psprintf("partition %d stopped: %s", first->partition,
+						first->reason);
+	return psprintf("%d partitions stopped, partition %d: %s", stopped,
+					first->partition, first->reason);
+}
+
+/* What else there is to say about its partitions, or NULL. */
+static char *
+partition_reason(KeSubscription *sub, const Observed *observed)
+{
+	int			i;
+
+	for (i = 0; i < observed->npartitions; i++)
+	{
+		const KeLagRow *row = &observed->partitions[i];
+
+		if (row->subscription != sub->oid || row->reason[0] == '\0')
+			continue;
+		if (row->partition == KE_LAG_TOPIC)
+			return pstrdup(row->reason);
+		return psprintf("partition %d: %s", row->partition, row->reason);
+	}
+	return NULL;
+}
+
+static const char *
+status_of(KeServer *server, KeSubscription *sub, const Observed *observed,
+		  char **reason)
+{
+	char	   *stopped = stopped_reason(sub, observed);
+
+	if (sub->options.paused)
+	{
+		*reason = "paused by kafka_consumer_pause";
+		return "paused";
+	}
+	if (sub->broken != NULL)
+	{
+		*reason = sub->broken;
+		return "broken";
+	}
+	*reason = server_reason(server, observed);
+	if (*reason != NULL)
+		return "active";
+	if (stopped != NULL)
+	{
+		*reason = stopped;
+		return "broken";
+	}
+	*reason = partition_reason(sub, observed);
+	return "active";
+}
+
+static Datum
+interval_datum(int ms)
+{
+	Interval   *interval = (Interval *) palloc0(sizeof(Interval));
+
+	interval->time = (TimeOffset) ms * 1000;
+	return IntervalPGetDatum(interval);
+}
+
+static Datum
+texts_datum(char **texts, int count)
+{
+	Datum	   *elements = (Datum *) palloc(Max(count, 1) * sizeof(Datum));
+	int			i;
+
+	for (i = 0; i < count; i++)
+		elements[i] = CStringGetTextDatum(texts[i]);
+	return PointerGetDatum(construct_array(elements, count, TEXTOID, -1,
+										   false, TYPALIGN_INT));
+}
+
+/* A function as the session would write it; its option text if unknown. */
+static char *
+function_text(Oid function, char *option)
+{
+	return OidIsValid(function) ? format_procedure(function) : option;
+}
+
+/* Columns in order: set() appends the next one. */
+typedef struct Row
+{
+	Datum		values[COLUMNS];
+	bool		nulls[COLUMNS];
+	int			n;
+} Row;
+
+static void
+set(Row *row, Datum value)
+{
+	row->values[row->n++] = value;
+}
+
+static void
+set_null(Row *row)
+{
+	row->nulls[row->n++] = true;
+}
+
+static void
+set_text(Row *row, const char *value)
+{
+	if (value == NULL)
+		set_null(row);
+	else
+		set(row, CStringGetTextDatum(value));
+}
+
+static void
+set_name(Row *row, const char *value)
+{
+	set(row, DirectFunctionCall1(namein, CStringGetDatum(value)));
+}
+
+static void
+set_options(Row *row, const KeSubscription *sub)
+{
+	const KeSubscriptionOptions *options = &sub->options;
+
+	set_text(row, ke_options_row_format_name(options->row_format));
+	set_text(row, ke_options_on_conflict_name(options->on_conflict));
+	set_text(row, ke_options_ordering_name(options->ordering));
+	set_text(row, function_text(sub->validator, options->validator));
+	set(row, texts_datum(options->required_headers,
+						 options->nrequired_headers));
+	set_text(row, ke_options_start_from_name(options->start_from));
+	set(row, Int32GetDatum(options->batch_size));
+	set(row, interval_datum(options->handler_timeout_ms));
+	set(row, Int32GetDatum(options->max_retries));
+	set_text(row, ke_options_retry_strategy_name(options->retry_strategy));
+	set(row, interval_datum(options->initial_delay_ms));
+	set(row, interval_datum(options->max_delay_ms));
+	set(row, Float8GetDatum(options->multiplier));
+	set(row, BoolGetDatum(options->dlq));
+	set(row, Int32GetDatum(options->breaker_threshold));
+	set(row, interval_datum(options->breaker_timeout_ms));
+}
+
+static void
+put_row(ReturnSetInfo *result, KeServer *server, KeSubscription *sub,
+		const Observed *observed)
+{
+	Row			row = {0};
+	char	   *reason;
+	const char *status = status_of(server, sub, observed, &reason);
+
+	set(&row, ObjectIdGetDatum(sub->oid));
+	set_name(&row, server->name);
+	set_text(&row, sub->topic);
+	set_text(&row, function_text(sub->handler, sub->options.handler));
+	if (OidIsValid(sub->into_table))
+		set(&row, ObjectIdGetDatum(sub->into_table));
+	else
+		set_null(&row);
+	set_name(&row, GetUserNameFromId(server->owner, false));
+	set_text(&row, status);
+	set_text(&row, reason);
+	set_options(&row, sub);
+	Assert(row.n == COLUMNS);
+	tuplestore_putvalues(result->setResult, result->setDesc, row.values,
+						 row.nulls);
+}
+
+Datum
+kafka_subscriptions(PG_FUNCTION_ARGS)
+{
+	Observed	observed = observe();
+	ListCell   *lc;
+
+	InitMaterializedSRF(fcinfo, 0);
+	foreach(lc, ke_catalog_servers())
+	{
+		KeServer   *server = ke_catalog_server(lfirst_oid(lc));
+		ListCell   *lc2;
+
+		if (server == NULL)
+			continue;
+		foreach(lc2, ke_catalog_subscriptions(server))
+			put_row((ReturnSetInfo *) fcinfo->resultinfo, server,
+					(KeSubscription *) lfirst(lc2), &observed);
+	}
+	return (Datum) 0;
+}
