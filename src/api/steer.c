@@ -177,9 +177,8 @@ ask(const Seek *seek, KeQuestionKind kind)
 	if (!answer->answered)
 		ereport(ERROR,
 				(errcode(ERRCODE_CONNECTION_FAILURE),
-				 errmsg("could not ask server \"%s\" for the offsets of topic \"%s\"",
-						seek->server->name, seek->topic),
-				 answer->text ? errdetail("%s", answer->text) : 0,
+				 errmsg("could not ask server \"%s\" for the offsets of topic \"%s\": %s",
+						seek->server->name, seek->topic, answer->text),
 				 answer->hint ? errhint("%s", answer->hint) : 0));
 	if (!answer->topic_exists)
 		ereport(ERROR,

@@ -242,9 +242,8 @@ ask_cluster(KeServer *server, const char *topic, bool latest)
 							Min(ke_guc_request_timeout, ASK_TIMEOUT_MS));
 	if (!answer->answered)
 		ereport(WARNING,
-				(errmsg("could not look for topic \"%s\" on server \"%s\"",
-						topic, server->name),
-				 answer->text ? errdetail("%s", answer->text) : 0,
+				(errmsg("could not look for topic \"%s\" on server \"%s\": %s",
+						topic, server->name, answer->text),
 				 answer->hint ? errhint("%s", answer->hint) : 0));
 	else if (!answer->topic_exists)
 	{
