@@ -43,15 +43,17 @@ check_server_privileges(const KeServerOptions *server, List **problems)
 	foreach(lc, server->properties)
 	{
 		KeProperty *property = lfirst(lc);
+		int			since = ke_properties_since(property->name);
 
 		if (!superuser())
 			ke_options_problem(problems, NULL,
 							   "Property \"%s\" may be set only by superusers, who alone then alter the server",
 							   property->name);
-		if (ke_client_library_version() < ke_properties_since(property->name))
+		if (ke_client_library_version() < since)
 			ke_options_problem(problems, NULL,
-							   "Property \"%s\" needs a later version of librdkafka than the one that is loaded",
-							   property->name);
+							   "Property \"%s\" needs librdkafka %d.%d.%d or later",
+							   property->name, (since >> 24) & 0xff,
+							   (since >> 16) & 0xff, (since >> 8) & 0xff);
 	}
 }
 
