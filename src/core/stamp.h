@@ -16,7 +16,7 @@ typedef struct KeStamp
 	uint64		incarnation;	/* the manager's, written as 16 hex digits */
 	char		cluster[64];
 	int64		start;			/* where the partition was first started */
-	int64		committed;		/* equal to the offset, unless a tool moved it */
+	int64		committed;		/* the offset, unless a tool moved that */
 	uint32		timeline;
 } KeStamp;
 

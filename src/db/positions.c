@@ -513,8 +513,11 @@ ke_positions_start_pending(const char *group_id, const char *topic,
 	ke_private_table_open(&table, "starts", AccessShareLock);
 	found = find_start(&table, group_id, topic, now);
 	if (found)
-		*requested_at =
-			DatumGetTimestampTz(table.slot->tts_values[START_REQUESTED_AT - 1]);
+	{
+		Datum		stored = table.slot->tts_values[START_REQUESTED_AT - 1];
+
+		*requested_at = DatumGetTimestampTz(stored);
+	}
 	ke_private_table_close(&table);
 	UnregisterSnapshot(now);
 	return found;

@@ -72,9 +72,11 @@ ke_private_table_each(KePrivateTable *table, ScanKey keys, int nkeys,
 												  nkeys, keys);
 	HeapTuple	tuple;
 
-	while (HeapTupleIsValid(tuple = systable_getnext_ordered(scan,
-															 ForwardScanDirection)))
+	for (;;)
 	{
+		tuple = systable_getnext_ordered(scan, ForwardScanDirection);
+		if (!HeapTupleIsValid(tuple))
+			break;
 		keep(table, tuple);
 		visit(table, argument);
 	}

@@ -358,7 +358,8 @@ ke_assignment_stop(KeEngine *engine, KePartition *part, const char *reason)
 	ke_slot_set_error(psprintf("partition %d of topic \"%s\": %s",
 							   part->partition, part->topic, reason));
 	ereport(WARNING,
-			(errmsg("partition %d of topic \"%s\" is stopped: %s",
+			(errcode(ERRCODE_DATA_EXCEPTION),
+			 errmsg("partition %d of topic \"%s\" is stopped: %s",
 					part->partition, part->topic, reason),
 			 errhint("Remove the cause and call kafka_consumer_resume, or go on behind the message with kafka_consumer_seek.")));
 	ke_assignment_publish(engine);

@@ -47,7 +47,7 @@ typedef struct Attempt
 	KeStage    *stage;
 	int			count;			/* messages from the stage's head */
 	int			done;			/* how many of them were processed */
-	volatile int at;			/* relative to the head; -1: none in particular */
+	volatile int at;			/* relative to the head; -1: none of them */
 	KePartition **parts;		/* whose positions it writes, in key order */
 	KePosition *newer;
 	int			nparts;

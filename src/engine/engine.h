@@ -76,7 +76,7 @@ struct KeStage
 typedef struct KeEngine
 {
 	MemoryContext context;
-	MemoryContext config;		/* server, subscriptions: replaced as a whole */
+	MemoryContext config;		/* server, subscriptions: replaced together */
 	MemoryContext scratch;		/* reset in each round of the main loop */
 	KeConsumer *consumer;
 	KeServer   *server;

@@ -29,7 +29,8 @@ verify(KeEngine *engine, KePartition *part, const KeMessage *msg)
 		return true;
 	}
 	ereport(WARNING,
-			(errmsg("partition %d of topic \"%s\" goes on at offset %lld unchecked: the message before it was compacted away",
+			(errcode(ERRCODE_WARNING),
+			 errmsg("partition %d of topic \"%s\" goes on at offset %lld unchecked: the message before it was compacted away",
 					part->partition, part->topic,
 					(long long) part->pos.next)));
 	return false;

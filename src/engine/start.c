@@ -34,7 +34,7 @@ decided(KeStartVerdict verdict, int64 offset)
 	return decision;
 }
 
-/* Nothing is committed in Kafka: expired, or the group or topic was deleted. */
+/* Nothing is committed in Kafka: it expired, or group or topic was deleted. */
 static KeStartDecision
 decide_without_k(const KeStartFacts *facts)
 {

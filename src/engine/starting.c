@@ -249,12 +249,14 @@ warn_adopted(KeEngine *engine, const Start *start)
 
 	if (!start->has_row)
 		ereport(WARNING,
-				(errmsg("partition %d of topic \"%s\" starts at offset %lld, which group \"%s\" had committed before",
+				(errcode(ERRCODE_WARNING),
+				 errmsg("partition %d of topic \"%s\" starts at offset %lld, which group \"%s\" had committed before",
 						start->part->partition, start->part->topic,
 						(long long) start->facts.k, engine->key.group_id)));
 	else
 		ereport(WARNING,
-				(errmsg("partition %d of topic \"%s\" moves from offset %lld to %lld: its group was reset from outside",
+				(errcode(ERRCODE_WARNING),
+				 errmsg("partition %d of topic \"%s\" moves from offset %lld to %lld: its group was reset from outside",
 						start->part->partition, start->part->topic,
 						(long long) p->next, (long long) start->facts.k),
 				 start->facts.k > p->next ?
@@ -282,7 +284,8 @@ decide(KeEngine *engine, Start *start)
 			break;
 		case KE_START_UNVERIFIED:
 			ereport(WARNING,
-					(errmsg("partition %d of topic \"%s\" goes on at offset %lld unchecked: the message before it is not in the log any more",
+					(errcode(ERRCODE_WARNING),
+					 errmsg("partition %d of topic \"%s\" goes on at offset %lld unchecked: the message before it is not in the log any more",
 							part->partition, part->topic,
 							(long long) part->pos.next)));
 			break;

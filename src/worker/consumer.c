@@ -43,7 +43,7 @@ typedef struct Consumer
 	KeEngine	engine;			/* first: work functions get this address */
 	const KeIdentityOfProcess *who;
 	uint64		config_version; /* what was loaded */
-	const char **topics;		/* what the group was told, in engine.context */
+	const char **topics;		/* what the group was told */
 	int			ntopics;
 	TimestampTz resubscribe_at; /* unsubscribed; subscribe by then, or 0 */
 	TimestampTz publish_at;
@@ -123,6 +123,7 @@ stage_of(KeEngine *engine, Oid subscription)
 static void
 adopt_configuration(KeEngine *engine, Loaded *loaded)
 {
+	const KeServerOptions *options = &loaded->server->options;
 	MemoryContext former = engine->config;
 	List	   *kept = NIL;
 	List	   *before = list_copy(engine->stages);
@@ -147,7 +148,7 @@ adopt_configuration(KeEngine *engine, Loaded *loaded)
 	ke_assignment_attach(engine);
 	if (former != NULL)
 		MemoryContextDelete(former);
-	ke_session_set_synchronous_commit(engine->server->options.synchronous_commit);
+	ke_session_set_synchronous_commit(options->synchronous_commit);
 }
 
 /* The topics of all subscriptions, as the group was told or is to be told. */
@@ -487,8 +488,8 @@ keep_house(Consumer *consumer, TimestampTz now)
 	{
 		ke_slot_heartbeat();
 		ke_assignment_publish(engine);
-		consumer->publish_at = TimestampTzPlusMilliseconds(now,
-														   PUBLISH_INTERVAL_MS);
+		consumer->publish_at =
+			TimestampTzPlusMilliseconds(now, PUBLISH_INTERVAL_MS);
 	}
 }
 

@@ -1,0 +1,120 @@
+/*
+ * engine_start.c
+ *	  Where a partition starts, decided over given facts; stamps; verdicts.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include "fmgr.h"
+#include "utils/builtins.h"
+
+#include "core/classify.h"
+#include "engine/start.h"
+
+PG_FUNCTION_INFO_V1(unit_start);
+PG_FUNCTION_INFO_V1(unit_stamp);
+PG_FUNCTION_INFO_V1(unit_classify);
+
+static const char *
+verdict_name(KeStartVerdict verdict)
+{
+	switch (verdict)
+	{
+		case KE_START_AT_POSITION:
+			return "at position";
+		case KE_START_VERIFIED:
+			return "verified";
+		case KE_START_UNVERIFIED:
+			return "unverified";
+		case KE_START_ADOPTED:
+			return "adopted";
+		case KE_START_SHARED:
+			return "shared";
+		case KE_START_FRESH:
+			return "fresh";
+		case KE_START_REFUSED_FOREIGN:
+			return "refused: foreign";
+		case KE_START_REFUSED_RANGE:
+			return "refused: range";
+	}
+	return NULL;
+}
+
+static int64
+offset_or_none(FunctionCallInfo fcinfo, int n)
+{
+	return PG_ARGISNULL(n) ? KE_OFFSET_NONE : PG_GETARG_INT64(n);
+}
+
+/*
+ * unit_start(uuid, shared, k, metadata, p, p_committed, p_last, low, high)
+ */
+Datum
+unit_start(PG_FUNCTION_ARGS)
+{
+	KePosition	p = {
+		.next = offset_or_none(fcinfo, 4),
+		.committed = offset_or_none(fcinfo, 5),
+		.last_offset = offset_or_none(fcinfo, 6),
+	};
+	KeStartFacts facts = {
+		.uuid = text_to_cstring(PG_GETARG_TEXT_PP(0)),
+		.shared = PG_GETARG_BOOL(1),
+		.has_k = !PG_ARGISNULL(2),
+		.k = offset_or_none(fcinfo, 2),
+		.has_p = !PG_ARGISNULL(4),
+		.p = &p,
+		.low = PG_GETARG_INT64(7),
+		.high = PG_GETARG_INT64(8),
+	};
+	KeStartDecision decision;
+
+	facts.has_stamp = !PG_ARGISNULL(3) &&
+		ke_stamp_parse(text_to_cstring(PG_GETARG_TEXT_PP(3)), &facts.stamp);
+	decision = ke_start_decide(&facts);
+	PG_RETURN_TEXT_P(cstring_to_text(psprintf("%s %lld%s",
+											  verdict_name(decision.verdict),
+											  (long long) decision.offset,
+											  ke_start_needs_bounds(&facts) ?
+											  ", bounds looked at" : "")));
+}
+
+/* Parsed and written again; NULL: not one of ours. */
+Datum
+unit_stamp(PG_FUNCTION_ARGS)
+{
+	KeStamp		stamp;
+
+	if (!ke_stamp_parse(text_to_cstring(PG_GETARG_TEXT_PP(0)), &stamp))
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(ke_stamp_format(&stamp)));
+}
+
+Datum
+unit_classify(PG_FUNCTION_ARGS)
+{
+	char	   *code = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	int			sqlstate = MAKE_SQLSTATE(code[0], code[1], code[2], code[3],
+										 code[4]);
+	const char *name = NULL;
+
+	switch (ke_classify(sqlstate, PG_GETARG_BOOL(1)))
+	{
+		case KE_VERDICT_NOBODY:
+			name = "nobody";
+			break;
+		case KE_VERDICT_AGAIN:
+			name = "again";
+			break;
+		case KE_VERDICT_NEVER:
+			name = "never";
+			break;
+		case KE_VERDICT_DEPLOYMENT:
+			name = "deployment";
+			break;
+		case KE_VERDICT_RETRY:
+			name = "retry";
+			break;
+	}
+	PG_RETURN_TEXT_P(cstring_to_text(name));
+}
