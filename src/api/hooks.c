@@ -184,6 +184,24 @@ is_template(Oid database)
 	return result;
 }
 
+/* Minor releases of PostgreSQL 15 differ in whether they export this. */
+static bool
+may_create_databases(void)
+{
+	HeapTuple	tuple;
+	bool		result = false;
+
+	if (superuser())
+		return true;
+	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(GetUserId()));
+	if (HeapTupleIsValid(tuple))
+	{
+		result = ((Form_pg_authid) GETSTRUCT(tuple))->rolcreatedb;
+		ReleaseSysCache(tuple);
+	}
+	return result;
+}
+
 /* The template of CREATE DATABASE, if the user may copy it. */
 static Oid
 copied_database(CreatedbStmt *stmt)
@@ -200,7 +218,7 @@ copied_database(CreatedbStmt *stmt)
 			name = defGetString(option);
 	}
 	database = get_database_oid(name, true);
-	if (!OidIsValid(database) || !have_createdb_privilege())
+	if (!OidIsValid(database) || !may_create_databases())
 		return InvalidOid;
 	if (!is_template(database) &&
 		!ke_owns_database(database, GetUserId()))
