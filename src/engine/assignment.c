@@ -102,7 +102,12 @@ make_partition(KeEngine *engine, const char *topic, int32 partition)
 	part->partition = partition;
 	part->pos.topic = part->topic;
 	part->pos.partition = partition;
+	part->pos.trying = KE_OFFSET_NONE;
+	part->pos.committed = KE_OFFSET_NONE;
+	part->pos.last_offset = KE_OFFSET_NONE;
+	ItemPointerSetInvalid(&part->pos.tid);
 	part->sent = part->end = part->high = -1;
+	part->batch_mark = -1;
 	part->stage = find_stage(engine, topic);
 	enter(part);
 	if (engine->nparts == engine->parts_allocated)
