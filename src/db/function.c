@@ -147,9 +147,6 @@ look_up(KeFunction *function)
 	Form_pg_proc form;
 	MemoryContext old;
 
-	MemoryContextReset(function->context);
-	old = MemoryContextSwitchTo(function->context);
-
 	function->hash = GetSysCacheHashValue1(PROCOID,
 										   ObjectIdGetDatum(function->oid));
 	changes = function->changes;
@@ -157,11 +154,15 @@ look_up(KeFunction *function)
 	if (!HeapTupleIsValid(tuple))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_FUNCTION),
-				 errmsg("function with OID %u does not exist",
-						function->oid)));
+				 errmsg("function %s does not exist",
+						function->name ? function->name :
+						psprintf("with OID %u", function->oid))));
 	form = (Form_pg_proc) GETSTRUCT(tuple);
-
 	check_kind(function, form);
+
+	function->name = NULL;
+	MemoryContextReset(function->context);
+	old = MemoryContextSwitchTo(function->context);
 	function->owner = form->proowner;
 	function->collation = get_typcollation(function->argument_type);
 	function->name = format_procedure(function->oid);

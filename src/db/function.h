@@ -24,7 +24,7 @@ extern void ke_function_begin(KeFunction *function);
 
 extern bool ke_function_is_strict(KeFunction *function);
 
-/* With its argument's type; NULL before the first ke_function_begin. */
+/* With its argument's type; NULL as long as it was not looked up. */
 extern const char *ke_function_name(const KeFunction *function);
 
 /*

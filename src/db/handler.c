@@ -73,9 +73,10 @@ ke_handler_begin(KeHandler *handler)
 static void
 add_context(void *argument)
 {
-	KeHandler  *handler = (KeHandler *) argument;
+	const char *name = ke_function_name(((KeHandler *) argument)->function);
 
-	errcontext("handler %s", ke_function_name(handler->function));
+	if (name != NULL)
+		errcontext("handler %s", name);
 }
 
 /* In the guard: make the argument, of one message or of all, and call. */
