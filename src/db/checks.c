@@ -342,7 +342,7 @@ ke_checks_superuser(KeServer *server, KeSubscription *sub, List **problems)
 	check_function_owner(sub->handler, &found);
 	if (sub->validator != sub->handler)
 		check_function_owner(sub->validator, &found);
-	if (sub->handler_argument == KE_ARG_COMPOSITE)
+	if (OidIsValid(sub->handler))
 		check_type_owner(sub->handler_argument_type, &found);
 	if (OidIsValid(sub->into_table) &&
 		unfit_relation(sub->into_table) == NULL)

@@ -4,8 +4,8 @@
  *
  * Calls go straight through the function manager: no query is planned or
  * executed around them.  What an executor would do for a call is done here:
- * the privilege, the expression node that polymorphic functions ask for
- * their types, the collation, the statistics, a snapshot.
+ * the privilege, the expression node that some functions ask for the types
+ * in the call, the collation, the statistics, a snapshot.
  *
  * fmgr and the languages keep what they know in FmgrInfo and in its context;
  * after ALTER FUNCTION ... SECURITY DEFINER, say, that would still be the
@@ -22,7 +22,6 @@
 #include "lib/ilist.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
-#include "parser/parse_coerce.h"
 #include "pgstat.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -109,11 +108,9 @@ ke_function_close(KeFunction *function)
 static void
 check_kind(KeFunction *function, Form_pg_proc form)
 {
-	Oid			declared = form->proargtypes.values[0];
-
 	if (form->prokind != PROKIND_FUNCTION || form->proretset ||
 		form->pronargs != 1 ||
-		(declared != function->argument_type && !IsPolymorphicType(declared)))
+		form->proargtypes.values[0] != function->argument_type)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("%s is not a function of one argument of type %s that returns one value",
@@ -121,21 +118,16 @@ check_kind(KeFunction *function, Form_pg_proc form)
 						format_type_be(function->argument_type))));
 }
 
-/* The call as a query would have it, for get_fn_expr_argtype() and the like. */
+/* The call as a query would have it, for get_fn_expr_argtype() and so on. */
 static Node *
-call_expression(KeFunction *function, Form_pg_proc form)
+call_expression(KeFunction *function, Oid result_type)
 {
-	Oid			actual = function->argument_type;
-	Oid			declared = form->proargtypes.values[0];
-	Oid			result;
-	Const	   *argument;
+	Const	   *argument = makeNullConst(function->argument_type, -1,
+										 function->collation);
 
-	argument = makeNullConst(actual, -1, function->collation);
-	result = enforce_generic_type_consistency(&actual, &declared, 1,
-											  form->prorettype, false);
-	return (Node *) makeFuncExpr(function->oid, result, list_make1(argument),
-								 InvalidOid, function->collation,
-								 COERCE_EXPLICIT_CALL);
+	return (Node *) makeFuncExpr(function->oid, result_type,
+								 list_make1(argument), InvalidOid,
+								 function->collation, COERCE_EXPLICIT_CALL);
 }
 
 /* A change that arrives meanwhile, or an error, leaves it stale. */
@@ -167,7 +159,8 @@ look_up(KeFunction *function)
 	function->collation = get_typcollation(function->argument_type);
 	function->name = format_procedure(function->oid);
 	fmgr_info_cxt(function->oid, &function->finfo, function->context);
-	fmgr_info_set_expr(call_expression(function, form), &function->finfo);
+	fmgr_info_set_expr(call_expression(function, form->prorettype),
+					   &function->finfo);
 	function->looked_up = changes;
 
 	ReleaseSysCache(tuple);

@@ -83,6 +83,7 @@ ke_names_argument(Oid type)
 {
 	Oid			message = ke_catalog_message_type();
 
+	type = getBaseType(type);
 	switch (type)
 	{
 		case JSONBOID:

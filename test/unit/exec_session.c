@@ -35,7 +35,6 @@
 #include "tcop/tcopprot.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/regproc.h"
 #include "utils/resowner.h"
@@ -80,20 +79,25 @@ typedef struct Session
 PG_FUNCTION_INFO_V1(unit_session);
 extern PGDLLEXPORT void unit_session_main(Datum main_arg);
 
-static void say(Session *session, const char *fmt,...) pg_attribute_printf(2, 3);
+static void say(Session *session,
+				const char *fmt,...) pg_attribute_printf(2, 3);
 
 static void
 say(Session *session, const char *fmt,...)
 {
 	Shared	   *shared = session->shared;
-	char	   *said = shared->data + shared->steps_size;
+	char	   *said = shared->data + shared->steps_size + shared->said_size;
+	int			room = SAID_MAX - shared->said_size - 1;
+	int			length;
 	va_list		args;
 
 	va_start(args, fmt);
-	shared->said_size += vsnprintf(said + shared->said_size,
-								   SAID_MAX - shared->said_size - 2, fmt, args);
+	length = vsnprintf(said, room, fmt, args);
 	va_end(args);
-	said[shared->said_size++] = '\n';
+	if (length >= room)
+		elog(FATAL, "too much to say");
+	said[length] = '\n';
+	shared->said_size += length + 1;
 }
 
 static void
@@ -110,6 +114,7 @@ open_handler(Session *session, char *words)
 	KeSubscription *sub = MemoryContextAllocZero(TopMemoryContext,
 												 sizeof(KeSubscription));
 	char	   *timeout = strrchr(words, ' ');
+	Datum		function;
 	HeapTuple	tuple;
 
 	sub->options.handler_timeout_ms = 30000;
@@ -119,14 +124,12 @@ open_handler(Session *session, char *words)
 		sub->options.handler_timeout_ms = atoi(timeout + 1);
 	}
 	begin();
-	sub->handler = DatumGetObjectId(DirectFunctionCall1(regprocedurein,
-														CStringGetDatum(words)));
+	function = DirectFunctionCall1(regprocedurein, CStringGetDatum(words));
+	sub->handler = DatumGetObjectId(function);
 	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(sub->handler));
 	sub->handler_argument_type =
 		((Form_pg_proc) GETSTRUCT(tuple))->proargtypes.values[0];
 	ReleaseSysCache(tuple);
-	if (get_typtype(sub->handler_argument_type) == TYPTYPE_PSEUDO)
-		sub->handler_argument_type = JSONBOID;
 	sub->handler_argument = ke_names_argument(sub->handler_argument_type);
 	ke_xact_commit();
 
@@ -175,11 +178,9 @@ add_header(Session *session, char *words)
 static void
 add_bytes(Session *session, const char *hex)
 {
-	bytea	   *bytes;
+	char	   *bytes = palloc(strlen(hex));
 
-	bytes = DatumGetByteaP(DirectFunctionCall1(byteain,
-											   CStringGetDatum(psprintf("\\x%s", hex))));
-	add_message(session, VARDATA(bytes), VARSIZE(bytes) - VARHDRSZ);
+	add_message(session, bytes, hex_decode(hex, strlen(hex), bytes));
 }
 
 static void
@@ -422,6 +423,15 @@ start_process(FunctionCallInfo fcinfo, dsm_segment *segment)
 	return handle;
 }
 
+static void
+put_line(ReturnSetInfo *rsinfo, const char *line, int length)
+{
+	Datum		value = PointerGetDatum(cstring_to_text_with_len(line, length));
+	bool		isnull = false;
+
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, &value, &isnull);
+}
+
 Datum
 unit_session(PG_FUNCTION_ARGS)
 {
@@ -455,22 +465,9 @@ unit_session(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	line = shared->data + shared->steps_size;
 	for (char *end; (end = strchr(line, '\n')) != NULL; line = end + 1)
-	{
-		Datum		value = PointerGetDatum(cstring_to_text_with_len(line,
-																	 end - line));
-		bool		isnull = false;
-
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, &value,
-							 &isnull);
-	}
+		put_line(rsinfo, line, end - line);
 	if (!shared->done)
-	{
-		Datum		value = CStringGetTextDatum("the process ended");
-		bool		isnull = false;
-
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, &value,
-							 &isnull);
-	}
+		put_line(rsinfo, "the process ended", strlen("the process ended"));
 	dsm_detach(segment);
 	return (Datum) 0;
 }
