@@ -74,6 +74,11 @@ CREATE TABLE kafka_events.starts (
 COMMENT ON TABLE kafka_events.starts IS
   'Subscriptions that start from "latest" and whose offsets the cluster could not be asked for yet';
 
+-- The database's owner dumps them, who need not be the extension's owner.
+GRANT SELECT ON
+  kafka_events.identity, kafka_events.clusters, kafka_events.positions, kafka_events.starts
+  TO pg_database_owner;
+
 SELECT pg_catalog.pg_extension_config_dump('kafka_events.identity', '');
 SELECT pg_catalog.pg_extension_config_dump('kafka_events.clusters', '');
 SELECT pg_catalog.pg_extension_config_dump('kafka_events.positions', '');

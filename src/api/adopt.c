@@ -54,7 +54,7 @@ ke_adopt_refuse_stranger(const char *name)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_RESERVED_NAME),
-			 errmsg("cannot create \"%s\" in schema kafka_events", name),
+			 errmsg("cannot put \"%s\" into schema kafka_events", name),
 			 errdetail("The schema holds the private tables of extension kafka_events, and subscriptions.")));
 }
 

@@ -64,14 +64,25 @@ subscription_of(RangeVar *relation)
 	return relid;
 }
 
-/* A server of ours by name, locked so that it stays as it is; or NULL. */
+/* A server of ours by name, or NULL. */
 static KeServer *
-lock_server(const char *name)
+server_by_name(const char *name)
 {
 	Oid			oid = get_foreign_server_oid(name, true);
 
-	if (!OidIsValid(oid) || ke_catalog_server(oid) == NULL)
+	return OidIsValid(oid) ? ke_catalog_server(oid) : NULL;
+}
+
+/* The same, locked so that it stays as it is. */
+static KeServer *
+lock_server(const char *name)
+{
+	KeServer   *server = server_by_name(name);
+	Oid			oid;
+
+	if (server == NULL)
 		return NULL;
+	oid = server->oid;
 	LockDatabaseObject(ForeignServerRelationId, oid, 0,
 					   ShareUpdateExclusiveLock);
 	return ke_catalog_server(oid);
@@ -101,7 +112,13 @@ before_create(CreateForeignTableStmt *stmt)
 
 	if (!OidIsValid(ke_catalog_wrapper()))
 		return;
+	server = server_by_name(stmt->servername);
+	if (server == NULL)
+		return;
+	ke_ddl_require_membership(server);
 	server = lock_server(stmt->servername);
+
+	/* whoever held the lock may have given the server away */
 	if (server != NULL)
 		ke_ddl_require_membership(server);
 }
@@ -273,8 +290,7 @@ before_create_server(CreateForeignServerStmt *stmt)
 static void
 after_create_server(CreateForeignServerStmt *stmt)
 {
-	Oid			oid = get_foreign_server_oid(stmt->servername, true);
-	KeServer   *server = OidIsValid(oid) ? ke_catalog_server(oid) : NULL;
+	KeServer   *server = server_by_name(stmt->servername);
 
 	if (server != NULL)
 		check_service_name(server);
@@ -313,8 +329,7 @@ before_alter_server(AlterForeignServerStmt *stmt)
 static void
 after_alter_server(AlterForeignServerStmt *stmt)
 {
-	Oid			oid = get_foreign_server_oid(stmt->servername, true);
-	KeServer   *server = OidIsValid(oid) ? ke_catalog_server(oid) : NULL;
+	KeServer   *server = server_by_name(stmt->servername);
 	ListCell   *lc;
 
 	if (server == NULL)

@@ -14,6 +14,7 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
+#include "tcop/utility.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
@@ -72,6 +73,7 @@ kafka_consumer_resume(PG_FUNCTION_ARGS)
 	KeSubscription *sub;
 
 	ke_shmem_require();
+	PreventCommandIfReadOnly("kafka_consumer_resume()");
 	topic = ke_argument_required(fcinfo, 0, "topic");
 	server = ke_subscription_server(ke_argument_name(fcinfo, 1));
 	sub = ke_subscription_find(server, topic);
@@ -120,7 +122,7 @@ read_target(FunctionCallInfo fcinfo, Seek *seek)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("exactly one of \"offset\", \"timestamp\" and \"position\" must be given"),
-				 errhint("For example: kafka_consumer_seek('topic', position => 'earliest').")));
+				 errhint("For example: kafka_consumer_seek('topic', \"position\" => 'earliest').")));
 	if (!PG_ARGISNULL(ARG_OFFSET))
 	{
 		seek->target = KE_ASK_TOPIC;
@@ -129,7 +131,7 @@ read_target(FunctionCallInfo fcinfo, Seek *seek)
 			ereport(ERROR,
 					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 					 errmsg("offset must not be negative"),
-					 errhint("Use position => 'earliest' or 'latest' for the ends of a partition.")));
+					 errhint("Use \"position\" => 'earliest' or 'latest' for the ends of a partition.")));
 	}
 	else if (!PG_ARGISNULL(ARG_TIMESTAMP))
 	{
@@ -139,7 +141,7 @@ read_target(FunctionCallInfo fcinfo, Seek *seek)
 			ereport(ERROR,
 					(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
 					 errmsg("timestamp must be finite"),
-					 errhint("Use position => 'earliest' or 'latest' for the ends of a partition.")));
+					 errhint("Use \"position\" => 'earliest' or 'latest' for the ends of a partition.")));
 		seek->target = KE_ASK_TIME;
 		seek->timestamp_ms = (timestamp - SetEpochTimestamp()) / 1000;
 		if (seek->timestamp_ms < 0)
@@ -285,6 +287,7 @@ kafka_consumer_seek(PG_FUNCTION_ARGS)
 	KeAnswer   *answer;
 
 	ke_shmem_require();
+	PreventCommandIfReadOnly("kafka_consumer_seek()");
 	seek.topic = ke_argument_required(fcinfo, ARG_TOPIC, "topic");
 	read_target(fcinfo, &seek);
 	if (!PG_ARGISNULL(ARG_PARTITION))
@@ -316,6 +319,7 @@ kafka_identity_confirm(PG_FUNCTION_ARGS)
 	bool		as_new = strcmp(action, "new") == 0;
 
 	ke_shmem_require();
+	PreventCommandIfReadOnly("kafka_identity_confirm()");
 	if (!as_new && strcmp(action, "continue") != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

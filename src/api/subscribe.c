@@ -186,6 +186,7 @@ check_all(KeServer *server, KeSubscription *sub, List *options)
 	ke_options_parse_subscription(options, server->options.production,
 								  &sub->options, &problems);
 	ke_references_resolve(sub, true, &problems);
+	ke_references_lock(sub, &problems);
 	ke_checks_subscription(server, sub, &problems);
 	ke_options_report(ke_adopt_name(sub->topic), problems);
 }

@@ -7,16 +7,23 @@
  * special case: whoever owns a function it calls or a table it writes to
  * (triggers, defaults, domains) would run code as a superuser, so all of
  * them must belong to superusers.
+ *
+ * Only catalogs are read, without any lock on the objects: a view that shows
+ * what is broken must not wait for a migration, nor fail because of one.
  */
 #include "postgres.h"
 #include "core/compat.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
-#include "access/relation.h"
+#include "access/table.h"
 #include "catalog/catalog.h"
+#include "catalog/indexing.h"
+#include "catalog/pg_attribute.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_database.h"
+#include "catalog/pg_index.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
@@ -25,10 +32,10 @@
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
-#include "utils/typcache.h"
 
 #include "db/checks.h"
 #include "db/names.h"
@@ -98,20 +105,26 @@ ke_checks_owner(KeServer *server, List **problems)
 /* -------------------------------------------------------- the functions */
 
 static void
-check_function(KeServer *server, Oid function, KeFunctionUse use,
-			   List **problems)
+check_use(Oid function, KeFunctionUse use, List **problems)
 {
-	const char *what = use == KE_USE_HANDLER ? "Handler" : "Validator";
 	char	   *unfit;
 
 	if (!OidIsValid(function))
 		return;					/* none, or resolving it made a problem */
 	unfit = ke_names_unfit(function, use);
 	if (unfit != NULL)
-		ke_options_problem(problems, NULL, "%s %s %s", what,
+		ke_options_problem(problems, NULL, "%s %s %s",
+						   use == KE_USE_HANDLER ? "Handler" : "Validator",
 						   ke_names_of_function(function), unfit);
-	else if (ke_aclcheck_function(function, server->owner,
-								  ACL_EXECUTE) != ACLCHECK_OK)
+}
+
+static void
+check_execute(KeServer *server, Oid function, List **problems)
+{
+	if (OidIsValid(function) &&
+		SearchSysCacheExists1(PROCOID, ObjectIdGetDatum(function)) &&
+		ke_aclcheck_function(function, server->owner,
+							 ACL_EXECUTE) != ACLCHECK_OK)
 		ke_options_problem(problems, NULL,
 						   "Role \"%s\", the owner of server \"%s\", has no EXECUTE privilege on function %s",
 						   role_name(server->owner), server->name,
@@ -183,16 +196,17 @@ check_privileges(KeServer *server, KeSubscription *sub, List **problems)
 	};
 	AclMode		needed = needed_privileges(sub->options.on_conflict);
 	StringInfoData missing;
+	bool		gone = false;
 	int			i;
 
 	initStringInfo(&missing);
 	for (i = 0; i < lengthof(privileges); i++)
 		if ((needed & privileges[i].mode) != 0 &&
-			pg_class_aclcheck(sub->into_table, server->owner,
-							  privileges[i].mode) != ACLCHECK_OK)
+			pg_class_aclcheck_ext(sub->into_table, server->owner,
+								  privileges[i].mode, &gone) != ACLCHECK_OK)
 			appendStringInfo(&missing, "%s%s", missing.len > 0 ? ", " : "",
 							 privileges[i].name);
-	if (missing.len > 0)
+	if (missing.len > 0 && !gone)
 		ke_options_problem(problems, NULL,
 						   "Role \"%s\", the owner of server \"%s\", has no %s privilege on table %s",
 						   role_name(server->owner), server->name,
@@ -200,19 +214,39 @@ check_privileges(KeServer *server, KeSubscription *sub, List **problems)
 }
 
 /* Conflicts are settled by the primary key, so there must be one. */
+static bool
+has_primary_key(Oid table)
+{
+	Relation	catalog = table_open(IndexRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	bool		found = false;
+
+	ScanKeyInit(&key, Anum_pg_index_indrelid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(table));
+	scan = systable_beginscan(catalog, IndexIndrelidIndexId, true, NULL, 1,
+							  &key);
+	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_index index = (Form_pg_index) GETSTRUCT(tuple);
+
+		found = index->indisprimary && index->indimmediate &&
+			index->indisvalid;
+	}
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return found;
+}
+
 static void
 check_primary_key(KeSubscription *sub, List **problems)
 {
-	Relation	rel = try_relation_open(sub->into_table, AccessShareLock);
-
-	if (rel == NULL)
-		return;					/* just dropped */
-	if (!OidIsValid(ke_primary_key_index(rel)))
+	if (!has_primary_key(sub->into_table))
 		ke_options_problem(problems, NULL,
 						   "Option \"on_conflict\" is '%s', but table %s has no primary key that is checked at once",
 						   ke_options_on_conflict_name(sub->options.on_conflict),
 						   ke_names_of_table(sub->into_table));
-	relation_close(rel, AccessShareLock);
 }
 
 static void
@@ -271,6 +305,29 @@ check_relation_owner(Oid relation, List **problems)
 						   ke_names_of_table(relation), role_name(owner));
 }
 
+static void check_type_owner(Oid type, List **problems);
+
+/* The types of the columns of a table, or attributes of a composite type. */
+static void
+check_column_types(Oid relation, List **problems)
+{
+	AttrNumber	column;
+	HeapTuple	tuple;
+
+	for (column = 1;
+		 HeapTupleIsValid(tuple = SearchSysCache2(ATTNUM,
+												  ObjectIdGetDatum(relation),
+												  Int16GetDatum(column)));
+		 column++)
+	{
+		Oid			type = ((Form_pg_attribute) GETSTRUCT(tuple))->atttypid;
+
+		ReleaseSysCache(tuple);
+		if (OidIsValid(type))	/* else it was dropped */
+			check_type_owner(type, problems);
+	}
+}
+
 /*
  * Making a value of a type runs its domains' constraints, at any depth, and
  * the owner of a composite type may give it another attribute of a domain.
@@ -299,15 +356,7 @@ check_type_owner(Oid type, List **problems)
 		else if (form->typtype == TYPTYPE_DOMAIN)
 			check_type_owner(form->typbasetype, problems);
 		else
-		{
-			TupleDesc	desc = lookup_rowtype_tupdesc_copy(type, -1);
-			int			i;
-
-			for (i = 0; i < desc->natts; i++)
-				if (!TupleDescAttr(desc, i)->attisdropped)
-					check_type_owner(TupleDescAttr(desc, i)->atttypid,
-									 problems);
-		}
+			check_column_types(form->typrelid, problems);
 	}
 	ReleaseSysCache(tuple);
 }
@@ -316,7 +365,6 @@ check_type_owner(Oid type, List **problems)
 static void
 check_table_owner(Oid table, List **problems)
 {
-	Oid			row_type = get_rel_type_id(table);
 	ListCell   *lc;
 
 	if (get_rel_relkind(table) == RELKIND_VIEW)
@@ -328,8 +376,7 @@ check_table_owner(Oid table, List **problems)
 	}
 	foreach(lc, find_all_inheritors(table, NoLock, NULL))
 		check_relation_owner(lfirst_oid(lc), problems);
-	if (OidIsValid(row_type) && *problems == NIL)
-		check_type_owner(row_type, problems);
+	check_column_types(table, problems);
 }
 
 void
@@ -360,8 +407,11 @@ ke_checks_subscription(KeServer *server, KeSubscription *sub,
 								  &sub->options, problems);
 	check_itself(server, sub, problems);
 	ke_checks_owner(server, problems);
-	check_function(server, sub->handler, KE_USE_HANDLER, problems);
-	check_function(server, sub->validator, KE_USE_VALIDATOR, problems);
+	check_use(sub->handler, KE_USE_HANDLER, problems);
+	check_use(sub->validator, KE_USE_VALIDATOR, problems);
+	check_execute(server, sub->handler, problems);
+	if (sub->validator != sub->handler)
+		check_execute(server, sub->validator, problems);
 	check_table(server, sub, problems);
 	ke_checks_superuser(server, sub, problems);
 }

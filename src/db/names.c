@@ -36,8 +36,13 @@ use_name(KeFunctionUse use)
 char *
 ke_names_of_table(Oid table)
 {
-	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(table)),
-									  get_rel_name(table));
+	char	   *name = get_rel_name(table);
+	Oid			namespace = get_rel_namespace(table);
+
+	if (name == NULL)
+		return psprintf("%u", table);
+	return quote_qualified_identifier(get_namespace_name_or_temp(namespace),
+									  name);
 }
 
 /* A type with its schema, but for those that are always found. */
@@ -61,7 +66,7 @@ ke_names_of_function(Oid function)
 	int			i;
 
 	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for function %u", function);
+		return psprintf("%u", function);
 	proc = (Form_pg_proc) GETSTRUCT(tuple);
 	initStringInfo(&buf);
 	appendStringInfoString(&buf,

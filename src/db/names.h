@@ -30,7 +30,10 @@ extern char *ke_names_unfit(Oid function, KeFunctionUse use);
 /* What an argument of this type gets; KE_ARG_NONE: no handler can take it. */
 extern KeArgument ke_names_argument(Oid type);
 
-/* Names as a dump needs them: always with the schema, functions with (type). */
+/*
+ * Names as a dump needs them: always with the schema, functions with (type).
+ * The number of what was dropped meanwhile.
+ */
 extern char *ke_names_of_function(Oid function);
 extern char *ke_names_of_table(Oid table);
 

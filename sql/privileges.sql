@@ -1,0 +1,142 @@
+-- Who may do what, and what a stranger cannot.
+CREATE EXTENSION kafka_events;
+CREATE ROLE regress_kafka_owner LOGIN;
+CREATE ROLE regress_kafka_member LOGIN IN ROLE regress_kafka_owner;
+CREATE ROLE regress_kafka_noinherit LOGIN NOINHERIT IN ROLE regress_kafka_owner;
+CREATE ROLE regress_kafka_stranger LOGIN;
+CREATE ROLE regress_kafka_monitor LOGIN IN ROLE pg_monitor;
+CREATE SCHEMA app AUTHORIZATION regress_kafka_owner;
+GRANT USAGE, CREATE ON SCHEMA app TO PUBLIC;
+GRANT USAGE ON FOREIGN DATA WRAPPER kafka_events TO regress_kafka_owner;
+SET kafka_events.request_timeout = '100ms';
+SET client_min_messages = error;
+
+-- everything that PUBLIC may do
+SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_depend d ON d.objid = p.oid AND d.deptype = 'e'
+  WHERE d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'kafka_events')
+    AND d.classid = 'pg_proc'::regclass
+    AND NOT has_function_privilege('regress_kafka_stranger', p.oid, 'EXECUTE')
+  ORDER BY p.oid::regprocedure::text COLLATE "C";
+SELECT c.relname, r.rolname,
+       has_table_privilege(r.rolname, c.oid, 'SELECT') AS reads,
+       has_table_privilege(r.rolname, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE, TRIGGER, REFERENCES') AS writes
+  FROM pg_class c, pg_roles r
+  WHERE r.rolname IN ('regress_kafka_stranger', 'regress_kafka_monitor')
+    AND c.relkind IN ('r', 'v') AND (c.relnamespace = 'kafka_events'::regnamespace OR c.relname LIKE 'kafka\_%')
+  ORDER BY c.relname COLLATE "C", r.rolname COLLATE "C";
+
+SET ROLE regress_kafka_owner;
+CREATE SERVER shop FOREIGN DATA WRAPPER kafka_events
+  OPTIONS (bootstrap_servers '127.0.0.1:1', service_name 'shop-service', workers '0');
+CREATE FUNCTION app.handler(jsonb) RETURNS void LANGUAGE sql AS '';
+CREATE FUNCTION app.private(jsonb) RETURNS boolean LANGUAGE sql AS 'SELECT true';
+CREATE TABLE app.target (id int PRIMARY KEY);
+SELECT kafka_subscribe('orders', handler => 'app.handler', into_table => 'app.target');
+
+-- a stranger, even one who may produce
+GRANT USAGE ON FOREIGN SERVER shop TO regress_kafka_stranger;
+SET ROLE regress_kafka_stranger;
+SELECT kafka_subscribe('mine', handler => 'app.handler');
+CREATE FOREIGN TABLE kafka_events.mine () SERVER shop OPTIONS (handler 'app.handler');
+SELECT kafka_subscription_alter('orders', batch_size => 1);
+ALTER FOREIGN TABLE kafka_events.orders OPTIONS (ADD batch_size '1');
+SELECT kafka_unsubscribe('orders');
+DROP FOREIGN TABLE kafka_events.orders;
+SELECT kafka_consumer_pause('orders');
+SELECT kafka_consumer_resume('orders');
+SELECT * FROM kafka_consumer_seek('orders', "position" => 'latest');
+SELECT kafka_identity_confirm('new');
+SELECT * FROM kafka_subscriptions;
+SELECT * FROM kafka_events.subscriptions();
+SELECT * FROM kafka_events.identity;
+CREATE FUNCTION kafka_events.trap(jsonb) RETURNS void LANGUAGE sql AS '';
+CREATE TABLE kafka_events.trap (a int);
+CREATE TRIGGER trap BEFORE INSERT ON kafka_events.positions FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger();
+CREATE SERVER trap FOREIGN DATA WRAPPER kafka_events
+  OPTIONS (bootstrap_servers '127.0.0.1:1', service_name 'trap');
+
+-- a member, with and without SET ROLE
+SET ROLE regress_kafka_member;
+SELECT kafka_subscribe('members', handler => 'app.handler');
+SELECT kafka_consumer_pause('members');
+SELECT kafka_consumer_resume('members');
+SELECT kafka_subscription_alter('members', batch_size => 1);
+SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = 'kafka_events.members'::regclass;
+SELECT kafka_unsubscribe('members');
+SET ROLE regress_kafka_noinherit;
+SELECT kafka_consumer_pause('orders');
+CREATE FOREIGN TABLE kafka_events.mine () SERVER shop OPTIONS (handler 'app.handler');
+
+-- pg_monitor reads
+SET ROLE regress_kafka_monitor;
+SELECT topic, status FROM kafka_subscriptions;
+SELECT kafka_consumer_pause('orders');
+
+-- it is the owner's privileges that count, not those of who subscribes
+RESET ROLE;
+CREATE FUNCTION app.admins(jsonb) RETURNS boolean LANGUAGE sql AS 'SELECT true';
+REVOKE EXECUTE ON FUNCTION app.admins(jsonb) FROM PUBLIC;
+CREATE TABLE app.admins (id int PRIMARY KEY, note text);
+SELECT kafka_subscribe('t', handler => 'app.admins', into_table => 'app.admins', validator => 'app.admins');
+GRANT EXECUTE ON FUNCTION app.admins(jsonb) TO regress_kafka_owner;
+GRANT INSERT ON app.admins TO regress_kafka_owner;
+SELECT kafka_subscribe('t', handler => 'app.admins', into_table => 'app.admins', on_conflict => 'ignore');
+SELECT kafka_subscribe('t', handler => 'app.admins', into_table => 'app.admins', on_conflict => 'update');
+SELECT kafka_subscribe('t', handler => 'app.admins', into_table => 'app.admins');
+REVOKE INSERT ON app.admins FROM regress_kafka_owner;
+SELECT topic, status, status_reason FROM kafka_subscriptions ORDER BY 1;
+GRANT INSERT ON app.admins TO regress_kafka_owner;
+REVOKE EXECUTE ON FUNCTION app.admins(jsonb) FROM regress_kafka_owner;
+SELECT topic, status, status_reason FROM kafka_subscriptions ORDER BY 1;
+SELECT kafka_unsubscribe('t');
+-- names in a schema that the user may not look into
+CREATE SCHEMA hidden;
+CREATE FUNCTION hidden.handler(jsonb) RETURNS void LANGUAGE sql AS '';
+SET ROLE regress_kafka_owner;
+SELECT kafka_subscribe('t', handler => 'hidden.handler');
+RESET ROLE;
+-- the subscriber's search path finds it, and it stays found
+SET search_path = hidden, public;
+SELECT kafka_subscribe('t', handler => 'handler');
+RESET search_path;
+SET ROLE regress_kafka_owner;
+SELECT kafka_subscription_alter('t', batch_size => 5);
+SELECT ftoptions FROM pg_foreign_table WHERE ftrelid = 'kafka_events.t'::regclass;
+SELECT kafka_unsubscribe('t');
+
+-- the owner must be able to log in and to connect
+RESET ROLE;
+ALTER ROLE regress_kafka_owner NOLOGIN;
+SELECT topic, status, status_reason FROM kafka_subscriptions;
+SELECT kafka_subscribe('t', handler => 'app.handler');
+ALTER ROLE regress_kafka_owner LOGIN;
+DO $$ BEGIN
+  EXECUTE format('REVOKE CONNECT ON DATABASE %I FROM PUBLIC', current_database());
+END $$;
+SELECT topic, status, replace(status_reason, current_database(), '(this one)') AS status_reason
+  FROM kafka_subscriptions;
+DO $$ BEGIN
+  EXECUTE format('GRANT CONNECT ON DATABASE %I TO PUBLIC', current_database());
+END $$;
+SELECT topic, status, status_reason FROM kafka_subscriptions;
+
+-- EXECUTE on kafka_identity_confirm can be granted
+GRANT EXECUTE ON FUNCTION kafka_identity_confirm(text) TO regress_kafka_owner;
+SET ROLE regress_kafka_owner;
+SELECT kafka_identity_confirm('continue') IS NOT NULL AS confirmed;
+RESET ROLE;
+
+-- nobody drops what a subscription needs, or its owner
+DROP FUNCTION app.handler(jsonb);
+DROP TABLE app.target;
+\set VERBOSITY terse
+DROP ROLE regress_kafka_owner;
+\set VERBOSITY default
+SET client_min_messages = error;
+DROP OWNED BY regress_kafka_owner CASCADE;
+SELECT topic FROM kafka_subscriptions;
+DROP OWNED BY regress_kafka_stranger;
+DROP SCHEMA IF EXISTS app CASCADE;
+DROP SCHEMA hidden CASCADE;
+DROP ROLE regress_kafka_owner, regress_kafka_member, regress_kafka_noinherit, regress_kafka_stranger, regress_kafka_monitor;
+DROP EXTENSION kafka_events;
