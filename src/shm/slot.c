@@ -128,9 +128,15 @@ ke_slot_attach(Datum main_arg)
 		pg_atomic_write_u32(&slot->terminating, 0);
 	}
 	if (!slot->in_use || slot->phase != KE_PHASE_EXPECTED ||
-		slot->generation != generation ||
-		(pg_atomic_read_u32(&slot->wishes) & KE_WISH_STOP) != 0)
+		slot->generation != generation)
 	{
+		LWLockRelease(ke_slot_table_lock);
+		return NULL;
+	}
+	if ((pg_atomic_read_u32(&slot->wishes) & KE_WISH_STOP) != 0)
+	{
+		slot->phase = KE_PHASE_EMPTY;
+		wake_parent(slot);
 		LWLockRelease(ke_slot_table_lock);
 		return NULL;
 	}

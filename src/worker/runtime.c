@@ -131,10 +131,6 @@ ke_runtime_attach(Datum main_arg)
 	prev_emit_log_hook = emit_log_hook;
 	emit_log_hook = remember_error;
 
-	/* The parent put there what this process is called in statistics. */
-	SetConfigOption("application_name", MyBgworkerEntry->bgw_extra,
-					PGC_USERSET, PGC_S_OVERRIDE);
-
 	return who;
 }
 

@@ -1,0 +1,376 @@
+/*
+ * launcher.c
+ *	  Finds databases with a server of ours and keeps their managers running.
+ *
+ * Connected to no database, it cannot see whether one has a server of ours:
+ * it starts a manager there, which ends at once if there is nothing to do.
+ * It does so for every database once at its start, one after the other, and
+ * then for those that somebody told it about.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "core/guc.h"
+#include "db/databases.h"
+#include "db/session.h"
+#include "db/xact.h"
+#include "shm/lag.h"
+#include "shm/reason.h"
+#include "shm/roster.h"
+#include "worker/child.h"
+#include "worker/launcher.h"
+#include "worker/runtime.h"
+
+/* If the launcher itself fails, the postmaster starts it again. */
+#define RESTART_SECONDS 5
+
+/* A manager that finds nothing to do needs some milliseconds. */
+#define PROBE_MS 2000
+
+typedef struct Database
+{
+	Oid			oid;
+	KeChild    *manager;
+} Database;
+
+/* Those whose manager runs, or should, or has left processes behind. */
+static List *databases = NIL;
+
+/* Everything that lasts longer than a round. */
+static MemoryContext launcher_context;
+
+void
+ke_launcher_register(void)
+{
+	BackgroundWorker worker;
+
+	memset(&worker, 0, sizeof(worker));
+	worker.bgw_flags = BGWORKER_SHMEM_ACCESS |
+		BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker.bgw_restart_time = RESTART_SECONDS;
+	strlcpy(worker.bgw_library_name, "kafka_events",
+			sizeof(worker.bgw_library_name));
+	strlcpy(worker.bgw_function_name, "ke_launcher_main",
+			sizeof(worker.bgw_function_name));
+	strlcpy(worker.bgw_name, "kafka_events launcher",
+			sizeof(worker.bgw_name));
+	strlcpy(worker.bgw_type, "kafka_events launcher",
+			sizeof(worker.bgw_type));
+	RegisterBackgroundWorker(&worker);
+}
+
+static Database *
+find_database(Oid oid)
+{
+	ListCell   *lc;
+
+	foreach(lc, databases)
+	{
+		Database   *database = (Database *) lfirst(lc);
+
+		if (database->oid == oid)
+			return database;
+	}
+	return NULL;
+}
+
+static Database *
+add_database(Oid oid, KeChild *manager)
+{
+	Database   *database = palloc(sizeof(Database));
+
+	database->oid = oid;
+	database->manager = manager;
+	databases = lappend(databases, database);
+	return database;
+}
+
+/* A manager for the database, not wanted yet. */
+static Database *
+make_database(Oid oid, const char *name)
+{
+	KeIdentityOfProcess who = {.role = KE_ROLE_MANAGER,.database = oid};
+
+	return add_database(oid,
+						ke_child_make(&who,
+									  psprintf("manager of database %s", name)));
+}
+
+/* Managers that a former launcher started, and what managers left behind. */
+static void
+adopt(void)
+{
+	KeSlotReport *reports;
+	int			count;
+
+	reports = ke_roster_reports(InvalidOid, &count);
+	for (int i = 0; i < count; i++)
+	{
+		KeChild    *manager;
+
+		if (reports[i].who.role != KE_ROLE_MANAGER)
+			continue;
+		manager = ke_child_adopt(&reports[i],
+								 psprintf("manager of database %u",
+										  reports[i].who.database));
+		manager->wanted = true;
+		add_database(reports[i].who.database, manager);
+	}
+	for (int i = 0; i < count; i++)
+	{
+		Oid			oid = reports[i].who.database;
+
+		if (find_database(oid) == NULL)
+			make_database(oid, psprintf("%u", oid));
+	}
+	pfree(reports);
+}
+
+/* Have a manager look at the database, if it is there. */
+static void
+probe(Oid oid, const char *name)
+{
+	Database   *database = find_database(oid);
+
+	if (database == NULL)
+		database = make_database(oid, psprintf("\"%s\"", name));
+	database->manager->wanted = true;
+	ke_child_hurry(database->manager);
+}
+
+/* The database is gone, or cannot be connected to. */
+static void
+give_up(Oid oid)
+{
+	Database   *database = find_database(oid);
+
+	if (database != NULL)
+		database->manager->wanted = false;
+}
+
+/* Look at the databases that somebody told us about (all: at every one). */
+static void
+take_notes(bool all)
+{
+	List	   *told = NIL;
+	ListCell   *lc;
+	Oid			oid;
+
+	while (ke_roster_next_database(&oid))
+	{
+		if (OidIsValid(oid))
+			told = list_append_unique_oid(told, oid);
+		else
+			all = true;
+	}
+	if ((!all && told == NIL) || !ke_guc_enabled)
+		return;
+
+	ke_xact_begin_shared();
+	if (all)
+	{
+		foreach(lc, ke_databases_list())
+		{
+			KeDatabase *found = (KeDatabase *) lfirst(lc);
+			MemoryContext old = MemoryContextSwitchTo(launcher_context);
+
+			probe(found->oid, found->name);
+			MemoryContextSwitchTo(old);
+		}
+	}
+	foreach(lc, told)
+	{
+		KeDatabase *found = ke_databases_find(lfirst_oid(lc));
+		MemoryContext old = MemoryContextSwitchTo(launcher_context);
+
+		if (found != NULL)
+			probe(found->oid, found->name);
+		else
+			give_up(lfirst_oid(lc));
+		MemoryContextSwitchTo(old);
+	}
+	ke_xact_commit();
+}
+
+/* A database may have gone since its manager ran. */
+static bool
+still_exists(Oid oid)
+{
+	bool		exists;
+
+	ke_xact_begin_shared();
+	exists = ke_databases_find(oid) != NULL;
+	ke_xact_commit();
+
+	return exists;
+}
+
+/*
+ * Stop what a manager that will not come back has left behind.  True: there
+ * is something left to wait for.
+ */
+static bool
+sweep(Oid oid)
+{
+	KeSlotReport *reports;
+	int			count;
+	bool		busy = false;
+
+	reports = ke_roster_reports(oid, &count);
+	for (int i = 0; i < count; i++)
+	{
+		if (reports[i].who.role == KE_ROLE_MANAGER)
+			continue;
+		if (reports[i].phase == KE_PHASE_EMPTY)
+			ke_roster_free(reports[i].index);
+		else
+		{
+			ke_roster_ask_stop(reports[i].index, false);
+			busy = true;
+		}
+	}
+	pfree(reports);
+
+	return busy;
+}
+
+/*
+ * Is a manager finding out whether it has anything to do?  One that takes
+ * long, as somebody holds the lock on the extension, keeps nobody waiting.
+ */
+static bool
+is_probing(const KeChild *manager, TimestampTz now)
+{
+	KeSlotReport report;
+
+	if (TimestampDifferenceExceeds(manager->since, now, PROBE_MS))
+		return false;
+
+	switch (manager->state)
+	{
+		case KE_CHILD_DOWN:
+		case KE_CHILD_STOPPING:
+			return false;
+		case KE_CHILD_STARTING:
+			return true;
+		case KE_CHILD_UP:
+			ke_roster_look(manager->slot, &report);
+			return report.status == KE_STATUS_STARTING;
+	}
+	pg_unreachable();
+}
+
+static bool
+any_is_probing(TimestampTz now)
+{
+	ListCell   *lc;
+
+	foreach(lc, databases)
+	{
+		if (is_probing(((Database *) lfirst(lc))->manager, now))
+			return true;
+	}
+	return false;
+}
+
+/* One database's turn; returns when it wants the next one. */
+static TimestampTz
+step(Database *database, TimestampTz now)
+{
+	KeChild    *manager = database->manager;
+
+	if (!ke_guc_enabled)
+		manager->wanted = false;
+
+	if (manager->state == KE_CHILD_DOWN && manager->wanted &&
+		manager->not_before <= now)
+	{
+		/* One at a time: there may be many databases, and few slots. */
+		if (any_is_probing(now))
+			return DT_NOEND;
+		manager->wanted = still_exists(database->oid);
+	}
+	ke_child_step(manager, now);
+	ke_reason_set(database->oid, InvalidOid, manager->trouble);
+
+	return ke_child_due(manager);
+}
+
+/* Every database's turn; returns when the next is due. */
+static TimestampTz
+step_all(TimestampTz now)
+{
+	TimestampTz due = DT_NOEND;
+	List	   *kept = NIL;
+	ListCell   *lc;
+
+	foreach(lc, databases)
+		due = Min(due, step((Database *) lfirst(lc), now));
+
+	foreach(lc, databases)
+	{
+		Database   *database = (Database *) lfirst(lc);
+
+		if (!ke_child_is_over(database->manager) || sweep(database->oid))
+		{
+			kept = lappend(kept, database);
+			continue;
+		}
+		ke_child_free(database->manager);
+		ke_reason_forget(database->oid);
+		ke_lag_forget(database->oid, InvalidOid);
+		pfree(database);
+	}
+	list_free(databases);
+	databases = kept;
+
+	return due;
+}
+
+void
+ke_launcher_main(Datum main_arg)
+{
+	MemoryContext round;
+	bool		was_enabled = false;
+
+	ke_runtime_attach(main_arg);
+	ke_session_connect(InvalidOid, InvalidOid, false);
+	ke_slot_set_status(KE_STATUS_RUNNING);
+	ke_runtime_activity("waiting for databases with a Kafka server");
+
+	launcher_context = AllocSetContextCreate(TopMemoryContext,
+											 "kafka_events launcher",
+											 ALLOCSET_SMALL_SIZES);
+	round = AllocSetContextCreate(TopMemoryContext,
+								  "kafka_events launcher round",
+								  ALLOCSET_SMALL_SIZES);
+	MemoryContextSwitchTo(launcher_context);
+	adopt();
+
+	while (!ke_runtime_should_stop())
+	{
+		TimestampTz due;
+
+		MemoryContextSwitchTo(round);
+		take_notes(ke_guc_enabled && !was_enabled);
+		was_enabled = ke_guc_enabled;
+
+		MemoryContextSwitchTo(launcher_context);
+		due = step_all(GetCurrentTimestamp());
+		MemoryContextReset(round);
+
+		(void) ke_runtime_wait(-1,
+							   due == DT_NOEND ? 1000 :
+							   TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
+															   due));
+	}
+
+	/* Not 0: the postmaster would never start it again. */
+	proc_exit(1);
+}
