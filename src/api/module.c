@@ -16,6 +16,7 @@
 #include "api/hooks.h"
 #include "core/guc.h"
 #include "shm/shmem.h"
+#include "worker/launcher.h"
 
 PG_MODULE_MAGIC;
 
@@ -35,4 +36,5 @@ _PG_init(void)
 		return;
 
 	ke_hooks_install();
+	ke_launcher_register();
 }

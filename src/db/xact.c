@@ -164,6 +164,15 @@ ke_xact_begin(void)
 	return true;
 }
 
+void
+ke_xact_begin_shared(void)
+{
+	callers_context = CurrentMemoryContext;
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+}
+
 const char *
 ke_xact_refusal(void)
 {

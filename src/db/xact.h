@@ -24,6 +24,12 @@
 extern bool ke_xact_begin(void);
 extern const char *ke_xact_refusal(void);
 
+/*
+ * Begin a transaction that looks at shared catalogs only, or whether there
+ * is an extension: for the launcher, which is connected to no database.
+ */
+extern void ke_xact_begin_shared(void);
+
 /* Commit; may raise (deferred constraints), then call ke_xact_abort. */
 extern void ke_xact_commit(void);
 

@@ -102,3 +102,10 @@ ke_client_error_hint(int error)
 			return NULL;
 	}
 }
+
+bool
+ke_client_is_missing_topic(int error)
+{
+	return error == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
+		error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+}

@@ -22,6 +22,8 @@ typedef struct KeKafkaPartition
 } KeKafkaPartition;
 
 #define KE_KAFKA_NONE ((int64) -1001)
+#define KE_KAFKA_END ((int64) -1)	/* asks for the end of the partition */
+#define KE_KAFKA_BEGINNING ((int64) -2)	/* asks for its first offset */
 #define KE_KAFKA_TOPIC_LEN 250	/* 249 characters and a NUL */
 
 typedef struct KeKafkaList
@@ -45,5 +47,8 @@ extern const char *ke_client_error_name(int error);
 
 /* What to do about it, in words an administrator knows; NULL if unknown. */
 extern const char *ke_client_error_hint(int error);
+
+/* The error of a topic that does not exist. */
+extern bool ke_client_is_missing_topic(int error);
 
 #endif							/* KE_CLIENT_H */

@@ -36,7 +36,8 @@ extern int	ke_cluster_watermarks(KeCluster *cluster, const char *topic,
 								  int timeout_ms);
 
 /* list->offset in: a timestamp in ms; out: the first offset at or after it,
- * the end if there is none. */
+ * the end if there is none.  KE_KAFKA_BEGINNING and KE_KAFKA_END will do for
+ * a timestamp; the end is that of committed messages. */
 extern int	ke_cluster_offsets_for_time(KeCluster *cluster, KeKafkaList *list,
 										int timeout_ms);
 extern int	ke_cluster_committed(KeCluster *cluster, KeKafkaList *list,

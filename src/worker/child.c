@@ -58,6 +58,7 @@ ke_child_make(const KeIdentityOfProcess *who, const char *name)
 {
 	KeChild    *child = palloc0(sizeof(KeChild));
 
+	child->context = CurrentMemoryContext;
 	child->who = *who;
 	strlcpy(child->name, name, sizeof(child->name));
 	child->state = KE_CHILD_DOWN;
@@ -123,6 +124,8 @@ static bool
 launch(KeChild *child, Datum main_arg)
 {
 	BackgroundWorker worker;
+	MemoryContext old;
+	bool		registered;
 
 	memset(&worker, 0, sizeof(worker));
 	worker.bgw_flags = BGWORKER_SHMEM_ACCESS |
@@ -140,7 +143,11 @@ launch(KeChild *child, Datum main_arg)
 	snprintf(worker.bgw_name, sizeof(worker.bgw_name), "%s %s",
 			 worker.bgw_type, child->name);
 
-	return RegisterDynamicBackgroundWorker(&worker, &child->handle);
+	old = MemoryContextSwitchTo(child->context);
+	registered = RegisterDynamicBackgroundWorker(&worker, &child->handle);
+	MemoryContextSwitchTo(old);
+
+	return registered;
 }
 
 static void

@@ -33,6 +33,7 @@ typedef enum KeChildState
 
 typedef struct KeChild
 {
+	MemoryContext context;		/* where it lives */
 	KeIdentityOfProcess who;	/* of the next start */
 	char		name[NAMEDATALEN];	/* for statistics and the log */
 

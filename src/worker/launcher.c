@@ -307,29 +307,22 @@ static TimestampTz
 step_all(TimestampTz now)
 {
 	TimestampTz due = DT_NOEND;
-	List	   *kept = NIL;
 	ListCell   *lc;
-
-	foreach(lc, databases)
-		due = Min(due, step((Database *) lfirst(lc), now));
 
 	foreach(lc, databases)
 	{
 		Database   *database = (Database *) lfirst(lc);
 
+		due = Min(due, step(database, now));
 		if (!ke_child_is_over(database->manager) || sweep(database->oid))
-		{
-			kept = lappend(kept, database);
 			continue;
-		}
+		databases = foreach_delete_current(databases, lc);
 		ke_child_free(database->manager);
 		ke_reason_forget(database->oid);
-		ke_lag_forget(database->oid, InvalidOid);
+		if (ke_guc_enabled)
+			ke_lag_forget(database->oid, InvalidOid);
 		pfree(database);
 	}
-	list_free(databases);
-	databases = kept;
-
 	return due;
 }
 

@@ -1,0 +1,25 @@
+/*
+ * answers.h
+ *	  Answers questions of users' backends by asking the Kafka cluster.
+ */
+#ifndef KE_ANSWERS_H
+#define KE_ANSWERS_H
+
+#include "db/catalog.h"
+#include "kafka/cluster.h"
+#include "shm/request.h"
+
+/*
+ * Try to answer within timeout_ms, or a little longer.  Returns NULL if no
+ * broker has answered: trying again may help; *problem then says what is
+ * wrong, as an answer to give when time is up.  Both are in the current
+ * context.
+ */
+extern KeAnswer *ke_answers_try(KeCluster *cluster, const KeServer *server,
+								const KeQuestion *question, int timeout_ms,
+								KeAnswer **problem);
+
+/* An answer that says why there is none. */
+extern KeAnswer *ke_answers_refuse(const char *text, const char *hint);
+
+#endif							/* KE_ANSWERS_H */

@@ -1,0 +1,65 @@
+/*
+ * attempt.c
+ *	  Work of the manager that may fail without ending it.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include "utils/memutils.h"
+
+#include "core/failure.h"
+#include "db/xact.h"
+#include "engine/attempt.h"
+
+typedef struct Transaction
+{
+	KeAttempt	work;
+	void	   *argument;
+	bool		durable;
+} Transaction;
+
+char *
+ke_attempt(KeAttempt work, void *argument)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	char	   *volatile problem = NULL;
+
+	PG_TRY();
+	{
+		work(argument);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(caller);
+		problem = ke_failure_describe(ke_failure_capture(caller));
+		ke_xact_abort();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(caller);
+
+	return problem;
+}
+
+static void
+transact(void *argument)
+{
+	Transaction *transaction = (Transaction *) argument;
+
+	if (!ke_xact_begin())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("%s", ke_xact_refusal())));
+	transaction->work(transaction->argument);
+	if (transaction->durable)
+		ke_xact_commit_durable();
+	else
+		ke_xact_commit();
+}
+
+char *
+ke_attempt_transaction(KeAttempt work, void *argument, bool durable)
+{
+	Transaction transaction = {work, argument, durable};
+
+	return ke_attempt(transact, &transaction);
+}

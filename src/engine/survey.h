@@ -1,0 +1,44 @@
+/*
+ * survey.h
+ *	  The parts of one look at a server's topics and partitions.
+ */
+#ifndef KE_SURVEY_H
+#define KE_SURVEY_H
+
+#include "engine/watch.h"
+
+typedef struct KeSurvey
+{
+	KeWatch    *watch;
+	const KeWatchFacts *facts;
+	KeServer   *server;
+	List	   *subscriptions;	/* of KeSubscription */
+	TimestampTz now;
+
+	/* filled in by ke_survey_topics, in the current context */
+	char	   *group;
+	int		   *partitions;		/* of each subscription's topic; 0: missing */
+} KeSurvey;
+
+/*
+ * Count the partitions of the subscribed topics, and tell the views which
+ * are missing.  False when nobody answers.
+ */
+extern bool ke_survey_topics(KeSurvey *survey);
+
+/* Give subscriptions that start from 'latest' their first positions. */
+extern void ke_survey_starts(KeSurvey *survey);
+
+/* Publish where partitions stand that nobody consumes. */
+extern void ke_survey_unowned(KeSurvey *survey);
+
+/*
+ * Has a commit with this database's uuid and another manager's incarnation
+ * moved since the last look?
+ */
+extern bool ke_survey_finds_copy(KeSurvey *survey);
+
+/* Was that so a short while ago? */
+extern bool ke_survey_copy_is_blocking(const KeWatch *watch, TimestampTz now);
+
+#endif							/* KE_SURVEY_H */

@@ -1,0 +1,451 @@
+/*
+ * manager.c
+ *	  Runs the processes of one database, and answers for its clusters.
+ *
+ * A session of the bootstrap superuser in the database, which runs no user's
+ * code.  Each round: read the catalogs if they changed (or after 10 seconds:
+ * privileges and roles change without telling), decide per server what should
+ * run, let one server's cluster be looked at, answer questions, sleep.  What
+ * it finds out goes to shared memory; what it is told, it reads in catalogs.
+ *
+ * It ends, for good, when the database has no server of ours any more, and
+ * with all its processes when it is asked to stop.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "core/guc.h"
+#include "db/catalog.h"
+#include "db/session.h"
+#include "db/xact.h"
+#include "engine/attempt.h"
+#include "shm/lag.h"
+#include "shm/reason.h"
+#include "worker/inquiry.h"
+#include "worker/manager.h"
+#include "worker/runtime.h"
+#include "worker/service.h"
+
+#define READ_INTERVAL_MS 10000
+
+/* The processes get that long to stop, SIGTERM repeated within it. */
+#define STOP_TIMEOUT_MS 4500
+
+typedef struct Manager
+{
+	MemoryContext context;		/* everything that lasts */
+	MemoryContext config;		/* what was read, replaced as a whole */
+	MemoryContext round;		/* reset in each round */
+	KeWatchFacts facts;
+	List	   *services;		/* of KeService */
+
+	uint64		config_version; /* what was read */
+	TimestampTz read_at;		/* 0: never */
+	char	   *obstacle;		/* why nothing may run, in context; or NULL */
+} Manager;
+
+/* What one transaction reads. */
+typedef struct Reading
+{
+	Manager    *manager;
+	MemoryContext context;
+	List	   *servers;		/* of KeServer */
+	List	   *subscriptions;	/* of List of KeSubscription */
+	KeIdentityState identity;
+	pg_uuid_t	uuid;
+	bool		installed;		/* the extension is there */
+	char	   *refusal;		/* but this library cannot serve it */
+} Reading;
+
+/* ------------------------------------------------------------- the catalogs */
+
+/* Bring names in options up to date that a rename has left behind. */
+static void
+refresh_names(void *argument)
+{
+	ListCell   *lc;
+
+	foreach(lc, ke_catalog_servers())
+	{
+		KeServer   *server = ke_catalog_server(lfirst_oid(lc));
+
+		if (server != NULL)
+			(void) ke_catalog_refresh(server);
+	}
+}
+
+static void
+look_for_extension(void *argument)
+{
+	Reading    *reading = (Reading *) argument;
+
+	ke_xact_begin_shared();
+	reading->installed = OidIsValid(ke_catalog_extension());
+	ke_xact_commit();
+}
+
+static void
+read_catalogs(void *argument)
+{
+	Reading    *reading = (Reading *) argument;
+	MemoryContext old;
+	ListCell   *lc;
+
+	if (!reading->installed)
+		return;
+	if (!ke_xact_begin())
+	{
+		reading->refusal = MemoryContextStrdup(reading->context,
+											   ke_xact_refusal());
+		return;
+	}
+	reading->identity = ke_identity_read(&reading->uuid);
+	old = MemoryContextSwitchTo(reading->context);
+	foreach(lc, ke_catalog_servers())
+	{
+		KeServer   *server = ke_catalog_server(lfirst_oid(lc));
+
+		if (server == NULL)
+			continue;
+		reading->servers = lappend(reading->servers, server);
+		reading->subscriptions = lappend(reading->subscriptions,
+										 ke_catalog_subscriptions(server));
+	}
+	MemoryContextSwitchTo(old);
+	ke_xact_commit();
+}
+
+static KeService *
+find_service(Manager *manager, Oid server)
+{
+	ListCell   *lc;
+
+	foreach(lc, manager->services)
+	{
+		KeService  *service = (KeService *) lfirst(lc);
+
+		if (service->oid == server)
+			return service;
+	}
+	return NULL;
+}
+
+static KeService *
+get_service(Manager *manager, Oid server)
+{
+	KeService  *service = find_service(manager, server);
+	MemoryContext old;
+
+	if (service != NULL)
+		return service;
+	old = MemoryContextSwitchTo(manager->context);
+	service = ke_service_make(server);
+	manager->services = lappend(manager->services, service);
+	MemoryContextSwitchTo(old);
+
+	return service;
+}
+
+/* Views must not show partitions of subscriptions that are gone. */
+static void
+forget_lag(const Reading *reading, Oid database)
+{
+	int			count;
+	KeLagRow   *rows = ke_lag_rows(database, &count);
+	List	   *known = NIL;
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	foreach(lc, reading->subscriptions)
+	{
+		foreach(lc2, (List *) lfirst(lc))
+			known = lappend_oid(known,
+								((KeSubscription *) lfirst(lc2))->oid);
+	}
+	for (int i = 0; i < count; i++)
+	{
+		if (!list_member_oid(known, rows[i].subscription))
+			ke_lag_forget(database, rows[i].subscription);
+	}
+	pfree(rows);
+}
+
+/* What was read is what counts from now on. */
+static void
+adopt_reading(Manager *manager, const Reading *reading)
+{
+	MemoryContext former = manager->config;
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	manager->config = reading->context;
+	manager->facts.identity = reading->identity;
+	if (reading->identity != KE_IDENTITY_NONE)
+		ke_identity_format(&reading->uuid, manager->facts.uuid);
+
+	foreach(lc, manager->services)
+		ke_service_configure((KeService *) lfirst(lc), NULL, NIL);
+	forboth(lc, reading->servers, lc2, reading->subscriptions)
+	{
+		KeServer   *server = (KeServer *) lfirst(lc);
+
+		ke_service_configure(get_service(manager, server->oid), server,
+							 (List *) lfirst(lc2));
+	}
+	if (former != NULL)
+		MemoryContextDelete(former);
+}
+
+/* Why nothing may run; NULL: it may.  One LOG line when that changes. */
+static void
+set_obstacle(Manager *manager, const char *obstacle)
+{
+	bool		same = obstacle == NULL ? manager->obstacle == NULL :
+	(manager->obstacle != NULL && strcmp(obstacle, manager->obstacle) == 0);
+
+	if (same)
+		return;
+	if (manager->obstacle != NULL)
+		pfree(manager->obstacle);
+	manager->obstacle = NULL;
+	if (obstacle != NULL)
+	{
+		manager->obstacle = MemoryContextStrdup(manager->context, obstacle);
+		ereport(LOG,
+				(errmsg("cannot run servers of this database: %s", obstacle)));
+	}
+	ke_reason_set(manager->facts.database, InvalidOid, obstacle);
+}
+
+/*
+ * Read everything again.  An extension whose version this library does not
+ * know is an obstacle; an error may pass, and what was read before counts
+ * until it does.
+ */
+static void
+read_configuration(Manager *manager, TimestampTz now)
+{
+	Reading		reading = {.manager = manager};
+	bool		changed = manager->read_at == 0 ||
+		manager->config_version != ke_slot_config_version();
+	char	   *problem;
+
+	manager->config_version = ke_slot_config_version();
+	manager->read_at = now;
+	reading.context = AllocSetContextCreate(manager->context,
+											"kafka_events configuration",
+											ALLOCSET_SMALL_SIZES);
+
+	problem = ke_attempt(look_for_extension, &reading);
+	if (problem == NULL && reading.installed && changed)
+		problem = ke_attempt_transaction(refresh_names, NULL, false);
+	if (problem != NULL)
+		ereport(LOG,
+				(errmsg("could not bring subscriptions up to date: %s",
+						problem)));
+	problem = ke_attempt(read_catalogs, &reading);
+
+	if (problem == NULL)
+	{
+		set_obstacle(manager, reading.refusal);
+		adopt_reading(manager, &reading);
+		forget_lag(&reading, manager->facts.database);
+		return;
+	}
+	MemoryContextDelete(reading.context);
+	if (manager->config == NULL)
+		set_obstacle(manager, problem);
+	else
+		ereport(LOG,
+				(errmsg("could not read the configuration: %s", problem)));
+}
+
+/* ------------------------------------------------------------------ rounds */
+
+/* Processes of a former manager, and what they were for. */
+static void
+adopt_orphans(Manager *manager)
+{
+	KeSlotReport *reports;
+	int			count;
+
+	reports = ke_roster_reports(manager->facts.database, &count);
+	for (int i = 0; i < count; i++)
+	{
+		if (reports[i].who.role != KE_ROLE_MANAGER)
+			ke_service_adopt(get_service(manager, reports[i].who.server),
+							 &reports[i]);
+	}
+	pfree(reports);
+}
+
+static TimestampTz
+step_services(Manager *manager, TimestampTz now)
+{
+	TimestampTz due = DT_NOEND;
+	ListCell   *lc;
+
+	manager->facts.orphans = false;
+	foreach(lc, manager->services)
+	{
+		KeService  *service = (KeService *) lfirst(lc);
+
+		due = Min(due, ke_service_step(service, &manager->facts,
+									   manager->obstacle, now));
+		manager->facts.orphans |= ke_service_has_orphans(service);
+		if (ke_service_is_over(service))
+		{
+			manager->services = foreach_delete_current(manager->services, lc);
+			ke_service_free(service);
+		}
+	}
+	return due;
+}
+
+/*
+ * Let the clusters of one server be looked at, if it is time.  A server
+ * without subscriptions gets no connection before somebody asks.
+ */
+static TimestampTz
+look_at_clusters(Manager *manager, TimestampTz now)
+{
+	TimestampTz due = DT_NOEND;
+	KeService  *next = NULL;
+	ListCell   *lc;
+
+	foreach(lc, manager->services)
+	{
+		KeService  *service = (KeService *) lfirst(lc);
+
+		if (service->server == NULL || service->subscriptions == NIL ||
+			manager->obstacle != NULL)
+			continue;
+		if (next == NULL || service->watch->next_look < next->watch->next_look)
+			next = service;
+	}
+	if (next != NULL && next->watch->next_look <= now)
+		ke_watch_look(next->watch, &manager->facts, next->server,
+					  next->subscriptions, now);
+	if (next != NULL)
+		due = next->watch->next_look;
+	return due;
+}
+
+static bool
+has_nothing_to_do(const Manager *manager)
+{
+	return manager->services == NIL && manager->obstacle == NULL;
+}
+
+/* One round; returns when something is due. */
+static TimestampTz
+run_round(Manager *manager)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz due;
+
+	if (manager->config_version != ke_slot_config_version() ||
+		TimestampDifferenceExceeds(manager->read_at, now, READ_INTERVAL_MS))
+		read_configuration(manager, now);
+
+	due = step_services(manager, now);
+	due = Min(due, ke_inquiry_serve(manager->services, now));
+	due = Min(due, look_at_clusters(manager, now));
+	return due;
+}
+
+static void
+sleep_until(TimestampTz due)
+{
+	long		ms = 1000;
+
+	if (due != DT_NOEND)
+		ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), due);
+	(void) ke_runtime_wait(-1, ms);
+}
+
+/* Take all processes along. */
+static void
+stop_services(Manager *manager)
+{
+	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+													   STOP_TIMEOUT_MS);
+	bool		busy = true;
+
+	while (busy && GetCurrentTimestamp() < deadline)
+	{
+		TimestampTz due = DT_NOEND;
+		ListCell   *lc;
+
+		busy = false;
+		foreach(lc, manager->services)
+		{
+			KeService  *service = (KeService *) lfirst(lc);
+
+			due = Min(due, ke_service_stop(service, GetCurrentTimestamp()));
+			busy |= ke_service_has_processes(service);
+		}
+		if (busy)
+			sleep_until(Min(due, deadline));
+	}
+}
+
+static void
+start(Manager *manager, Datum main_arg)
+{
+	const KeIdentityOfProcess *who = ke_runtime_attach(main_arg);
+
+	ke_session_connect(who->database, InvalidOid, false);
+
+	memset(manager, 0, sizeof(Manager));
+	manager->context = AllocSetContextCreate(TopMemoryContext,
+											 "kafka_events manager",
+											 ALLOCSET_DEFAULT_SIZES);
+	manager->round = AllocSetContextCreate(manager->context,
+										   "kafka_events manager round",
+										   ALLOCSET_DEFAULT_SIZES);
+	manager->facts.database = who->database;
+	if (!pg_strong_random(&manager->facts.incarnation,
+						  sizeof(manager->facts.incarnation)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not generate a random number")));
+	MemoryContextSwitchTo(manager->round);
+}
+
+void
+ke_manager_main(Datum main_arg)
+{
+	Manager		manager;
+
+	start(&manager, main_arg);
+	adopt_orphans(&manager);
+	read_configuration(&manager, GetCurrentTimestamp());
+
+	while (!ke_runtime_should_stop())
+	{
+		TimestampTz due;
+
+		if (has_nothing_to_do(&manager) &&
+			ke_slot_set_done(manager.config_version))
+			proc_exit(0);
+
+		ke_slot_set_status(KE_STATUS_RUNNING);
+		ke_slot_heartbeat();
+		due = run_round(&manager);
+		ke_runtime_activity("managing %d servers",
+							list_length(manager.services));
+		MemoryContextReset(manager.round);
+		if (!has_nothing_to_do(&manager))
+			sleep_until(due);
+	}
+
+	ke_runtime_activity("stopping");
+	stop_services(&manager);
+	proc_exit(0);
+}

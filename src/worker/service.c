@@ -1,0 +1,324 @@
+/*
+ * service.c
+ *	  One server of ours, as the manager runs it.
+ *
+ * Consumers are numbered from 0.  Which numbers should run is decided anew in
+ * every round, from the configuration and what is known of the cluster; the
+ * rest is the children's state machine.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include "miscadmin.h"
+#include "utils/timestamp.h"
+
+#include "kafka/client.h"
+#include "worker/child.h"
+#include "worker/service.h"
+
+/* Before, a group with more members than partitions may never settle. */
+#define LIBRARY_WITH_SPARE_MEMBERS 0x020601ff
+
+KeService *
+ke_service_make(Oid server)
+{
+	KeService  *service = palloc0(sizeof(KeService));
+
+	service->context = CurrentMemoryContext;
+	service->oid = server;
+	service->watch = ke_watch_make();
+	return service;
+}
+
+void
+ke_service_adopt(KeService *service, const KeSlotReport *report)
+{
+	MemoryContext old = MemoryContextSwitchTo(service->context);
+	KeChild    *child;
+
+	child = ke_child_adopt(report, "consumer of a former manager");
+	child->renew = child->state != KE_CHILD_DOWN;
+	service->children = lappend(service->children, child);
+	MemoryContextSwitchTo(old);
+}
+
+void
+ke_service_configure(KeService *service, KeServer *server,
+					 List *subscriptions)
+{
+	service->server = server;
+	service->subscriptions = subscriptions;
+}
+
+/* ----------------------------------------------------------- what to run */
+
+static int
+count_unbroken(List *subscriptions)
+{
+	int			count = 0;
+	ListCell   *lc;
+
+	foreach(lc, subscriptions)
+	{
+		if (((KeSubscription *) lfirst(lc))->broken == NULL)
+			count++;
+	}
+	return count;
+}
+
+/* Why the server consumes nothing, or NULL if it should. */
+static const char *
+find_obstacle(const KeService *service, const KeWatchFacts *facts,
+			  const char *obstacle)
+{
+	if (obstacle != NULL)
+		return obstacle;
+	if (facts->identity == KE_IDENTITY_FOREIGN ||
+		(facts->identity == KE_IDENTITY_NONE &&
+		 service->subscriptions != NIL))
+		return "identity not confirmed: call kafka_identity_confirm";
+	if (service->watch->blocked)
+		return service->watch->reason;
+	return NULL;
+}
+
+/* Not more members than partitions, where the library needs that. */
+static int
+limit_members(const KeService *service, int workers)
+{
+	int			partitions = service->watch->partitions;
+
+	if (ke_client_library_version() >= LIBRARY_WITH_SPARE_MEMBERS)
+		return workers;
+	return Min(workers, Max(partitions, 1));
+}
+
+static int
+wanted_consumers(const KeService *service)
+{
+	if (count_unbroken(service->subscriptions) == 0)
+		return 0;
+	return limit_members(service, service->server->options.workers);
+}
+
+/* ------------------------------------------------------------- children */
+
+static KeChild *
+find_child(const KeService *service, int ordinal)
+{
+	ListCell   *lc;
+
+	foreach(lc, service->children)
+	{
+		KeChild    *child = (KeChild *) lfirst(lc);
+
+		if (child->who.role == KE_ROLE_MAIN && child->who.ordinal == ordinal)
+			return child;
+	}
+	return NULL;
+}
+
+/* Have consumer number ordinal run, with what is in the catalogs now. */
+static void
+want_child(KeService *service, const KeWatchFacts *facts, int ordinal,
+		   bool renew)
+{
+	KeIdentityOfProcess who = {
+		.role = KE_ROLE_MAIN,
+		.database = facts->database,
+		.server = service->oid,
+		.owner = service->server->owner,
+		.ordinal = ordinal,
+		.incarnation = facts->incarnation
+	};
+	char	   *name = psprintf("%s-%s-%d",
+								service->server->options.service_name,
+								ke_slot_role_name(who.role), ordinal);
+	KeChild    *child = find_child(service, ordinal);
+
+	if (child == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(service->context);
+
+		child = ke_child_make(&who, name);
+		service->children = lappend(service->children, child);
+		MemoryContextSwitchTo(old);
+	}
+	child->who = who;
+	strlcpy(child->name, name, sizeof(child->name));
+	child->wanted = true;
+	if (renew)
+	{
+		child->renew = child->state != KE_CHILD_DOWN;
+		ke_child_hurry(child);
+	}
+}
+
+static void
+unwant_children(KeService *service, int from, bool leave)
+{
+	ListCell   *lc;
+
+	foreach(lc, service->children)
+	{
+		KeChild    *child = (KeChild *) lfirst(lc);
+
+		if (child->who.role == KE_ROLE_MAIN && child->who.ordinal < from)
+			continue;
+		if (child->wanted)
+			child->leave = leave;
+		child->wanted = false;
+	}
+}
+
+static TimestampTz
+step_children(KeService *service, TimestampTz now)
+{
+	TimestampTz due = DT_NOEND;
+	ListCell   *lc;
+
+	foreach(lc, service->children)
+	{
+		KeChild    *child = (KeChild *) lfirst(lc);
+
+		ke_child_step(child, now);
+		due = Min(due, ke_child_due(child));
+		if (ke_child_is_over(child))
+		{
+			service->children = foreach_delete_current(service->children, lc);
+			ke_child_free(child);
+		}
+	}
+	return due;
+}
+
+/* ---------------------------------------------------------------- reasons */
+
+/* A child that could not be started says why. */
+static const char *
+childrens_trouble(const KeService *service)
+{
+	ListCell   *lc;
+
+	foreach(lc, service->children)
+	{
+		const KeChild *child = (KeChild *) lfirst(lc);
+
+		if (child->wanted && child->trouble != NULL)
+			return child->trouble;
+	}
+	return NULL;
+}
+
+/* Tell the views; and the log, where it is not said already. */
+static void
+set_reason(KeService *service, const char *reason, bool blocking)
+{
+	if (reason == NULL)
+		reason = "";
+	if (strcmp(service->reason, reason) == 0)
+		return;
+
+	strlcpy(service->reason, reason, sizeof(service->reason));
+	ke_reason_set(MyDatabaseId, service->oid, reason);
+	if (blocking)
+		ereport(LOG,
+				(errmsg("server \"%s\" does not consume: %s",
+						service->server->name, reason)));
+}
+
+/* ------------------------------------------------------------------- step */
+
+/* What consumers were started for has changed: start them again. */
+static bool
+note_alteration(KeService *service)
+{
+	uint64		fingerprint = service->server->fingerprint;
+	bool		altered = service->running &&
+		service->fingerprint != fingerprint;
+
+	service->fingerprint = fingerprint;
+	if (altered)
+		ereport(LOG,
+				(errmsg("server \"%s\" was altered: its consumers are started again",
+						service->server->name)));
+	return altered;
+}
+
+TimestampTz
+ke_service_step(KeService *service, const KeWatchFacts *facts,
+				const char *obstacle, TimestampTz now)
+{
+	int			wanted = 0;
+	bool		renew;
+	TimestampTz due;
+
+	if (service->server == NULL)
+	{
+		unwant_children(service, 0, true);
+		return step_children(service, now);
+	}
+
+	obstacle = find_obstacle(service, facts, obstacle);
+	renew = note_alteration(service);
+	if (obstacle == NULL)
+		wanted = wanted_consumers(service);
+	for (int i = 0; i < wanted; i++)
+		want_child(service, facts, i, renew);
+	unwant_children(service, wanted, obstacle == NULL);
+	service->running = wanted > 0;
+	due = step_children(service, now);
+
+	if (obstacle != NULL)
+		set_reason(service, obstacle, true);
+	else if (childrens_trouble(service) != NULL)
+		set_reason(service, childrens_trouble(service), false);
+	else
+		set_reason(service, service->watch->reason, false);
+
+	return due;
+}
+
+TimestampTz
+ke_service_stop(KeService *service, TimestampTz now)
+{
+	unwant_children(service, 0, false);
+	return step_children(service, now);
+}
+
+bool
+ke_service_has_processes(const KeService *service)
+{
+	return service->children != NIL;
+}
+
+bool
+ke_service_is_over(const KeService *service)
+{
+	return service->server == NULL && service->children == NIL;
+}
+
+bool
+ke_service_has_orphans(const KeService *service)
+{
+	ListCell   *lc;
+
+	foreach(lc, service->children)
+	{
+		const KeChild *child = (KeChild *) lfirst(lc);
+
+		if (child->state != KE_CHILD_DOWN && child->handle == NULL)
+			return true;
+	}
+	return false;
+}
+
+void
+ke_service_free(KeService *service)
+{
+	Assert(ke_service_is_over(service));
+
+	ke_reason_set(MyDatabaseId, service->oid, NULL);
+	ke_watch_free(service->watch);
+	pfree(service);
+}
