@@ -250,19 +250,19 @@ read_configuration(Manager *manager, TimestampTz now)
 						problem)));
 	problem = ke_attempt(read_catalogs, &reading);
 
-	if (problem == NULL)
+	if (problem == NULL && reading.refusal == NULL)
 	{
-		set_obstacle(manager, reading.refusal);
+		set_obstacle(manager, NULL);
 		adopt_reading(manager, &reading);
 		forget_lag(&reading, manager->facts.database);
 		return;
 	}
-	MemoryContextDelete(reading.context);
-	if (manager->config == NULL)
-		set_obstacle(manager, problem);
+	if (problem == NULL || manager->config == NULL)
+		set_obstacle(manager, problem == NULL ? reading.refusal : problem);
 	else
 		ereport(LOG,
 				(errmsg("could not read the configuration: %s", problem)));
+	MemoryContextDelete(reading.context);
 }
 
 /* ------------------------------------------------------------------ rounds */
