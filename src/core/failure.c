@@ -15,6 +15,7 @@
 #include "utils/memutils.h"
 
 #include "core/failure.h"
+#include "core/format.h"
 
 typedef struct Condition
 {
@@ -163,25 +164,13 @@ ke_failure_make(MemoryContext context, int sqlstate, const char *fmt,...)
 {
 	MemoryContext caller = MemoryContextSwitchTo(context);
 	KeFailure  *fail = palloc0(sizeof(KeFailure));
-	StringInfoData buf;
-
-	initStringInfo(&buf);
-	for (;;)
-	{
-		va_list		args;
-		int			needed;
-
-		va_start(args, fmt);
-		needed = appendStringInfoVA(&buf, fmt, args);
-		va_end(args);
-		if (needed == 0)
-			break;
-		enlargeStringInfo(&buf, needed);
-	}
+	va_list		args;
 
 	fail->sqlstate = sqlstate;
 	fail->ours = true;
-	fail->message = buf.data;
+	va_start(args, fmt);
+	fail->message = ke_format(fmt, args);
+	va_end(args);
 	MemoryContextSwitchTo(caller);
 	return fail;
 }

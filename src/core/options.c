@@ -7,6 +7,7 @@
 
 #include "lib/stringinfo.h"
 
+#include "core/format.h"
 #include "core/option.h"
 #include "core/options.h"
 
@@ -30,27 +31,18 @@ ke_options_topic_problem(const char *topic)
 void
 ke_options_problem(List **problems, const char *hint, const char *fmt,...)
 {
-	StringInfoData buf;
+	va_list		args;
+	char	   *problem;
 
 	if (problems == NULL)
 		return;
 
-	initStringInfo(&buf);
-	for (;;)
-	{
-		va_list		args;
-		int			needed;
-
-		va_start(args, fmt);
-		needed = appendStringInfoVA(&buf, fmt, args);
-		va_end(args);
-		if (needed == 0)
-			break;
-		enlargeStringInfo(&buf, needed);
-	}
+	va_start(args, fmt);
+	problem = ke_format(fmt, args);
+	va_end(args);
 	if (hint != NULL)
-		appendStringInfo(&buf, "\n%s", hint);
-	*problems = lappend(*problems, buf.data);
+		problem = psprintf("%s\n%s", problem, hint);
+	*problems = lappend(*problems, problem);
 }
 
 /* Append a line if the buffer does not have it already. */
