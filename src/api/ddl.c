@@ -304,6 +304,15 @@ before_alter_server(AlterForeignServerStmt *stmt)
 
 	if (server == NULL)
 		return;
+
+	/* the validator sees what results, and so not what is dropped */
+	if (server->options.properties != NIL && !superuser())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to alter server \"%s\"",
+						server->name),
+				 errdetail("It has properties of librdkafka: only superusers may set them, and alter it.")));
+
 	foreach(lc, stmt->options)
 	{
 		DefElem    *option = lfirst_node(DefElem, lc);

@@ -177,4 +177,5 @@ SELECT count(unit_server(ARRAY[name || '=' || junk])) + count(unit_subscription(
 FROM (SELECT split_part(o, '=', 1) FROM unnest(unit_server('{linger.ms=1}') || unit_subscription('{}')
                                                || '{profile=,handler_timeout=,required_headers=,handler=,topic=,a.b=}') o) n(name),
      unnest(ARRAY['', ' ', '-', '{', '}', '{,}', '{"', '\', '0', '-1', '1e400', 'NaN', 'infinity', 'null', E'\n',
-                  repeat('9', 400), repeat('x', 5000), '1 year -1 s', 'P', 'PT', '@ 1 ago', '%s%n']) junk;
+                  repeat('9', 400), repeat('x', 5000), '1 year -1 s', 'P', 'PT', '@ 1 ago', 'P' || repeat('9', 400) || 'Y', 'P1e400Y',
+                  'PT1e300S', 'PT-1e300S', '%s%n']) junk;
