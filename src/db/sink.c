@@ -5,12 +5,20 @@
 #include "postgres.h"
 #include "core/compat.h"
 
+#include "access/table.h"
+#include "executor/executor.h"
+#include "utils/memutils.h"
+
 #include "db/sink.h"
+#include "db/sink_bulk.h"
+#include "db/sink_insert.h"
+#include "db/sink_keys.h"
 
 struct KeSink
 {
-	Oid			relid;
+	KeSinkTarget target;
 	bool		reference;
+	MemoryContext writing;		/* of one write; kept empty in between */
 };
 
 KeSink *
@@ -18,26 +26,55 @@ ke_sink_open(const KeSubscription *sub, MemoryContext parent)
 {
 	KeSink	   *sink = MemoryContextAllocZero(parent, sizeof(KeSink));
 
-	sink->relid = sub->into_table;
+	ke_sink_target_init(&sink->target, sub->into_table, sub->topic,
+						sub->options.row_format, sub->options.on_conflict,
+						parent);
+	sink->writing = AllocSetContextCreate(parent, "kafka_events write",
+										  ALLOCSET_DEFAULT_SIZES);
 	return sink;
 }
 
 int64
 ke_sink_write(KeSink *sink, KeMessage **msgs, int count, volatile int *at)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("cannot write into tables yet")));
+	Relation	rel;
+	KeSinkTable *table;
+	MemoryContext old;
+	int64		written;
+
+	*at = -1;
+	MemoryContextReset(sink->writing);
+	rel = ke_sink_target_open(&sink->target);
+	table = sink->target.table;
+	old = MemoryContextSwitchTo(sink->writing);
+	table->econtext = CreateStandaloneExprContext();
+
+	if (table->on_conflict == KE_CONFLICT_UPDATE)
+		written = ke_sink_keys_write(table, rel, msgs, count, at);
+	else if (!sink->reference && ke_sink_bulk_can(table))
+		written = ke_sink_bulk_write(table, rel, msgs, count, at);
+	else
+		written = ke_sink_insert_write(table, msgs, count, at);
+
+	FreeExprContext(table->econtext, true);
+	table->econtext = NULL;
+	MemoryContextSwitchTo(old);
+	table_close(rel, NoLock);
+	return written;
 }
 
+/* Of a write that failed, only memory is left: everything else is undone. */
 void
 ke_sink_end(KeSink *sink)
 {
+	MemoryContextReset(sink->writing);
 }
 
 void
 ke_sink_close(KeSink *sink)
 {
+	ke_sink_target_close(&sink->target);
+	MemoryContextDelete(sink->writing);
 	pfree(sink);
 }
 

@@ -1,0 +1,20 @@
+/*
+ * numeric_build.h
+ *	  Decimal text into a numeric, without numeric_in's detours.
+ */
+#ifndef KE_NUMERIC_BUILD_H
+#define KE_NUMERIC_BUILD_H
+
+/* Room that ke_numeric_build needs for a text of len bytes. */
+#define KE_NUMERIC_ROOM(len) (VARHDRSZ + 2 + 2 * ((len) / 4 + 2))
+
+/*
+ * Write to dst (2-byte aligned) the numeric that numeric_in makes of text,
+ * which is "-"? digits ("." digits)?, with at least min_scale decimals.
+ * Returns its size, or 0 when the text has another form or is too long, and
+ * numeric_in is to be asked.
+ */
+extern int	ke_numeric_build(char *dst, const char *text, int len,
+							 int min_scale);
+
+#endif							/* KE_NUMERIC_BUILD_H */
