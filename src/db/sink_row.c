@@ -19,20 +19,13 @@
 static const char key_subject[] = "message key";
 static const char value_subject[] = "message value";
 
-#define UNIX_EPOCH_MS \
-	((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY * 1000)
-
-/* Farther away than any valid timestamp, but not so far as to overflow. */
-#define MS_BOUND (PG_INT64_MAX / 2000)
-
 /*
  * Kafka's milliseconds as a number where the column is one, else as a point
  * in time.
  */
 static Datum
-convert_timestamp(KeConverter *conv, int64 ms)
+convert_timestamp(KeConverter *conv, KeMessage *msg, TimestampTz time)
 {
-	Timestamp	moment;
 	char	   *text;
 
 	switch (conv->kind)
@@ -43,23 +36,17 @@ convert_timestamp(KeConverter *conv, int64 ms)
 		case KE_CONVERT_FLOAT4:
 		case KE_CONVERT_FLOAT8:
 		case KE_CONVERT_NUMERIC:
-			return ke_convert_int(conv, ms);
+			return ke_convert_int(conv, msg->timestamp_ms);
+		case KE_CONVERT_TIMESTAMPTZ:
+			if (conv->typmod < 0)
+				return ke_convert_check(conv, TimestampTzGetDatum(time),
+										false);
+			break;
 		default:
 			break;
 	}
-
-	if (ms > MS_BOUND)
-		moment = DT_NOEND;
-	else
-		moment = (ms - UNIX_EPOCH_MS) * 1000;
-	if (!IS_VALID_TIMESTAMP(moment))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-				 errmsg("message timestamp is out of range")));
-	if (conv->kind == KE_CONVERT_TIMESTAMPTZ && conv->typmod < 0)
-		return ke_convert_check(conv, TimestampTzGetDatum(moment), false);
 	text = DatumGetCString(DirectFunctionCall1(timestamptz_out,
-											   TimestampTzGetDatum(moment)));
+											   TimestampTzGetDatum(time)));
 	return ke_convert_text(conv, text, strlen(text));
 }
 
@@ -80,6 +67,7 @@ static Datum
 convert_metadata(KeSinkColumn *column, KeMessage *msg, bool *isnull)
 {
 	KeConverter *conv = &column->converter;
+	TimestampTz time;
 
 	*isnull = false;
 	switch (column->source)
@@ -91,8 +79,8 @@ convert_metadata(KeSinkColumn *column, KeMessage *msg, bool *isnull)
 		case KE_COLUMN_OFFSET:
 			return ke_convert_int(conv, msg->offset);
 		case KE_COLUMN_TIMESTAMP:
-			if (msg->timestamp_ms >= 0)
-				return convert_timestamp(conv, msg->timestamp_ms);
+			if (ke_message_timestamp(msg, &time))
+				return convert_timestamp(conv, msg, time);
 			break;
 		case KE_COLUMN_KEY:
 			if (msg->key != NULL)

@@ -12,10 +12,13 @@
 #include "postgres.h"
 #include "core/compat.h"
 
+#include "access/sysattr.h"
+#include "catalog/pg_type.h"
 #include "nodes/extensible.h"
 #include "nodes/makefuncs.h"
 #include "nodes/pathnodes.h"
 #include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
 #include "optimizer/paths.h"
 #include "optimizer/restrictinfo.h"
@@ -94,13 +97,30 @@ offer_path(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 	add_path(rel, (Path *) path);
 }
 
-/* The scan's own columns are all of the relation's, in their order. */
+static void
+add_column(CustomScan *scan, Index rti, AttrNumber attribute, Oid type,
+		   int32 typmod, Oid collation)
+{
+	Var		   *var = makeVar(rti, attribute, type, typmod, collation, 0);
+	AttrNumber	n = list_length(scan->custom_scan_tlist) + 1;
+
+	scan->custom_scan_tlist = lappend(scan->custom_scan_tlist,
+									  makeTargetEntry((Expr *) var, n, NULL,
+													  false));
+}
+
+/*
+ * The scan's own columns are all of the relation's, in their order.  A DELETE
+ * also asks for the whole row, to find it again when a concurrent update makes
+ * it look a second time.  This scan always starts anew then, and gives NULL.
+ */
 static Plan *
 plan_rows(PlannerInfo *root, RelOptInfo *rel, struct CustomPath *path,
 		  List *tlist, List *clauses, List *custom_plans)
 {
 	CustomScan *scan = makeNode(CustomScan);
 	RangeTblEntry *rte = planner_rt_fetch(rel->relid, root);
+	Bitmapset  *used = NULL;
 	ListCell   *type,
 			   *typmod,
 			   *collation;
@@ -109,16 +129,13 @@ plan_rows(PlannerInfo *root, RelOptInfo *rel, struct CustomPath *path,
 	forthree(type, rte->coltypes, typmod, rte->coltypmods,
 			 collation, rte->colcollations)
 	{
-		Var		   *var = makeVar(rel->relid, attribute, lfirst_oid(type),
-								  lfirst_int(typmod), lfirst_oid(collation),
-								  0);
-
-		scan->custom_scan_tlist = lappend(scan->custom_scan_tlist,
-										  makeTargetEntry((Expr *) var,
-														  attribute, NULL,
-														  false));
-		attribute++;
+		add_column(scan, rel->relid, attribute++, lfirst_oid(type),
+				   lfirst_int(typmod), lfirst_oid(collation));
 	}
+	pull_varattnos((Node *) tlist, rel->relid, &used);
+	if (bms_is_member(0 - FirstLowInvalidHeapAttributeNumber, used))
+		add_column(scan, rel->relid, 0, RECORDOID, -1, InvalidOid);
+
 	scan->scan.plan.targetlist = tlist;
 	scan->scan.plan.qual = extract_actual_clauses(clauses, false);
 	scan->flags = path->flags;
@@ -170,11 +187,10 @@ next_row(CustomScanState *css)
 
 	for (;;)
 	{
-		ExecClearTuple(slot);
 		if (scan->next >= rows->count)
 		{
 			*rows->at = -1;
-			return slot;
+			return ExecClearTuple(slot);
 		}
 
 		ResetExprContext(econtext);
@@ -198,12 +214,12 @@ next_row(CustomScanState *css)
 			MemoryContextSwitchTo(old);
 		}
 
-		for (int i = 0; i < slot->tts_tupleDescriptor->natts; i++)
+		ExecStoreAllNullTuple(slot);
+		for (int i = 0; i < rows->table->row_desc->natts; i++)
 		{
 			slot->tts_values[i] = values[attributes[i]];
 			slot->tts_isnull[i] = nulls[attributes[i]];
 		}
-		ExecStoreVirtualTuple(slot);
 		econtext->ecxt_scantuple = slot;
 		if (!ExecQual(css->ss.ps.qual, econtext))
 			continue;
@@ -249,7 +265,7 @@ ke_sink_rows_register(KeSinkTable *table)
 	enr->md.enrtype = ENR_NAMED_TUPLESTORE;
 	enr->md.enrtuples = 100;
 	if (SPI_register_relation(enr) != SPI_OK_REL_REGISTER)
-		elog(ERROR, "could not register relation \"%s\"", KE_SINK_ROWS);
+		elog(ERROR, "could not register the relation of messages");
 	registered = enr;
 }
 

@@ -265,7 +265,7 @@ build_key(KeSinkTable *table, Relation rel)
 	ke_decoder_set_subject(table->key_decoder, "message key");
 }
 
-/* Indexes that ExecInsertIndexTuples serves without anything to be done later. */
+/* Whether index entries leave nothing to be checked later. */
 static bool
 has_plain_indexes(Relation rel)
 {
