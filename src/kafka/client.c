@@ -5,9 +5,8 @@
 #include "postgres.h"
 #include "core/compat.h"
 
-#include <librdkafka/rdkafka.h>
-
 #include "kafka/client.h"
+#include "kafka/library.h"
 
 /*
  * What we need at least, and what must not run: 2.1.0 drops members that

@@ -7,9 +7,8 @@
 #ifndef KE_CONFIG_H
 #define KE_CONFIG_H
 
-#include <librdkafka/rdkafka.h>
-
 #include "core/options.h"
+#include "kafka/library.h"
 
 /* A property and its value; a value of NULL means: leave it out. */
 typedef struct KeSetting

@@ -195,16 +195,26 @@ assigned_part(KeConsumer *consumer, const KeKafkaList *list)
 		const KeKafkaPartition *part = &list->parts[i];
 
 		if (rd_kafka_topic_partition_list_find(current, part->topic,
-											   part->partition) != NULL)
-			rd_kafka_topic_partition_list_add(result, part->topic,
-											  part->partition);
+											   part->partition) == NULL)
+			continue;
+		rd_kafka_topic_partition_list_add(result, part->topic,
+										  part->partition)->offset = part->offset;
 	}
 	rd_kafka_topic_partition_list_destroy(current);
 	return result;
 }
 
-static void
-assign(KeConsumer *consumer, const KeKafkaList *list)
+static rd_kafka_error_t *
+unassign(KeConsumer *consumer,
+		 const rd_kafka_topic_partition_list_t *partitions)
+{
+	/* The library may free the topic's object now. */
+	consumer->last_topic = NULL;
+	return rd_kafka_incremental_unassign(consumer->handle.rk, partitions);
+}
+
+void
+ke_consumer_assign(KeConsumer *consumer, KeKafkaList *list)
 {
 	rd_kafka_topic_partition_list_t *added = ke_list_to_library(list);
 	rd_kafka_error_t *error;
@@ -212,42 +222,34 @@ assign(KeConsumer *consumer, const KeKafkaList *list)
 	error = rd_kafka_incremental_assign(consumer->handle.rk, added);
 	rd_kafka_topic_partition_list_destroy(added);
 	check_error(error, "assign Kafka partitions");
-}
-
-static void
-unassign(KeConsumer *consumer, const KeKafkaList *list)
-{
-	rd_kafka_topic_partition_list_t *taken = assigned_part(consumer, list);
-	rd_kafka_error_t *error;
-
-	/* The library may free the topic's object now. */
-	consumer->last_topic = NULL;
-
-	error = rd_kafka_incremental_unassign(consumer->handle.rk, taken);
-	rd_kafka_topic_partition_list_destroy(taken);
-	check_error(error, "give up Kafka partitions");
-}
-
-void
-ke_consumer_assign(KeConsumer *consumer, KeKafkaList *list)
-{
-	assign(consumer, list);
 	consumer->rebalancing = false;
 }
 
 void
 ke_consumer_unassign(KeConsumer *consumer, KeKafkaList *list)
 {
-	unassign(consumer, list);
+	rd_kafka_topic_partition_list_t *taken = assigned_part(consumer, list);
+	rd_kafka_error_t *error;
+
+	error = unassign(consumer, taken);
+	rd_kafka_topic_partition_list_destroy(taken);
+	check_error(error, "give up Kafka partitions");
 	consumer->rebalancing = false;
 }
 
 void
 ke_consumer_restart(KeConsumer *consumer, KeKafkaList *list)
 {
+	rd_kafka_topic_partition_list_t *moved;
+	rd_kafka_error_t *error;
+
 	check_settled(consumer);
-	unassign(consumer, list);
-	assign(consumer, list);
+	moved = assigned_part(consumer, list);
+	error = unassign(consumer, moved);
+	if (error == NULL)
+		error = rd_kafka_incremental_assign(consumer->handle.rk, moved);
+	rd_kafka_topic_partition_list_destroy(moved);
+	check_error(error, "move in Kafka partitions");
 }
 
 void

@@ -7,10 +7,9 @@
 #ifndef KE_HANDLE_H
 #define KE_HANDLE_H
 
-#include <librdkafka/rdkafka.h>
-
 #include "lib/ilist.h"
 
+#include "kafka/library.h"
 #include "kafka/wakeup.h"
 
 typedef struct KeHandle

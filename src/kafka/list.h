@@ -7,9 +7,8 @@
 #ifndef KE_LIST_H
 #define KE_LIST_H
 
-#include <librdkafka/rdkafka.h>
-
 #include "kafka/client.h"
+#include "kafka/library.h"
 
 /* A copy for the library; the caller destroys it. */
 extern rd_kafka_topic_partition_list_t *

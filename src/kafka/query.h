@@ -10,9 +10,8 @@
 #ifndef KE_QUERY_H
 #define KE_QUERY_H
 
-#include <librdkafka/rdkafka.h>
-
 #include "kafka/client.h"
+#include "kafka/library.h"
 
 #define KE_QUERY_SLICE_MS 500
 
