@@ -57,7 +57,7 @@ make_config(const KeServerOptions *server, const KeMappingOptions *mapping,
 		{"fetch.queue.backoff.ms",
 		ke_client_library_version() >= 0x02020000 ? "2" : NULL},
 
-		/* The only way to hear of last stable offsets: see ends.c. */
+		/* The only way to hear of last stable offsets: see partitions.c. */
 		{"statistics.interval.ms", "5000"},
 		{NULL, NULL}
 	};
@@ -74,7 +74,7 @@ ke_consumer_open(const KeServerOptions *server,
 	ke_client_check_library();
 
 	consumer = MemoryContextAllocZero(TopMemoryContext, sizeof(KeConsumer));
-	ke_member_init_tables(consumer);
+	ke_member_make_tables(consumer);
 	consumer->needs_nudge = ke_client_library_version() < 0x02020000;
 	consumer->username =
 		MemoryContextStrdup(TopMemoryContext,
@@ -204,15 +204,6 @@ assigned_part(KeConsumer *consumer, const KeKafkaList *list)
 	return result;
 }
 
-static rd_kafka_error_t *
-unassign(KeConsumer *consumer,
-		 const rd_kafka_topic_partition_list_t *partitions)
-{
-	/* The library may free the topic's object now. */
-	consumer->last_topic = NULL;
-	return rd_kafka_incremental_unassign(consumer->handle.rk, partitions);
-}
-
 void
 ke_consumer_assign(KeConsumer *consumer, KeKafkaList *list)
 {
@@ -225,12 +216,25 @@ ke_consumer_assign(KeConsumer *consumer, KeKafkaList *list)
 	consumer->rebalancing = false;
 }
 
+static rd_kafka_error_t *
+unassign(KeConsumer *consumer,
+		 const rd_kafka_topic_partition_list_t *partitions)
+{
+	/* The library may free the topic's object now. */
+	consumer->last_topic = NULL;
+	return rd_kafka_incremental_unassign(consumer->handle.rk, partitions);
+}
+
 void
 ke_consumer_unassign(KeConsumer *consumer, KeKafkaList *list)
 {
-	rd_kafka_topic_partition_list_t *taken = assigned_part(consumer, list);
+	rd_kafka_topic_partition_list_t *taken;
 	rd_kafka_error_t *error;
 
+	/* A pause would still be there when a partition comes back. */
+	ke_consumer_resume(consumer, list);
+
+	taken = assigned_part(consumer, list);
 	error = unassign(consumer, taken);
 	rd_kafka_topic_partition_list_destroy(taken);
 	check_error(error, "give up Kafka partitions");
@@ -252,26 +256,59 @@ ke_consumer_restart(KeConsumer *consumer, KeKafkaList *list)
 	check_error(error, "move in Kafka partitions");
 }
 
+/*
+ * Those of list that are assigned and whose pause is not yet what it is to
+ * be.  Resuming a partition that is not paused is not harmless: before
+ * librdkafka 2.4.0 it fetches again from where it started.
+ */
+static KeKafkaList *
+to_be_changed(KeConsumer *consumer, const KeKafkaList *list, bool pause)
+{
+	KeKafkaList *result = ke_kafka_list_make(list->count);
+
+	for (int i = 0; i < list->count; i++)
+	{
+		const KeKafkaPartition *part = &list->parts[i];
+
+		if (ke_member_partition(consumer, part->topic,
+								part->partition)->paused != pause)
+			ke_kafka_list_add(result, part->topic, part->partition, 0);
+	}
+	return result;
+}
+
+static void
+set_paused(KeConsumer *consumer, const KeKafkaList *list, bool pause)
+{
+	KeKafkaList *wanted = to_be_changed(consumer, list, pause);
+	rd_kafka_topic_partition_list_t *changed;
+	rd_kafka_resp_err_t err;
+
+	if (wanted->count == 0)
+		return;
+	changed = assigned_part(consumer, wanted);
+	if (pause)
+		err = rd_kafka_pause_partitions(consumer->handle.rk, changed);
+	else
+		err = rd_kafka_resume_partitions(consumer->handle.rk, changed);
+	for (int i = 0; i < changed->cnt && err == 0; i++)
+		ke_member_partition(consumer, changed->elems[i].topic,
+							changed->elems[i].partition)->paused = pause;
+	rd_kafka_topic_partition_list_destroy(changed);
+	check_code(err, pause ? "pause Kafka partitions" :
+			   "resume Kafka partitions");
+}
+
 void
 ke_consumer_pause(KeConsumer *consumer, KeKafkaList *list)
 {
-	rd_kafka_topic_partition_list_t *paused = assigned_part(consumer, list);
-	rd_kafka_resp_err_t err;
-
-	err = rd_kafka_pause_partitions(consumer->handle.rk, paused);
-	rd_kafka_topic_partition_list_destroy(paused);
-	check_code(err, "pause Kafka partitions");
+	set_paused(consumer, list, true);
 }
 
 void
 ke_consumer_resume(KeConsumer *consumer, KeKafkaList *list)
 {
-	rd_kafka_topic_partition_list_t *resumed = assigned_part(consumer, list);
-	rd_kafka_resp_err_t err;
-
-	err = rd_kafka_resume_partitions(consumer->handle.rk, resumed);
-	rd_kafka_topic_partition_list_destroy(resumed);
-	check_code(err, "resume Kafka partitions");
+	set_paused(consumer, list, false);
 }
 
 /* ---- questions and commits ---- */
@@ -440,8 +477,7 @@ ke_consumer_close(KeConsumer *consumer, bool leave)
 		leave_group(consumer);
 	ke_handle_close(&consumer->handle);
 
-	hash_destroy(consumer->topics);
-	hash_destroy(consumer->ends);
+	ke_member_drop_tables(consumer);
 	pfree(consumer->username);
 	pfree(consumer->password);
 	pfree(consumer);

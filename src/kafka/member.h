@@ -18,24 +18,25 @@ typedef struct KeTopicName
 	char		name[KE_KAFKA_TOPIC_LEN];
 } KeTopicName;
 
-/* What was last heard of a partition's end. */
-typedef struct KeEndKey
+/* What we know of a partition that is or was ours. */
+typedef struct KeMemberPartitionKey
 {
 	const char *topic;			/* a KeTopicName's */
 	int32		partition;
-} KeEndKey;
+} KeMemberPartitionKey;
 
-typedef struct KeEnd
+typedef struct KeMemberPartition
 {
-	KeEndKey	key;
-	int64		last_stable;
-} KeEnd;
+	KeMemberPartitionKey key;
+	int64		last_stable;	/* as last heard; -1: nothing */
+	bool		paused;			/* by ke_consumer_pause */
+} KeMemberPartition;
 
 struct KeConsumer
 {
 	KeHandle	handle;
 	HTAB	   *topics;			/* of KeTopicName */
-	HTAB	   *ends;			/* of KeEnd */
+	HTAB	   *partitions;		/* of KeMemberPartition */
 
 	/*
 	 * The topic of the message before, as the library and as we call it.
@@ -67,14 +68,16 @@ struct KeConsumer
 #define KE_QUEUE_MESSAGES 50000
 #define KE_QUEUE_KBYTES 16384
 
-extern void ke_member_init_tables(KeConsumer *consumer);
+extern void ke_member_make_tables(KeConsumer *consumer);
+extern void ke_member_drop_tables(KeConsumer *consumer);
 
 /* The topic's name as a pointer that stays as long as the consumer. */
 extern const char *ke_member_topic(KeConsumer *consumer, const char *name);
 
-/* Remember the last stable offset of a partition; name from the above. */
-extern void ke_member_learn_end(KeConsumer *consumer, const char *topic,
-								int32 partition, int64 last_stable);
+/* A partition's entry, made if there is none; it never moves. */
+extern KeMemberPartition *ke_member_partition(KeConsumer *consumer,
+											  const char *topic,
+											  int32 partition);
 
 /* The library's statistics: learn every partition's last stable offset. */
 extern void ke_member_learn_statistics(KeConsumer *consumer,

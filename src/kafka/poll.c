@@ -137,6 +137,7 @@ take_error(KeConsumer *consumer, rd_kafka_event_t *rkev,
 		   KeConsumerEvent *event)
 {
 	rd_kafka_topic_partition_t *part;
+	KeMemberPartition *known = NULL;
 
 	event->error = rd_kafka_event_error(rkev);
 	if (event->error == RD_KAFKA_RESP_ERR__FATAL ||
@@ -156,10 +157,11 @@ take_error(KeConsumer *consumer, rd_kafka_event_t *rkev,
 	part = rd_kafka_event_topic_partition(rkev);
 	if (part != NULL)
 	{
-		/* The name can raise only when memory is short: then part leaks. */
+		/* Raises only when memory is short: then part leaks. */
 		event->kind = KE_CONSUMER_PARTITION_ERROR;
-		event->part.topic = ke_member_topic(consumer, part->topic);
-		event->part.partition = part->partition;
+		known = ke_member_partition(consumer, part->topic, part->partition);
+		event->part.topic = known->key.topic;
+		event->part.partition = known->key.partition;
 		event->part.offset = part->offset;
 		event->part.metadata = NULL;
 		event->part.error = event->error;
@@ -169,13 +171,12 @@ take_error(KeConsumer *consumer, rd_kafka_event_t *rkev,
 		rd_kafka_topic_partition_destroy(part);
 	}
 
-	if (event->error == RD_KAFKA_RESP_ERR__PARTITION_EOF && part != NULL)
+	if (event->error == RD_KAFKA_RESP_ERR__PARTITION_EOF && known != NULL)
 	{
 		event->kind = KE_CONSUMER_END;
 		event->error = 0;
 		event->part.error = 0;
-		ke_member_learn_end(consumer, event->part.topic,
-							event->part.partition, event->part.offset);
+		known->last_stable = event->part.offset;
 	}
 	else
 		event->text = pstrdup(rd_kafka_event_error_string(rkev));

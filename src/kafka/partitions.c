@@ -1,14 +1,14 @@
 /*
- * ends.c
- *	  What a consumer has heard of its partitions' ends, without asking.
+ * partitions.c
+ *	  What a member of a group knows of its partitions, without asking.
  *
  * Every fetch response brings low, high and last stable offset.  The library
  * hands out the first two at any time, the third one only in its statistics,
  * which come as an event each 5 s (some kB, or 1 kB for each partition).  The
  * end of a partition is reported at the last stable offset, too.
  *
- * The tables live in TopMemoryContext as long as the consumer; entries of
- * partitions that went to other members stay, a few dozen bytes each.
+ * The tables live as long as the consumer; entries of partitions that went to
+ * other members stay, a few dozen bytes each.
  */
 #include "postgres.h"
 #include "core/compat.h"
@@ -20,35 +20,28 @@
 
 #include "kafka/member.h"
 
-static HTAB *
-make_topics(void)
+void
+ke_member_make_tables(KeConsumer *consumer)
 {
 	HASHCTL		ctl;
 
+	ctl.hcxt = TopMemoryContext;
 	ctl.keysize = sizeof(KeTopicName);
 	ctl.entrysize = sizeof(KeTopicName);
-	ctl.hcxt = TopMemoryContext;
-	return hash_create("Kafka topics", 32, &ctl,
-					   HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
-}
+	consumer->topics = hash_create("Kafka topics", 32, &ctl,
+								   HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
 
-static HTAB *
-make_ends(void)
-{
-	HASHCTL		ctl;
-
-	ctl.keysize = sizeof(KeEndKey);
-	ctl.entrysize = sizeof(KeEnd);
-	ctl.hcxt = TopMemoryContext;
-	return hash_create("ends of Kafka partitions", 64, &ctl,
-					   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	ctl.keysize = sizeof(KeMemberPartitionKey);
+	ctl.entrysize = sizeof(KeMemberPartition);
+	consumer->partitions = hash_create("Kafka partitions", 64, &ctl,
+									   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
 void
-ke_member_init_tables(KeConsumer *consumer)
+ke_member_drop_tables(KeConsumer *consumer)
 {
-	consumer->topics = make_topics();
-	consumer->ends = make_ends();
+	hash_destroy(consumer->topics);
+	hash_destroy(consumer->partitions);
 }
 
 const char *
@@ -60,42 +53,37 @@ ke_member_topic(KeConsumer *consumer, const char *name)
 	return entry->name;
 }
 
-/* Padding is part of a blob key. */
-static KeEndKey
-end_key(const char *topic, int32 partition)
+KeMemberPartition *
+ke_member_partition(KeConsumer *consumer, const char *topic, int32 partition)
 {
-	KeEndKey	key;
+	KeMemberPartitionKey key;
+	KeMemberPartition *entry;
+	bool		found;
 
+	/* Padding is part of the key. */
 	memset(&key, 0, sizeof(key));
-	key.topic = topic;
+	key.topic = ke_member_topic(consumer, topic);
 	key.partition = partition;
-	return key;
-}
-
-void
-ke_member_learn_end(KeConsumer *consumer, const char *topic, int32 partition,
-					int64 last_stable)
-{
-	KeEndKey	key = end_key(topic, partition);
-	KeEnd	   *entry;
-
-	entry = hash_search(consumer->ends, &key, HASH_ENTER, NULL);
-	entry->last_stable = last_stable;
+	entry = hash_search(consumer->partitions, &key, HASH_ENTER, &found);
+	if (!found)
+	{
+		entry->last_stable = -1;
+		entry->paused = false;
+	}
+	return entry;
 }
 
 void
 ke_consumer_known_end(KeConsumer *consumer, const char *topic,
 					  int32 partition, int64 *high, int64 *last_stable)
 {
-	KeEndKey	key = end_key(ke_member_topic(consumer, topic), partition);
-	KeEnd	   *entry;
 	int64		low;
 
+	*last_stable = ke_member_partition(consumer, topic,
+									   partition)->last_stable;
 	if (rd_kafka_get_watermark_offsets(consumer->handle.rk, topic, partition,
 									   &low, high) != 0 || *high < 0)
 		*high = -1;
-	entry = hash_search(consumer->ends, &key, HASH_FIND, NULL);
-	*last_stable = entry != NULL ? entry->last_stable : -1;
 }
 
 /* A member of a JSON object that is an object itself, or NULL. */
@@ -159,8 +147,8 @@ learn_topic(KeConsumer *consumer, const char *name, JsonbContainer *topic)
 		int64		last_stable = member_number(partition, "ls_offset");
 
 		if (number >= 0 && last_stable >= 0)
-			ke_member_learn_end(consumer, ke_member_topic(consumer, name),
-								(int32) number, last_stable);
+			ke_member_partition(consumer, name,
+								(int32) number)->last_stable = last_stable;
 	}
 }
 
