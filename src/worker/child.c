@@ -140,6 +140,7 @@ launch(KeChild *child, Datum main_arg)
 			sizeof(worker.bgw_function_name));
 	strlcpy(worker.bgw_type, role_type(child->who.role),
 			sizeof(worker.bgw_type));
+	strlcpy(worker.bgw_extra, child->name, sizeof(worker.bgw_extra));
 	snprintf(worker.bgw_name, sizeof(worker.bgw_name), "%s %s",
 			 worker.bgw_type, child->name);
 

@@ -62,6 +62,7 @@ ke_launcher_register(void)
 			sizeof(worker.bgw_name));
 	strlcpy(worker.bgw_type, "kafka_events launcher",
 			sizeof(worker.bgw_type));
+	strlcpy(worker.bgw_extra, "launcher", sizeof(worker.bgw_extra));
 	RegisterBackgroundWorker(&worker);
 }
 

@@ -131,6 +131,10 @@ ke_runtime_attach(Datum main_arg)
 	prev_emit_log_hook = emit_log_hook;
 	emit_log_hook = remember_error;
 
+	/* What the parent calls this process. */
+	SetConfigOption("application_name", MyBgworkerEntry->bgw_extra,
+					PGC_USERSET, PGC_S_OVERRIDE);
+
 	return who;
 }
 
