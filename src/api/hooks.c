@@ -226,6 +226,22 @@ copied_database(CreatedbStmt *stmt)
 	return database;
 }
 
+/* The database of ALTER DATABASE ... SET TABLESPACE, if the user owns it. */
+static Oid
+moved_database(AlterDatabaseStmt *stmt)
+{
+	ListCell   *lc;
+
+	foreach(lc, stmt->options)
+	{
+		DefElem    *option = lfirst_node(DefElem, lc);
+
+		if (strcmp(option->defname, "tablespace") == 0)
+			return owned_database(stmt->dbname);
+	}
+	return InvalidOid;
+}
+
 /*
  * The database this statement needs for itself, or InvalidOid.  Whoever must
  * not run it must not stop processes by trying: the checks that PostgreSQL
@@ -234,8 +250,6 @@ copied_database(CreatedbStmt *stmt)
 static Oid
 needed_database(Node *statement)
 {
-	ListCell   *lc;
-
 	switch (nodeTag(statement))
 	{
 		case T_DropdbStmt:
@@ -247,14 +261,7 @@ needed_database(Node *statement)
 				return InvalidOid;
 			return owned_database(((RenameStmt *) statement)->subname);
 		case T_AlterDatabaseStmt:
-			foreach(lc, ((AlterDatabaseStmt *) statement)->options)
-			{
-				DefElem    *option = lfirst_node(DefElem, lc);
-
-				if (strcmp(option->defname, "tablespace") == 0)
-					return owned_database(((AlterDatabaseStmt *) statement)->dbname);
-			}
-			return InvalidOid;
+			return moved_database((AlterDatabaseStmt *) statement);
 		default:
 			return InvalidOid;
 	}
@@ -274,15 +281,25 @@ clear_database(Node *statement)
 static void
 note_database(Node *statement)
 {
+	const char *name = NULL;
+
 	if (IsA(statement, CreatedbStmt))
-		database_noted = get_database_oid(((CreatedbStmt *) statement)->dbname,
-										  true);
+		name = ((CreatedbStmt *) statement)->dbname;
 	else if (IsA(statement, AlterDatabaseStmt))
-		database_noted = get_database_oid(((AlterDatabaseStmt *) statement)->dbname,
-										  true);
+		name = ((AlterDatabaseStmt *) statement)->dbname;
+
+	if (name != NULL)
+		database_noted = get_database_oid(name, true);
 }
 
 /* --------------------------------------------------------------- the hook */
+
+static bool
+commits_prepared(Node *statement)
+{
+	return IsA(statement, TransactionStmt) &&
+		((TransactionStmt *) statement)->kind == TRANS_STMT_COMMIT_PREPARED;
+}
 
 /*
  * Statements that are only a way to run others, or to end the transaction:
@@ -312,8 +329,7 @@ process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 {
 	Node	   *statement = pstmt->utilityStmt;
 	bool		concerns_us = !is_control(statement);
-	bool		commit_prepared = IsA(statement, TransactionStmt) &&
-		castNode(TransactionStmt, statement)->kind == TRANS_STMT_COMMIT_PREPARED;
+	bool		commit_prepared = commits_prepared(statement);
 
 	if (concerns_us)
 	{

@@ -12,15 +12,40 @@
 
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "postmaster/bgworker.h"
 
 #include "api/hooks.h"
 #include "core/guc.h"
 #include "shm/shmem.h"
-#include "worker/launcher.h"
 
 PG_MODULE_MAGIC;
 
+/* If the launcher itself fails, the postmaster starts it again. */
+#define RESTART_SECONDS 5
+
 extern PGDLLEXPORT void _PG_init(void);
+
+static void
+register_launcher(void)
+{
+	BackgroundWorker worker;
+
+	memset(&worker, 0, sizeof(worker));
+	worker.bgw_flags = BGWORKER_SHMEM_ACCESS |
+		BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker.bgw_restart_time = RESTART_SECONDS;
+	strlcpy(worker.bgw_library_name, "kafka_events",
+			sizeof(worker.bgw_library_name));
+	strlcpy(worker.bgw_function_name, "ke_launcher_main",
+			sizeof(worker.bgw_function_name));
+	strlcpy(worker.bgw_name, "kafka_events launcher",
+			sizeof(worker.bgw_name));
+	strlcpy(worker.bgw_type, "kafka_events launcher",
+			sizeof(worker.bgw_type));
+	strlcpy(worker.bgw_extra, "launcher", sizeof(worker.bgw_extra));
+	RegisterBackgroundWorker(&worker);
+}
 
 void
 _PG_init(void)
@@ -36,5 +61,5 @@ _PG_init(void)
 		return;
 
 	ke_hooks_install();
-	ke_launcher_register();
+	register_launcher();
 }

@@ -57,6 +57,12 @@ put_text(Row *row, const char *text)
 }
 
 static void
+put_name(Row *row, const char *name)
+{
+	put(row, DirectFunctionCall1(namein, CStringGetDatum(name)), false);
+}
+
+static void
 put_time(Row *row, TimestampTz time)
 {
 	put(row, TimestampTzGetDatum(time), time == 0);
@@ -143,7 +149,7 @@ emit_consumer(FunctionCallInfo fcinfo, const KeServer *server, KeRole role,
 	if (report == &none && error[0] == '\0')
 		error = "no partition left for this worker";
 
-	put(&row, DirectFunctionCall1(namein, CStringGetDatum(server->name)), false);
+	put_name(&row, server->name);
 	put_text(&row, consumer_of(server, role, ordinal));
 	put_text(&row, ke_slot_role_name(role));
 	put_text(&row, group_of(server, role));
@@ -251,7 +257,7 @@ emit_partition(FunctionCallInfo fcinfo, const KeServer *server,
 	if (reason[0] == '\0' && lag->status == KE_PARTITION_UNASSIGNED)
 		reason = server_reason(server);
 
-	put(&row, DirectFunctionCall1(namein, CStringGetDatum(server->name)), false);
+	put_name(&row, server->name);
 	put_text(&row, ke_slot_role_name(lag->role));
 	put_text(&row, group_of(server, lag->role));
 	put_text(&row, topic);

@@ -248,7 +248,7 @@ ke_survey_starts(KeSurvey *survey)
 						survey->server->name, problem)));
 }
 
-/* ------------------------------------------------------- unowned partitions */
+/* ----------------------------------------------------- unowned partitions */
 
 typedef struct Unowned
 {

@@ -110,7 +110,12 @@ static void
 publish(const KeLagRow *row, bool only_unowned)
 {
 	static bool warned = false;
-	LagKey		key = {row->database, row->subscription, row->partition, row->role};
+	LagKey		key = {
+		.database = row->database,
+		.subscription = row->subscription,
+		.partition = row->partition,
+		.role = row->role
+	};
 
 	if (overwrite(&key, row, only_unowned) || add(&key, row) || warned)
 		return;

@@ -121,7 +121,8 @@ void
 ke_roster_ask_stop(int index, bool leave)
 {
 	LWLockAcquire(ke_slot_table_lock, LW_EXCLUSIVE);
-	ask_stop(&ke_slot_table->slots[index], KE_WISH_STOP | (leave ? KE_WISH_LEAVE : 0));
+	ask_stop(&ke_slot_table->slots[index],
+			 leave ? KE_WISH_STOP | KE_WISH_LEAVE : KE_WISH_STOP);
 	LWLockRelease(ke_slot_table_lock);
 }
 
@@ -209,9 +210,10 @@ ke_roster_look(int index, KeSlotReport *report)
 KeSlotReport *
 ke_roster_reports(Oid database, int *count)
 {
-	KeSlotReport *reports = palloc(ke_slot_table->count * sizeof(KeSlotReport));
+	KeSlotReport *reports;
 	int			n = 0;
 
+	reports = palloc(ke_slot_table->count * sizeof(KeSlotReport));
 	LWLockAcquire(ke_slot_table_lock, LW_SHARED);
 	for (int i = KE_LAUNCHER_SLOT + 1; i < ke_slot_table->count; i++)
 	{

@@ -71,7 +71,7 @@ extern void ke_slot_restart_after(int delay_ms);
  */
 extern bool ke_slot_set_done(uint64 version);
 
-/* Counts configuration changes noticed for this database; compare to reload. */
+/* Counts changes of this database's configuration; compare to reload. */
 extern uint64 ke_slot_config_version(void);
 
 /* ---- for any backend ---- */

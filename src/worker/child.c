@@ -53,6 +53,12 @@ later(TimestampTz now, int delay_ms)
 	return TimestampTzPlusMilliseconds(now, delay_ms);
 }
 
+static long
+ms_until(TimestampTz then, TimestampTz now)
+{
+	return TimestampDifferenceMilliseconds(now, then);
+}
+
 KeChild *
 ke_child_make(const KeIdentityOfProcess *who, const char *name)
 {
@@ -246,9 +252,7 @@ end(KeChild *child, const KeSlotReport *report, TimestampTz now)
 		if (child->wanted)
 			ereport(LOG,
 					(errmsg("%s has ended, and is started again in %ld ms",
-							child->name,
-							TimestampDifferenceMilliseconds(now,
-															child->not_before))));
+							child->name, ms_until(child->not_before, now))));
 	}
 	enter(child, KE_CHILD_DOWN, now);
 }

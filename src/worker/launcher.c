@@ -26,9 +26,6 @@
 #include "worker/launcher.h"
 #include "worker/runtime.h"
 
-/* If the launcher itself fails, the postmaster starts it again. */
-#define RESTART_SECONDS 5
-
 /* A manager that finds nothing to do needs some milliseconds. */
 #define PROBE_MS 2000
 
@@ -43,28 +40,6 @@ static List *databases = NIL;
 
 /* Everything that lasts longer than a round. */
 static MemoryContext launcher_context;
-
-void
-ke_launcher_register(void)
-{
-	BackgroundWorker worker;
-
-	memset(&worker, 0, sizeof(worker));
-	worker.bgw_flags = BGWORKER_SHMEM_ACCESS |
-		BGWORKER_BACKEND_DATABASE_CONNECTION;
-	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
-	worker.bgw_restart_time = RESTART_SECONDS;
-	strlcpy(worker.bgw_library_name, "kafka_events",
-			sizeof(worker.bgw_library_name));
-	strlcpy(worker.bgw_function_name, "ke_launcher_main",
-			sizeof(worker.bgw_function_name));
-	strlcpy(worker.bgw_name, "kafka_events launcher",
-			sizeof(worker.bgw_name));
-	strlcpy(worker.bgw_type, "kafka_events launcher",
-			sizeof(worker.bgw_type));
-	strlcpy(worker.bgw_extra, "launcher", sizeof(worker.bgw_extra));
-	RegisterBackgroundWorker(&worker);
-}
 
 static Database *
 find_database(Oid oid)
@@ -359,10 +334,7 @@ ke_launcher_main(Datum main_arg)
 		due = step_all(GetCurrentTimestamp());
 		MemoryContextReset(round);
 
-		(void) ke_runtime_wait(-1,
-							   due == DT_NOEND ? 1000 :
-							   TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
-															   due));
+		ke_runtime_sleep_until(due);
 	}
 
 	/* Not 0: the postmaster would never start it again. */

@@ -5,10 +5,7 @@
 #ifndef KE_LAUNCHER_H
 #define KE_LAUNCHER_H
 
-/* From _PG_init under shared_preload_libraries. */
-extern void ke_launcher_register(void);
-
-/* bgw_function_name of the launcher. */
+/* bgw_function_name of the launcher, which api/module registers. */
 extern PGDLLEXPORT void ke_launcher_main(Datum main_arg);
 
 #endif							/* KE_LAUNCHER_H */

@@ -62,7 +62,7 @@ typedef struct Reading
 	char	   *refusal;		/* but this library cannot serve it */
 } Reading;
 
-/* ------------------------------------------------------------- the catalogs */
+/* ----------------------------------------------------------- the catalogs */
 
 /* Bring names in options up to date that a rename has left behind. */
 static void
@@ -359,16 +359,6 @@ run_round(Manager *manager)
 	return due;
 }
 
-static void
-sleep_until(TimestampTz due)
-{
-	long		ms = 1000;
-
-	if (due != DT_NOEND)
-		ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), due);
-	(void) ke_runtime_wait(-1, ms);
-}
-
 /* Take all processes along. */
 static void
 stop_services(Manager *manager)
@@ -391,7 +381,7 @@ stop_services(Manager *manager)
 			busy |= ke_service_has_processes(service);
 		}
 		if (busy)
-			sleep_until(Min(due, deadline));
+			ke_runtime_sleep_until(Min(due, deadline));
 	}
 }
 
@@ -442,7 +432,7 @@ ke_manager_main(Datum main_arg)
 							list_length(manager.services));
 		MemoryContextReset(manager.round);
 		if (!has_nothing_to_do(&manager))
-			sleep_until(due);
+			ke_runtime_sleep_until(due);
 	}
 
 	ke_runtime_activity("stopping");

@@ -199,6 +199,16 @@ ke_runtime_wait(int fd, long timeout_ms)
 	return wake;
 }
 
+void
+ke_runtime_sleep_until(TimestampTz then)
+{
+	long		ms = MAX_SLEEP_MS;
+
+	if (then != DT_NOEND)
+		ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), then);
+	(void) ke_runtime_wait(PGINVALID_SOCKET, ms);
+}
+
 bool
 ke_runtime_should_stop(void)
 {

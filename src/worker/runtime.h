@@ -37,6 +37,9 @@ typedef enum KeWake
  */
 extern KeWake ke_runtime_wait(int fd, long timeout_ms);
 
+/* The same without an fd, until then or 1 s. */
+extern void ke_runtime_sleep_until(TimestampTz then);
+
 /* The fd is about to be closed: forget it. */
 extern void ke_runtime_forget_fd(void);
 
