@@ -45,6 +45,7 @@ typedef struct KeSubscription
 	Oid			handler_argument_type;
 	Oid			validator;
 	KeArgument	validator_argument; /* KE_ARG_JSONB or KE_ARG_MESSAGE */
+	Oid			validator_argument_type;
 	Oid			into_table;
 	KeSubscriptionOptions options;
 	char	   *broken;			/* why it cannot run, or NULL */

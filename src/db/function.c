@@ -37,6 +37,8 @@
 struct KeFunction
 {
 	dlist_node	node;			/* in functions */
+	MemoryContext own_context;	/* of this struct */
+	MemoryContextCallback forget;	/* when that context goes */
 	Oid			oid;
 	Oid			argument_type;
 	uint32		hash;			/* of its pg_proc row in the syscache */
@@ -72,9 +74,16 @@ is_stale(const KeFunction *function)
 	return function->looked_up != function->changes;
 }
 
+static void
+forget(void *arg)
+{
+	dlist_delete(&((KeFunction *) arg)->node);
+}
+
 KeFunction *
 ke_function_open(Oid oid, Oid argument_type, MemoryContext parent)
 {
+	MemoryContext own;
 	KeFunction *function;
 
 	if (!callback_registered)
@@ -83,22 +92,27 @@ ke_function_open(Oid oid, Oid argument_type, MemoryContext parent)
 		callback_registered = true;
 	}
 
-	function = MemoryContextAllocZero(parent, sizeof(KeFunction));
+	own = AllocSetContextCreate(parent, "kafka_events function",
+								ALLOCSET_SMALL_SIZES);
+	function = MemoryContextAllocZero(own, sizeof(KeFunction));
+	function->own_context = own;
 	function->oid = oid;
 	function->argument_type = argument_type;
 	function->changes = 1;
-	function->context = AllocSetContextCreate(parent, "kafka_events function",
+	function->context = AllocSetContextCreate(own,
+											  "kafka_events function look-up",
 											  ALLOCSET_SMALL_SIZES);
 	dlist_push_tail(&functions, &function->node);
+	function->forget.func = forget;
+	function->forget.arg = function;
+	MemoryContextRegisterResetCallback(own, &function->forget);
 	return function;
 }
 
 void
 ke_function_close(KeFunction *function)
 {
-	dlist_delete(&function->node);
-	MemoryContextDelete(function->context);
-	pfree(function);
+	MemoryContextDelete(function->own_context);
 }
 
 /*

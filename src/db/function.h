@@ -4,15 +4,14 @@
  *
  * The look-up lasts until PostgreSQL says that the function changed (owner,
  * privileges, SECURITY DEFINER, SET, body); then it is made anew before the
- * next call.  The caller is inside a transaction and between
- * ke_guard_enter() and ke_guard_leave() when it calls.
+ * next call.  Whoever calls is in a transaction and inside a guard.
  */
 #ifndef KE_FUNCTION_H
 #define KE_FUNCTION_H
 
 typedef struct KeFunction KeFunction;
 
-/* Lives in parent, which must outlive it; needs no transaction. */
+/* Lives in parent; needs no transaction. */
 extern KeFunction *ke_function_open(Oid function, Oid argument_type,
 									MemoryContext parent);
 

@@ -288,6 +288,7 @@ ke_references_resolve(KeSubscription *sub, bool text_decides, List **problems)
 	sub->handler_argument = OidIsValid(type) ?
 		ke_names_argument(type) : KE_ARG_NONE;
 	type = argument_type(sub->validator);
+	sub->validator_argument_type = type;
 	sub->validator_argument = OidIsValid(type) ?
 		ke_names_argument(type) : KE_ARG_NONE;
 }
