@@ -83,9 +83,11 @@ stop_timeouts(void)
 }
 
 /* A cancel that comes too late must not hit what runs next. */
-static void
-stop_running(void)
+void
+ke_guard_stop(void)
 {
+	if (!running)
+		return;
 	running = false;
 	if (limit_ms > 0)
 		stop_timeouts();
@@ -97,7 +99,6 @@ ke_guard_enter(int timeout_ms)
 {
 	Assert(!running);
 
-	/* Triggers of the target table are user code too, and ran unguarded. */
 	ke_session_restore_role();
 
 	nest_level = GetCurrentTransactionNestLevel();
@@ -111,7 +112,7 @@ ke_guard_enter(int timeout_ms)
 void
 ke_guard_leave(void)
 {
-	stop_running();
+	ke_guard_stop();
 	if (GetCurrentTransactionNestLevel() != nest_level)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_TRANSACTION_TERMINATION),
@@ -124,7 +125,7 @@ ke_guard_failed(void)
 {
 	ErrorData  *edata;
 
-	stop_running();
+	ke_guard_stop();
 	if (!cancelled_by_us || geterrcode() != ERRCODE_QUERY_CANCELED)
 		return;
 

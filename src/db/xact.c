@@ -31,6 +31,7 @@
 #include "utils/syscache.h"
 
 #include "db/catalog.h"
+#include "db/guard.h"
 #include "db/session.h"
 #include "db/xact.h"
 
@@ -191,10 +192,11 @@ transaction_ended(void)
 void
 ke_xact_commit(void)
 {
-	/* Deferred triggers run as the owner, whatever a trigger left. */
-	ke_session_restore_role();
+	/* Deferred triggers are user code. */
+	ke_guard_enter(0);
 	PopActiveSnapshot();
 	CommitTransactionCommand();
+	ke_guard_stop();
 	transaction_ended();
 }
 
@@ -217,6 +219,7 @@ void
 ke_xact_abort(void)
 {
 	HOLD_INTERRUPTS();
+	ke_guard_stop();
 	if (!IsTransactionState())
 		LWLockReleaseAll();
 	AbortCurrentTransaction();

@@ -19,6 +19,7 @@
 
 #include "core/classify.h"
 #include "core/testing.h"
+#include "db/guard.h"
 #include "db/session.h"
 #include "db/xact.h"
 #include "engine/engine.h"
@@ -131,6 +132,20 @@ elapsed_ms(TimestampTz since)
 	return (long) ((GetCurrentTimestamp() - since) / 1000);
 }
 
+/* Refuse what is not to be processed at all. */
+static void
+inspect(Attempt *attempt, int from, int upto)
+{
+	int			i;
+
+	for (i = from; i < upto; i++)
+	{
+		attempt->at = i;
+		ke_inspector_check(attempt->stage->inspector, message(attempt, i));
+	}
+	attempt->at = -1;
+}
+
 /* Write rows [from, upto) of the attempt. */
 static void
 write_rows(Attempt *attempt, int from, int upto)
@@ -141,6 +156,7 @@ write_rows(Attempt *attempt, int from, int upto)
 
 	for (i = from; i < upto; i++)
 		stage->refs[i] = message(attempt, i);
+	ke_guard_enter(0);			/* the table may have triggers */
 	PG_TRY();
 	{
 		(void) ke_sink_write(stage->sink, stage->refs + from, upto - from,
@@ -149,9 +165,11 @@ write_rows(Attempt *attempt, int from, int upto)
 	PG_CATCH();
 	{
 		attempt->at = at >= 0 ? from + at : -1;
+		ke_guard_failed();
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
+	ke_guard_leave();
 }
 
 /* Call the handler for [from, upto). */
@@ -182,7 +200,7 @@ call_handler(Attempt *attempt, int from, int upto)
 }
 
 /*
- * Rows first, then the handler, chunk by chunk, so that a slow handler can
+ * Rows, then the handler, chunk by chunk, so that a slow handler can
  * be stopped after BATCH_MS with rows written for what it has seen only.
  */
 static void
@@ -194,6 +212,8 @@ process(Attempt *attempt)
 		stage->sub->handler_argument != KE_ARG_BATCH;
 	int			chunk = by_chunks ? 1 : attempt->count;
 
+	if (stage->inspector != NULL)
+		ke_inspector_begin(stage->inspector);
 	if (stage->handler != NULL)
 		ke_handler_begin(stage->handler);
 	attempt->done = 0;
@@ -202,6 +222,8 @@ process(Attempt *attempt)
 		int			upto = Min(attempt->done + chunk, attempt->count);
 		TimestampTz chunk_started = GetCurrentTimestamp();
 
+		if (stage->inspector != NULL)
+			inspect(attempt, attempt->done, upto);
 		if (stage->sink != NULL)
 			write_rows(attempt, attempt->done, upto);
 		if (stage->handler != NULL)

@@ -15,6 +15,7 @@
 #include "db/catalog.h"
 #include "db/handler.h"
 #include "db/positions.h"
+#include "db/inspect.h"
 #include "db/sink.h"
 #include "kafka/consumer.h"
 #include "shm/lag.h"
@@ -55,7 +56,8 @@ typedef struct KePartition
 struct KeStage
 {
 	KeSubscription *sub;		/* in engine->config, as the next two */
-	KeHandler  *handler;		/* NULL: none; so for sink */
+	KeInspector *inspector;		/* NULL: none; so for the next two */
+	KeHandler  *handler;
 	KeSink	   *sink;
 	KeMessage  *msgs;			/* [head, head + count) are waiting */
 	KeMessage **refs;			/* room for pointers to them, for the batch */

@@ -20,6 +20,8 @@ static void
 open_sides(KeEngine *engine, KeStage *stage, KeSubscription *sub)
 {
 	stage->sub = sub;
+	stage->inspector = sub->broken == NULL ?
+		ke_inspector_open(sub, engine->config) : NULL;
 	stage->handler = OidIsValid(sub->handler) && sub->broken == NULL ?
 		ke_handler_open(sub, engine->config) : NULL;
 	stage->sink = OidIsValid(sub->into_table) && sub->broken == NULL ?
@@ -49,6 +51,8 @@ ke_stage_make(KeEngine *engine, KeSubscription *sub)
 static void
 close_sides(KeStage *stage)
 {
+	if (stage->inspector != NULL)
+		ke_inspector_close(stage->inspector);
 	if (stage->handler != NULL)
 		ke_handler_close(stage->handler);
 	if (stage->sink != NULL)

@@ -8,6 +8,8 @@
  * the last one.  The steps:
  *
  *	handler FUNCTION [TIMEOUT_MS]	what run calls from now on
+ *	validator FUNCTION				what it asks first, from now on
+ *	required NAME					a header that messages must have
  *	key TEXT, header NAME VALUE		of the messages that follow
  *	message TEXT, bytes HEX, tombstone	one more message of the next batch
  *	run								one batch: one transaction, and the reset
@@ -42,6 +44,7 @@
 
 #include "core/failure.h"
 #include "db/handler.h"
+#include "db/inspect.h"
 #include "db/names.h"
 #include "db/session.h"
 #include "db/xact.h"
@@ -66,8 +69,10 @@ typedef struct Shared
 typedef struct Session
 {
 	Shared	   *shared;
+	KeSubscription sub;
+	KeInspector *inspector;
 	KeHandler  *handler;
-	bool		is_batch;
+	char	   *required;
 	KeMessage	messages[MAX_MESSAGES];
 	int			count;
 	const char *key;
@@ -107,15 +112,30 @@ begin(void)
 		elog(FATAL, "could not begin: %s", ke_xact_refusal());
 }
 
+/* What a subscription knows about a function. */
+static Oid
+find_function(const char *name, KeArgument *argument, Oid *argument_type)
+{
+	Oid			function;
+	HeapTuple	tuple;
+
+	begin();
+	function = DatumGetObjectId(DirectFunctionCall1(regprocedurein,
+													CStringGetDatum(name)));
+	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	*argument_type = ((Form_pg_proc) GETSTRUCT(tuple))->proargtypes.values[0];
+	ReleaseSysCache(tuple);
+	*argument = ke_names_argument(*argument_type);
+	ke_xact_commit();
+	return function;
+}
+
 /* FUNCTION [TIMEOUT_MS] */
 static void
 open_handler(Session *session, char *words)
 {
-	KeSubscription *sub = MemoryContextAllocZero(TopMemoryContext,
-												 sizeof(KeSubscription));
+	KeSubscription *sub = &session->sub;
 	char	   *timeout = strrchr(words, ' ');
-	Datum		function;
-	HeapTuple	tuple;
 
 	sub->options.handler_timeout_ms = 30000;
 	if (timeout != NULL)
@@ -123,20 +143,40 @@ open_handler(Session *session, char *words)
 		*timeout = '\0';
 		sub->options.handler_timeout_ms = atoi(timeout + 1);
 	}
-	begin();
-	function = DirectFunctionCall1(regprocedurein, CStringGetDatum(words));
-	sub->handler = DatumGetObjectId(function);
-	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(sub->handler));
-	sub->handler_argument_type =
-		((Form_pg_proc) GETSTRUCT(tuple))->proargtypes.values[0];
-	ReleaseSysCache(tuple);
-	sub->handler_argument = ke_names_argument(sub->handler_argument_type);
-	ke_xact_commit();
-
+	sub->handler = find_function(words, &sub->handler_argument,
+								 &sub->handler_argument_type);
 	if (session->handler != NULL)
 		ke_handler_close(session->handler);
 	session->handler = ke_handler_open(sub, TopMemoryContext);
-	session->is_batch = (sub->handler_argument == KE_ARG_BATCH);
+}
+
+static void
+reopen_inspector(Session *session)
+{
+	if (session->inspector != NULL)
+		ke_inspector_close(session->inspector);
+	session->inspector = ke_inspector_open(&session->sub, TopMemoryContext);
+}
+
+static void
+open_validator(Session *session, const char *name)
+{
+	KeSubscription *sub = &session->sub;
+
+	sub->validator = find_function(name, &sub->validator_argument,
+								   &sub->validator_argument_type);
+	reopen_inspector(session);
+}
+
+static void
+require_header(Session *session, char *name)
+{
+	KeSubscriptionOptions *options = &session->sub.options;
+
+	options->required_headers = &session->required;
+	options->nrequired_headers = 1;
+	session->required = name;
+	reopen_inspector(session);
 }
 
 static void
@@ -207,8 +247,15 @@ run_batch(Session *session, bool commit, bool quiet)
 	PG_TRY();
 	{
 		begin();
+		if (session->inspector != NULL)
+		{
+			ke_inspector_begin(session->inspector);
+			for (at = 0; at < session->count; at++)
+				ke_inspector_check(session->inspector, &session->messages[at]);
+			at = -1;
+		}
 		ke_handler_begin(session->handler);
-		if (session->is_batch)
+		if (session->sub.handler_argument == KE_ARG_BATCH)
 		{
 			KeMessage  *msgs[MAX_MESSAGES];
 
@@ -329,6 +376,10 @@ perform(Session *session, char *step)
 		*words++ = '\0';
 	if (strcmp(step, "handler") == 0)
 		open_handler(session, words);
+	else if (strcmp(step, "validator") == 0)
+		open_validator(session, words);
+	else if (strcmp(step, "required") == 0)
+		require_header(session, words);
 	else if (strcmp(step, "key") == 0)
 		session->key = words;
 	else if (strcmp(step, "header") == 0)
