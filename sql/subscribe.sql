@@ -110,6 +110,8 @@ CREATE PROCEDURE app.on_call(jsonb) LANGUAGE sql AS '';
 CREATE AGGREGATE app.on_all(jsonb) (SFUNC = jsonb_concat, STYPE = jsonb);
 CREATE DOMAIN app.odd AS jsonb;
 CREATE FUNCTION app.on_domain(app.odd) RETURNS void LANGUAGE sql AS '';
+CREATE DOMAIN app.number AS int;
+CREATE FUNCTION app.on_number(app.number) RETURNS void LANGUAGE sql AS '';
 SELECT kafka_subscribe('t', handler => 'app.no_argument');
 SELECT kafka_subscribe('t', handler => 'app.two_arguments');
 SELECT kafka_subscribe('t', handler => 'app.on_any');
@@ -117,11 +119,13 @@ SELECT kafka_subscribe('t', handler => 'app.on_many');
 SELECT kafka_subscribe('t', handler => 'app.on_set');
 SELECT kafka_subscribe('t', handler => 'app.on_call');
 SELECT kafka_subscribe('t', handler => 'app.on_all');
-SELECT kafka_subscribe('t', handler => 'app.on_domain');
+SELECT kafka_subscribe('t', handler => 'app.on_number');
 SELECT kafka_subscribe('t', handler => 'app.on_text', validator => 'app.on_jsonb');
 SELECT kafka_subscribe('t', handler => 'app.on_text', validator => 'app.on_text');
 
--- a function with OUT arguments and one with a default are no trouble
+-- a domain of a type that will do, and OUT arguments, are no trouble
+SELECT kafka_subscribe('domain', handler => 'app.on_domain');
+SELECT kafka_unsubscribe('domain');
 CREATE FUNCTION app.on_out(jsonb, OUT a int, OUT b int) LANGUAGE sql AS 'SELECT 1, 2';
 SELECT kafka_subscribe('out', handler => 'app.on_out');
 SELECT kafka_unsubscribe('out');

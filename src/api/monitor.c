@@ -16,6 +16,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "api/monitor.h"
 #include "core/guc.h"
 #include "db/catalog.h"
 #include "shm/lag.h"
@@ -101,9 +102,8 @@ consumer_of(const KeServer *server, KeRole role, int ordinal)
 	return psprintf("%s-%d", group_of(server, role), ordinal);
 }
 
-/* Why the server does not consume; empty: nothing is known. */
-static char *
-server_reason(const KeServer *server)
+char *
+ke_monitor_server_reason(const KeServer *server)
 {
 	char	   *reason = palloc0(KE_REASON_LEN);
 
@@ -145,7 +145,7 @@ emit_consumer(FunctionCallInfo fcinfo, const KeServer *server, KeRole role,
 	runs = report->phase == KE_PHASE_ATTACHED;
 	error = report->error;
 	if (!runs && error[0] == '\0')
-		error = server_reason(server);
+		error = ke_monitor_server_reason(server);
 	if (report == &none && error[0] == '\0')
 		error = "no partition left for this worker";
 
@@ -255,7 +255,7 @@ emit_partition(FunctionCallInfo fcinfo, const KeServer *server,
 	const char *reason = lag->reason;
 
 	if (reason[0] == '\0' && lag->status == KE_PARTITION_UNASSIGNED)
-		reason = server_reason(server);
+		reason = ke_monitor_server_reason(server);
 
 	put_name(&row, server->name);
 	put_text(&row, ke_slot_role_name(lag->role));

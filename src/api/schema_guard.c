@@ -86,20 +86,24 @@ static char *
 stranger(Oid class_id, Oid object_id, Oid schema)
 {
 	Relation	catalog = table_open(class_id, AccessShareLock);
+	TupleDesc	desc = RelationGetDescr(catalog);
 	HeapTuple	tuple = newest_row(catalog, object_id);
 	char	   *name = NULL;
 	bool		isnull;
+	Datum		value;
 
-	if (HeapTupleIsValid(tuple) &&
-		DatumGetObjectId(heap_getattr(tuple,
-									  get_object_attnum_namespace(class_id),
-									  RelationGetDescr(catalog),
-									  &isnull)) == schema &&
-		!may_be_there(class_id, tuple))
-		name = pstrdup(NameStr(*DatumGetName(heap_getattr(tuple,
-														  get_object_attnum_name(class_id),
-														  RelationGetDescr(catalog),
-														  &isnull))));
+	if (HeapTupleIsValid(tuple))
+	{
+		value = heap_getattr(tuple, get_object_attnum_namespace(class_id),
+							 desc, &isnull);
+		if (DatumGetObjectId(value) == schema &&
+			!may_be_there(class_id, tuple))
+		{
+			value = heap_getattr(tuple, get_object_attnum_name(class_id),
+								 desc, &isnull);
+			name = pstrdup(NameStr(*DatumGetName(value)));
+		}
+	}
 	table_close(catalog, AccessShareLock);
 	return name;
 }

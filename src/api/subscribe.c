@@ -389,11 +389,11 @@ kafka_unsubscribe(PG_FUNCTION_ARGS)
 Datum
 kafka_table_create(PG_FUNCTION_ARGS)
 {
-	RangeVar   *name;
+	List	   *names = textToQualifiedNameList(PG_GETARG_TEXT_PP(0));
+	RangeVar   *name = makeRangeVarFromNameList(names);
 	char	   *quoted;
 	int			result;
 
-	name = makeRangeVarFromNameList(textToQualifiedNameList(PG_GETARG_TEXT_PP(0)));
 	if (name->catalogname != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),

@@ -23,6 +23,7 @@
 
 #include "api/ddl.h"
 #include "api/subscription.h"
+#include "db/names.h"
 
 char *
 ke_argument_text(FunctionCallInfo fcinfo, int n)
@@ -115,13 +116,6 @@ run(const char *statement)
 	SPI_finish();
 }
 
-static const char *
-table_name(Oid relid)
-{
-	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
-									  get_rel_name(relid));
-}
-
 Oid
 ke_subscription_create(KeServer *server, const char *table, List *options)
 {
@@ -172,11 +166,11 @@ ke_subscription_alter(KeSubscription *sub, List *options)
 	}
 	if (buf.len > 0)
 		run(psprintf("ALTER FOREIGN TABLE %s OPTIONS (%s)",
-					 table_name(sub->oid), buf.data));
+					 ke_names_of_table(sub->oid), buf.data));
 }
 
 void
 ke_subscription_drop(KeSubscription *sub)
 {
-	run(psprintf("DROP FOREIGN TABLE %s", table_name(sub->oid)));
+	run(psprintf("DROP FOREIGN TABLE %s", ke_names_of_table(sub->oid)));
 }

@@ -16,11 +16,10 @@
 #include "utils/regproc.h"
 #include "utils/timestamp.h"
 
-#include "core/guc.h"
+#include "api/monitor.h"
 #include "db/catalog.h"
 #include "db/identity.h"
 #include "shm/lag.h"
-#include "shm/reason.h"
 #include "shm/shmem.h"
 
 PG_FUNCTION_INFO_V1(kafka_subscriptions);
@@ -53,12 +52,10 @@ observe(void)
 static char *
 server_reason(KeServer *server, const Observed *observed)
 {
-	char		reason[KE_REASON_LEN];
+	char	   *reason;
 
 	if (!observed->preloaded)
 		return "kafka_events is not in shared_preload_libraries";
-	if (!ke_guc_enabled)
-		return "kafka_events.enabled is off";
 	switch (observed->identity)
 	{
 		case KE_IDENTITY_OURS:
@@ -68,10 +65,8 @@ server_reason(KeServer *server, const Observed *observed)
 		case KE_IDENTITY_FOREIGN:
 			return "this database is a copy, and its identity is not confirmed: call kafka_identity_confirm";
 	}
-	if (server->options.workers == 0)
-		return "the server's option workers is 0";
-	ke_reason_get(MyDatabaseId, server->oid, reason, sizeof(reason));
-	return reason[0] != '\0' ? pstrdup(reason) : NULL;
+	reason = ke_monitor_server_reason(server);
+	return reason[0] != '\0' ? reason : NULL;
 }
 
 /* Why partitions of the subscription stopped, or NULL if none did. */

@@ -258,8 +258,12 @@ ke_catalog_servers(void)
 				F_OIDEQ, ObjectIdGetDatum(wrapper));
 	scan = systable_beginscan(catalog, InvalidOid, false, NULL, 1, &key);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-		servers = lappend_oid(servers,
-							  ((Form_pg_foreign_server) GETSTRUCT(tuple))->oid);
+	{
+		Form_pg_foreign_server form =
+			(Form_pg_foreign_server) GETSTRUCT(tuple);
+
+		servers = lappend_oid(servers, form->oid);
+	}
 	systable_endscan(scan);
 	table_close(catalog, AccessShareLock);
 	list_sort(servers, list_oid_cmp);
@@ -381,8 +385,12 @@ foreign_tables(Oid server)
 				F_OIDEQ, ObjectIdGetDatum(server));
 	scan = systable_beginscan(catalog, InvalidOid, false, NULL, 1, &key);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-		tables = lappend_oid(tables,
-							 ((Form_pg_foreign_table) GETSTRUCT(tuple))->ftrelid);
+	{
+		Form_pg_foreign_table form =
+			(Form_pg_foreign_table) GETSTRUCT(tuple);
+
+		tables = lappend_oid(tables, form->ftrelid);
+	}
 	systable_endscan(scan);
 	table_close(catalog, AccessShareLock);
 	return tables;

@@ -242,10 +242,12 @@ has_primary_key(Oid table)
 static void
 check_primary_key(KeSubscription *sub, List **problems)
 {
+	KeOnConflict on_conflict = sub->options.on_conflict;
+
 	if (!has_primary_key(sub->into_table))
 		ke_options_problem(problems, NULL,
 						   "Option \"on_conflict\" is '%s', but table %s has no primary key that is checked at once",
-						   ke_options_on_conflict_name(sub->options.on_conflict),
+						   ke_options_on_conflict_name(on_conflict),
 						   ke_names_of_table(sub->into_table));
 }
 
@@ -269,25 +271,6 @@ check_table(KeServer *server, KeSubscription *sub, List **problems)
 }
 
 /* ------------------------------------------------- a superuser's server */
-
-static void
-check_function_owner(Oid function, List **problems)
-{
-	HeapTuple	tuple;
-	Oid			owner;
-
-	if (!OidIsValid(function))
-		return;
-	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-	if (!HeapTupleIsValid(tuple))
-		return;
-	owner = ((Form_pg_proc) GETSTRUCT(tuple))->proowner;
-	ReleaseSysCache(tuple);
-	if (!superuser_arg(owner))
-		ke_options_problem(problems, set_role_hint,
-						   "The server's owner is a superuser, but function %s belongs to \"%s\", who is not",
-						   ke_names_of_function(function), role_name(owner));
-}
 
 static void
 check_relation_owner(Oid relation, List **problems)
@@ -361,6 +344,30 @@ check_type_owner(Oid type, List **problems)
 	ReleaseSysCache(tuple);
 }
 
+/* The function itself, and the types of its arguments. */
+static void
+check_function_owner(Oid function, List **problems)
+{
+	HeapTuple	tuple;
+	Form_pg_proc form;
+	int			i;
+
+	if (!OidIsValid(function))
+		return;
+	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	if (!HeapTupleIsValid(tuple))
+		return;
+	form = (Form_pg_proc) GETSTRUCT(tuple);
+	if (!superuser_arg(form->proowner))
+		ke_options_problem(problems, set_role_hint,
+						   "The server's owner is a superuser, but function %s belongs to \"%s\", who is not",
+						   ke_names_of_function(function),
+						   role_name(form->proowner));
+	for (i = 0; i < form->pronargs; i++)
+		check_type_owner(form->proargtypes.values[i], problems);
+	ReleaseSysCache(tuple);
+}
+
 /* The table, its partitions, and the types of its columns. */
 static void
 check_table_owner(Oid table, List **problems)
@@ -389,8 +396,6 @@ ke_checks_superuser(KeServer *server, KeSubscription *sub, List **problems)
 	check_function_owner(sub->handler, &found);
 	if (sub->validator != sub->handler)
 		check_function_owner(sub->validator, &found);
-	if (OidIsValid(sub->handler))
-		check_type_owner(sub->handler_argument_type, &found);
 	if (OidIsValid(sub->into_table) &&
 		unfit_relation(sub->into_table) == NULL)
 		check_table_owner(sub->into_table, &found);

@@ -62,17 +62,18 @@ ke_names_of_function(Oid function)
 {
 	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
 	Form_pg_proc proc;
+	const char *schema;
 	StringInfoData buf;
 	int			i;
 
 	if (!HeapTupleIsValid(tuple))
 		return psprintf("%u", function);
 	proc = (Form_pg_proc) GETSTRUCT(tuple);
+	schema = get_namespace_name(proc->pronamespace);
 	initStringInfo(&buf);
-	appendStringInfoString(&buf,
-						   quote_qualified_identifier(get_namespace_name(proc->pronamespace),
-													  NameStr(proc->proname)));
-	appendStringInfoChar(&buf, '(');
+	appendStringInfo(&buf, "%s(",
+					 quote_qualified_identifier(schema,
+												NameStr(proc->proname)));
 	for (i = 0; i < proc->pronargs; i++)
 		appendStringInfo(&buf, "%s%s", i > 0 ? "," : "",
 						 type_text(proc->proargtypes.values[i]));
@@ -220,7 +221,7 @@ name_list(List *identifiers, bool use_path, List **problems)
 	if (list_length(identifiers) == 2)
 	{
 		const char *schema = linitial(identifiers);
-		Oid			namespace = get_namespace_oid(schema, true);
+		Oid			namespace = LookupNamespaceNoError(schema);
 
 		if (!OidIsValid(namespace))
 		{
@@ -261,7 +262,7 @@ names_type(const char *text, Oid type)
 		strcmp(name, format_type_be_qualified(type)) == 0;
 }
 
-/* One problem for a text that only unsuitable functions, or none, answer to. */
+/* One problem for a text that no function, or no suitable one, answers to. */
 static void
 report_unfit(const char *text, KeFunctionUse use, List *unfit,
 			 List **problems)
