@@ -197,7 +197,8 @@ SELECT kafka_events.wrapper_validator('{a=b,c=d}', 'pg_attribute'::regclass);
 SELECT kafka_events.wrapper_validator('{}', 'pg_class'::regclass) IS NULL AS checked;
 
 -- settings
-SELECT name, setting, unit, context, min_val, max_val FROM pg_settings WHERE name LIKE 'kafka_events.%' ORDER BY name;
+SELECT name, setting, unit, context, min_val, max_val FROM pg_settings
+WHERE name LIKE 'kafka_events.%' AND name NOT LIKE 'kafka_events.test_%' ORDER BY name;
 SET kafka_events.request_timeout = '5 s';
 SHOW kafka_events.request_timeout;
 SET kafka_events.request_timeout = 0;
