@@ -43,7 +43,8 @@ struct KeArgumentMaker
 	Datum	   *values;
 	bool	   *nulls;
 	bool	   *present;
-	void	  **field_domains;	/* domain_check's, by attribute */
+	Oid		   *domains;		/* of the attributes; InvalidOid: none */
+	void	  **domain_states;	/* domain_check's */
 };
 
 KeArgumentMaker *
@@ -117,6 +118,23 @@ check_message_type(TupleDesc row)
 }
 
 static void
+find_domains(KeArgumentMaker *maker)
+{
+	TupleDesc	row = maker->row;
+
+	maker->domains = palloc0(sizeof(Oid) * row->natts);
+	maker->domain_states = palloc0(sizeof(void *) * row->natts);
+	for (int i = 0; i < row->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(row, i);
+
+		if (!attribute->attisdropped &&
+			get_typtype(attribute->atttypid) == TYPTYPE_DOMAIN)
+			maker->domains[i] = attribute->atttypid;
+	}
+}
+
+static void
 look_at_row_type(KeArgumentMaker *maker)
 {
 	TypeCacheEntry *type;
@@ -145,7 +163,7 @@ look_at_row_type(KeArgumentMaker *maker)
 	maker->values = palloc0(sizeof(Datum) * maker->row->natts);
 	maker->nulls = palloc0(sizeof(bool) * maker->row->natts);
 	maker->present = palloc0(sizeof(bool) * maker->row->natts);
-	maker->field_domains = palloc0(sizeof(void *) * maker->row->natts);
+	find_domains(maker);
 	MemoryContextSwitchTo(old);
 	maker->row_identifier = type->tupDesc_identifier;
 }
@@ -180,32 +198,39 @@ make_message(KeArgumentMaker *maker, KeMessage *msg)
 	return HeapTupleGetDatum(heap_form_tuple(maker->row, values, nulls));
 }
 
+/* May this field, which the object does not have, be NULL? */
+static void
+check_missing(KeArgumentMaker *maker, int i)
+{
+	MemoryContext context = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		domain_check((Datum) 0, true, maker->domains[i],
+					 &maker->domain_states[i], maker->row_context);
+	}
+	PG_CATCH();
+	{
+		ke_decode_rethrow(NameStr(TupleDescAttr(maker->row, i)->attname),
+						  context);
+	}
+	PG_END_TRY();
+}
+
 /*
  * A row of the user's type.  The decoder checks the domains of the fields it
- * finds; a field that is not there is NULL, which a domain may forbid.
+ * finds; the others are NULL, which a domain may forbid.
  */
 static Datum
 make_row(KeArgumentMaker *maker, KeMessage *msg)
 {
-	TupleDesc	row;
-
 	look_at_row_type(maker);
-	row = maker->row;
 	ke_decoder_object(maker->decoder, msg->value, msg->value_len,
 					  maker->values, maker->nulls, maker->present);
-	for (int i = 0; i < row->natts; i++)
-	{
-		Form_pg_attribute attribute = TupleDescAttr(row, i);
-
-		if (maker->present[i])
-			continue;
-		maker->nulls[i] = true;
-		if (!attribute->attisdropped &&
-			get_typtype(attribute->atttypid) == TYPTYPE_DOMAIN)
-			domain_check((Datum) 0, true, attribute->atttypid,
-						 &maker->field_domains[i], maker->row_context);
-	}
-	return HeapTupleGetDatum(heap_form_tuple(row, maker->values,
+	for (int i = 0; i < maker->row->natts; i++)
+		if (!maker->present[i] && OidIsValid(maker->domains[i]))
+			check_missing(maker, i);
+	return HeapTupleGetDatum(heap_form_tuple(maker->row, maker->values,
 											 maker->nulls));
 }
 

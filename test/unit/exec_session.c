@@ -230,9 +230,10 @@ say_failure(Session *session, const char *where)
 	KeFailure  *fail = ke_failure_capture(TopMemoryContext);
 
 	ke_xact_abort();
-	say(session, "%s: %s%s%s%s", where, unpack_sql_state(fail->sqlstate),
-		fail->ours ? " ours" : "", timed_out ? " timed out: " : ": ",
-		fail->message);
+	say(session, "%s: %s%s%s%s%s: %s", where,
+		unpack_sql_state(fail->sqlstate), fail->ours ? " ours" : "",
+		timed_out ? " timed out" : "", fail->column_name ? " at " : "",
+		fail->column_name ? fail->column_name : "", fail->message);
 	if (ke_handler_current() != NULL || ke_handler_is_running())
 		say(session, "a call is not over");
 }
