@@ -37,7 +37,7 @@ typedef struct KeBulk
 	TupleTableSlot *slots[FLUSH_ROWS];
 	int			messages[FLUSH_ROWS];	/* index of the message of each */
 	int			nslots;
-	ExprState **checks;			/* CHECK constraints, as the relation has them */
+	ExprState **checks;			/* CHECK constraints, in their order */
 } KeBulk;
 
 /* One write: all of it lives in the caller's context. */

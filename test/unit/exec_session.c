@@ -478,7 +478,8 @@ start_process(FunctionCallInfo fcinfo, dsm_segment *segment)
 static void
 put_line(ReturnSetInfo *rsinfo, const char *line, int length)
 {
-	Datum		value = PointerGetDatum(cstring_to_text_with_len(line, length));
+	text	   *copy = cstring_to_text_with_len(line, length);
+	Datum		value = PointerGetDatum(copy);
 	bool		isnull = false;
 
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, &value, &isnull);
