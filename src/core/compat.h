@@ -14,6 +14,16 @@
 #error "kafka_events needs PostgreSQL 15 or later"
 #endif
 
+/* 16: postgres.h no longer brings what is inside a varlena. */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
+/* 18: a function that never returns says so before its type. */
+#ifndef pg_attribute_noreturn
+#define pg_attribute_noreturn() __attribute__((noreturn))
+#endif
+
 /* 16: which indexes an update concerns is more than yes or no. */
 #if PG_VERSION_NUM < 160000
 #define TU_UpdateIndexes bool
@@ -60,13 +70,27 @@
 	CreateWaitEventSet(TopMemoryContext, nevents)
 #endif
 
-/* 16: one function checks privileges on every kind of object. */
+/* 16: not every index need get an entry. */
 #if PG_VERSION_NUM >= 160000
-#define ke_function_aclcheck(function, role) \
-	object_aclcheck(ProcedureRelationId, function, role, ACL_EXECUTE)
+#define ke_insert_index_tuples(target, slot, estate) \
+	ExecInsertIndexTuples(target, slot, estate, false, false, NULL, NIL, false)
 #else
-#define ke_function_aclcheck(function, role) \
-	pg_proc_aclcheck(function, role, ACL_EXECUTE)
+#define ke_insert_index_tuples(target, slot, estate) \
+	ExecInsertIndexTuples(target, slot, estate, false, false, NULL, NIL)
+#endif
+
+/* 18: there are other constraints with expressions than CHECK. */
+#if PG_VERSION_NUM < 180000
+#define ri_CheckConstraintExprs ri_ConstraintExprs
+#endif
+
+/* 18: bytes are unsigned. */
+#if PG_VERSION_NUM >= 180000
+#define ke_b64_encode(src, len, dst, dst_len) \
+	pg_b64_encode((const uint8 *) (src), len, dst, dst_len)
+#else
+#define ke_b64_encode(src, len, dst, dst_len) \
+	pg_b64_encode(src, len, dst, dst_len)
 #endif
 
 /*

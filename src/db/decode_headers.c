@@ -103,7 +103,7 @@ push_base64(JsonbParseState **state, const KeHeader *header)
 {
 	int			room = pg_b64_enc_len(header->value_len);
 	char	   *encoded = palloc(room + 1);
-	int			len = pg_b64_encode(header->value, header->value_len, encoded,
+	int			len = ke_b64_encode(header->value, header->value_len, encoded,
 									room);
 
 	pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);

@@ -184,7 +184,8 @@ look_up(KeFunction *function)
 static void
 check_privileges(KeFunction *function)
 {
-	AclResult	result = ke_function_aclcheck(function->oid, GetUserId());
+	AclResult	result = ke_aclcheck_function(function->oid, GetUserId(),
+											  ACL_EXECUTE);
 
 	if (result != ACLCHECK_OK)
 		aclcheck_error(result, OBJECT_FUNCTION, get_func_name(function->oid));

@@ -134,8 +134,8 @@ flush(Writing *writing)
 		for (int i = 0; i < writing->gathered; i++)
 		{
 			*writing->at = bulk->messages[i];
-			ExecInsertIndexTuples(writing->target, bulk->slots[i],
-								  writing->estate, false, false, NULL, NIL);
+			ke_insert_index_tuples(writing->target, bulk->slots[i],
+								   writing->estate);
 			ResetPerTupleExprContext(writing->estate);
 		}
 	}
@@ -184,7 +184,7 @@ ke_sink_bulk_write(KeSinkTable *table, Relation rel, KeMessage **msgs,
 	writing.target = makeNode(ResultRelInfo);
 	InitResultRelInfo(writing.target, rel, 0, NULL, 0);
 	ExecOpenIndices(writing.target, false);
-	writing.target->ri_ConstraintExprs = writing.bulk->checks;
+	writing.target->ri_CheckConstraintExprs = writing.bulk->checks;
 	writing.state = GetBulkInsertState();
 	writing.command = GetCurrentCommandId(true);
 	writing.at = at;

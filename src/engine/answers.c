@@ -22,7 +22,7 @@ ke_answers_refuse(const char *text, const char *hint)
 
 /* No broker answers: what to say if that stays so. */
 static KeAnswer *
-unreachable(KeCluster *cluster, const KeServer *server, int error)
+not_reachable(KeCluster *cluster, const KeServer *server, int error)
 {
 	char	   *heard = ke_cluster_serve(cluster);
 
@@ -104,7 +104,7 @@ ke_answers_try(KeCluster *cluster, const KeServer *server,
 	error = ke_cluster_topics(cluster, question->topic, &topics, timeout_ms);
 	if (error != 0 || topics == NIL)
 	{
-		*problem = unreachable(cluster, server, error);
+		*problem = not_reachable(cluster, server, error);
 		return NULL;
 	}
 	cluster_id = ke_cluster_id(cluster, timeout_ms);
@@ -127,7 +127,7 @@ ke_answers_try(KeCluster *cluster, const KeServer *server,
 	if (question->kind != KE_ASK_TOPIC &&
 		!find_offsets(cluster, question, timeout_ms, answer, &error))
 	{
-		*problem = unreachable(cluster, server, error);
+		*problem = not_reachable(cluster, server, error);
 		return NULL;
 	}
 	return answer;
