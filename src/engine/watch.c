@@ -221,6 +221,9 @@ ke_watch_look(KeWatch *watch, const KeWatchFacts *facts, KeServer *server,
 	{
 		note_silence(watch, server);
 		put_off(watch, now);
+		ereport(DEBUG1,
+				(errmsg_internal("no answer from the cluster of server \"%s\": %s",
+								 server->name, watch->reason)));
 		return;
 	}
 
@@ -230,6 +233,9 @@ ke_watch_look(KeWatch *watch, const KeWatchFacts *facts, KeServer *server,
 		block(watch, psprintf("another PostgreSQL server with this database's identity consumes in group \"%s\": call kafka_identity_confirm('new') in one of the two",
 							  ke_catalog_main_group(server)));
 
+	ereport(DEBUG1,
+			(errmsg_internal("looked at the cluster of server \"%s\": %d partitions",
+							 server->name, watch->partitions)));
 	watch->delay_ms = 0;
 	watch->next_look = TimestampTzPlusMilliseconds(now, LOOK_INTERVAL_MS);
 }

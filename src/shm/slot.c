@@ -159,12 +159,23 @@ ke_slot_attach(Datum main_arg)
 	return &myself;
 }
 
+/* The parent is told of a change: it may wait for this process to run. */
 void
 ke_slot_set_status(KeStatus status)
 {
+	bool		changed;
+
 	SpinLockAcquire(&my_slot->mutex);
+	changed = my_slot->status != status;
 	my_slot->status = status;
 	SpinLockRelease(&my_slot->mutex);
+
+	if (changed)
+	{
+		LWLockAcquire(ke_slot_table_lock, LW_SHARED);
+		wake_parent(my_slot);
+		LWLockRelease(ke_slot_table_lock);
+	}
 }
 
 void

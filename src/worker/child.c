@@ -147,8 +147,9 @@ launch(KeChild *child, Datum main_arg)
 	strlcpy(worker.bgw_type, role_type(child->who.role),
 			sizeof(worker.bgw_type));
 	strlcpy(worker.bgw_extra, child->name, sizeof(worker.bgw_extra));
-	snprintf(worker.bgw_name, sizeof(worker.bgw_name), "%s %s",
-			 worker.bgw_type, child->name);
+	snprintf(worker.bgw_name, sizeof(worker.bgw_name), "kafka_events %s%s",
+			 child->who.role == KE_ROLE_MANAGER ? "" : "consumer ",
+			 child->name);
 
 	old = MemoryContextSwitchTo(child->context);
 	registered = RegisterDynamicBackgroundWorker(&worker, &child->handle);

@@ -35,7 +35,7 @@ typedef struct KeChild
 {
 	MemoryContext context;		/* where it lives */
 	KeIdentityOfProcess who;	/* of the next start */
-	char		name[NAMEDATALEN];	/* for statistics and the log */
+	char		name[BGW_EXTRALEN]; /* for statistics and the log */
 
 	/* what the parent wants */
 	bool		wanted;
