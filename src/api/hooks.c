@@ -32,6 +32,7 @@
 #include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
+#include "utils/resowner.h"
 #include "utils/syscache.h"
 
 #include "api/ddl.h"
@@ -49,6 +50,9 @@ static ProcessUtility_hook_type prev_process_utility = NULL;
 static bool change_noted = false;
 static Oid	database_noted = InvalidOid;
 
+/* It has committed: processes are to be told. */
+static bool telling = false;
+
 /* ------------------------------------------------------------- changes */
 
 void
@@ -58,28 +62,50 @@ ke_hooks_note_change(void)
 }
 
 static void
-tell_processes(XactEvent event, void *arg)
+forget_notes(void)
+{
+	change_noted = false;
+	database_noted = InvalidOid;
+	telling = false;
+}
+
+static void
+end_transaction(XactEvent event, void *arg)
 {
 	switch (event)
 	{
 		case XACT_EVENT_COMMIT:
-			if (change_noted)
-				ke_roster_config_changed(MyDatabaseId);
-			if (OidIsValid(database_noted))
-				ke_roster_config_changed(database_noted);
+			telling = change_noted || OidIsValid(database_noted);
 			break;
 		case XACT_EVENT_ABORT:
 		case XACT_EVENT_PREPARE:
+			forget_notes();
 			break;
 		case XACT_EVENT_PARALLEL_COMMIT:
 		case XACT_EVENT_PARALLEL_ABORT:
 		case XACT_EVENT_PRE_COMMIT:
 		case XACT_EVENT_PARALLEL_PRE_COMMIT:
 		case XACT_EVENT_PRE_PREPARE:
-			return;
+			break;
 	}
-	change_noted = false;
-	database_noted = InvalidOid;
+}
+
+/*
+ * Tell those concerned, at the end of the commit: at XACT_EVENT_COMMIT other
+ * processes have not been sent the cache invalidations yet, and would see
+ * the catalogs as they were.
+ */
+static void
+tell_processes(ResourceReleasePhase phase, bool is_commit, bool is_top_level,
+			   void *arg)
+{
+	if (!telling || phase != RESOURCE_RELEASE_AFTER_LOCKS)
+		return;
+	if (change_noted)
+		ke_roster_config_changed(MyDatabaseId);
+	if (OidIsValid(database_noted))
+		ke_roster_config_changed(database_noted);
+	forget_notes();
 }
 
 /*
@@ -363,5 +389,6 @@ ke_hooks_install(void)
 	object_access_hook = object_access;
 	prev_process_utility = ProcessUtility_hook;
 	ProcessUtility_hook = process_utility;
-	RegisterXactCallback(tell_processes, NULL);
+	RegisterXactCallback(end_transaction, NULL);
+	RegisterResourceReleaseCallback(tell_processes, NULL);
 }

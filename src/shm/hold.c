@@ -19,6 +19,7 @@
 #include "storage/latch.h"
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
+#include "utils/resowner.h"
 #include "utils/timestamp.h"
 
 #include "shm/hold.h"
@@ -42,8 +43,9 @@ typedef struct Holds
 static Holds *shared;
 static LWLock *holds_lock;
 
-/* This backend has set holds in its transaction. */
+/* This backend has set holds in its transaction, which is about to end. */
 static bool holding = false;
+static bool ending = false;
 
 void
 ke_hold_shmem_request(void)
@@ -72,6 +74,7 @@ release(void)
 	if (!holding)
 		return;
 	holding = false;
+	ending = false;
 
 	LWLockAcquire(holds_lock, LW_EXCLUSIVE);
 	for (int i = 0; i < MAX_HOLDS; i++)
@@ -98,14 +101,14 @@ release_at_exit(int code, Datum arg)
 }
 
 static void
-release_at_end(XactEvent event, void *arg)
+end_transaction(XactEvent event, void *arg)
 {
 	switch (event)
 	{
 		case XACT_EVENT_COMMIT:
 		case XACT_EVENT_ABORT:
 		case XACT_EVENT_PREPARE:
-			release();
+			ending = holding;
 			break;
 		case XACT_EVENT_PARALLEL_COMMIT:
 		case XACT_EVENT_PARALLEL_ABORT:
@@ -114,6 +117,15 @@ release_at_end(XactEvent event, void *arg)
 		case XACT_EVENT_PRE_PREPARE:
 			break;
 	}
+}
+
+/* Not before others can see what the transaction did to the database. */
+static void
+release_at_end(ResourceReleasePhase phase, bool is_commit, bool is_top_level,
+			   void *arg)
+{
+	if (ending && phase == RESOURCE_RELEASE_AFTER_LOCKS)
+		release();
 }
 
 /* The new hold, or the one there is; NULL if there is no place for it. */
@@ -126,7 +138,8 @@ set(Oid database)
 	if (!registered)
 	{
 		before_shmem_exit(release_at_exit, (Datum) 0);
-		RegisterXactCallback(release_at_end, NULL);
+		RegisterXactCallback(end_transaction, NULL);
+		RegisterResourceReleaseCallback(release_at_end, NULL);
 		registered = true;
 	}
 
