@@ -18,6 +18,8 @@
 /* How long a partition whose row somebody else wrote is left alone. */
 #define DISTRUST_MS 500
 
+#define ASK_END_MS 500
+
 KePartition *
 ke_assignment_find(KeEngine *engine, const char *topic, int32 partition)
 {
@@ -106,7 +108,7 @@ make_partition(KeEngine *engine, const char *topic, int32 partition)
 	part->pos.committed = KE_OFFSET_NONE;
 	part->pos.last_offset = KE_OFFSET_NONE;
 	ItemPointerSetInvalid(&part->pos.tid);
-	part->sent = part->end = part->high = -1;
+	part->sent = part->end = part->asked_end = -1;
 	part->batch_mark = -1;
 	part->stage = find_stage(engine, topic);
 	enter(part);
@@ -452,12 +454,37 @@ ke_assignment_release(KeEngine *engine)
 	release(engine, parts);
 }
 
+/*
+ * The library hears of a partition's end with what it fetches.  Of one that
+ * is not fetched it must be asked: one in each round.
+ */
+static void
+ask_end(KeEngine *engine)
+{
+	int			i;
+
+	for (i = 0; i < engine->nparts; i++)
+	{
+		KePartition *part = engine->parts[engine->next_to_ask++ %
+										  engine->nparts];
+		int64		low;
+
+		if (part->fetching)
+			continue;
+		(void) ke_consumer_watermarks(engine->consumer, part->topic,
+									  part->partition, &low,
+									  &part->asked_end, ASK_END_MS);
+		return;
+	}
+}
+
 /* What kafka_consumer_lag shows. */
 void
 ke_assignment_publish(KeEngine *engine)
 {
 	int			i;
 
+	ask_end(engine);
 	for (i = 0; i < engine->nparts; i++)
 	{
 		KePartition *part = engine->parts[i];
@@ -477,6 +504,11 @@ ke_assignment_publish(KeEngine *engine)
 		row.subscription = part->stage->sub->oid;
 		ke_consumer_known_end(engine->consumer, part->topic, part->partition,
 							  &row.end, &row.last_stable);
+		if (!part->fetching)
+		{
+			row.end = Max(row.end, part->asked_end);
+			row.last_stable = Max(row.last_stable, part->asked_end);
+		}
 		strlcpy(row.reason, part->reason, sizeof(row.reason));
 		ke_lag_publish(&row);
 	}

@@ -45,7 +45,7 @@ typedef struct KePartition
 	int64		start;			/* where the partition was first started */
 	int64		sent;			/* last offset sent to Kafka, or -1 */
 	int64		end;			/* end of partition not stored yet, or -1 */
-	int64		high;			/* highest end ever heard of */
+	int64		asked_end;		/* while not fetched: what was asked for */
 	int			careful;		/* messages still to run alone */
 	TimestampTz start_at;
 	int			batch_mark;		/* scratch of the batch: index, or -1 */
@@ -92,6 +92,7 @@ typedef struct KeEngine
 	KePartition **parts;
 	int			nparts;
 	int			parts_allocated;
+	int			next_to_ask;	/* whose end is asked for next */
 	KePartition *last_found;
 	TimestampTz commit_at;		/* when Kafka's commit is due; 0: nothing */
 	bool		extension_gone;

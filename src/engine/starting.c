@@ -327,7 +327,7 @@ get_ready(Start *start)
 		part->pos.next;
 	part->careful = part->pos.unclean >= UNCLEAN_CAREFUL ?
 		CAREFUL_MESSAGES : 0;
-	part->end = part->high = -1;
+	part->end = part->asked_end = -1;
 	part->reason[0] = '\0';
 	if (verdict == KE_START_ADOPTED || verdict == KE_START_SHARED ||
 		verdict == KE_START_FRESH)

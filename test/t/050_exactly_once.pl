@@ -14,16 +14,16 @@ my $kafka = KafkaEvents::Kafka->shared;
 my $topic = $kafka->create_topic($kafka->unique('events'), partitions => 4);
 my $node = KafkaEvents::Node->start_new('main');
 my $service = $node->create_service($kafka, 'shop', workers => 2);
-my $dir = tempdir('journal');
+my $dir = PostgreSQL::Test::Utils::tempdir('journal');
 
 $node->safe_psql('postgres', qq{
 	CREATE TABLE events (
-		seq bigint GENERATED ALWAYS AS IDENTITY,
+		arrival bigint GENERATED ALWAYS AS IDENTITY,
 		id bigint, key text, pad text,
 		kafka_partition integer, kafka_offset bigint,
 		kafka_timestamp timestamptz, kafka_headers jsonb);
 	CREATE TABLE calls (
-		seq bigint GENERATED ALWAYS AS IDENTITY,
+		arrival bigint GENERATED ALWAYS AS IDENTITY,
 		id bigint, part integer, off bigint);
 	CREATE FUNCTION on_event(m kafka_message) RETURNS void LANGUAGE plpgsql AS
 	\$\$
@@ -68,7 +68,7 @@ foreach my $effect ([ 'events', 'kafka_partition', 'kafka_offset' ],
 	is( $node->safe_psql('postgres', qq{
 			SELECT count(*) FROM (
 				SELECT $off, lag($off) OVER
-					(PARTITION BY $part ORDER BY seq) AS before
+					(PARTITION BY $part ORDER BY arrival) AS before
 				  FROM $table) AS o
 			 WHERE before >= $off}),
 		'0', "$table: in the order of each partition");

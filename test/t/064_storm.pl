@@ -27,12 +27,12 @@ my $node = KafkaEvents::Node->start_new('main',
 	conf => "log_min_messages = warning\n");
 my $service = $node->create_service($kafka, 'shop', workers => 1,
 	synchronous_commit => 'off');
-my $journal = tempdir('journal') . '/events';
+my $journal = PostgreSQL::Test::Utils::tempdir('journal') . '/events';
 
 $node->safe_psql('postgres', qq{
-	CREATE TABLE rows (seq bigint GENERATED ALWAYS AS IDENTITY, id bigint,
+	CREATE TABLE rows (arrival bigint GENERATED ALWAYS AS IDENTITY, id bigint,
 		kafka_partition int, kafka_offset bigint);
-	CREATE TABLE calls (seq bigint GENERATED ALWAYS AS IDENTITY, id bigint,
+	CREATE TABLE calls (arrival bigint GENERATED ALWAYS AS IDENTITY, id bigint,
 		part int, off bigint);
 	CREATE TABLE others (id bigint);
 	CREATE FUNCTION on_event(m kafka_message) RETURNS void LANGUAGE sql AS
@@ -153,7 +153,7 @@ $node->wait_until_drained($kafka, $topic);
 
 # ---- the checker ----
 
-my $file = tempdir('ids') . '/ids';
+my $file = PostgreSQL::Test::Utils::tempdir('ids') . '/ids';
 append_to_file($file,
 	join('', map { "$_->{id}\n" } $kafka->read_journal($journal)));
 $node->safe_psql('postgres',
@@ -176,7 +176,7 @@ foreach my $table ([ 'rows', 'kafka_partition', 'kafka_offset' ],
 	is( $node->safe_psql('postgres', qq{
 			SELECT count(*) FROM (
 				SELECT $off, lag($off) OVER
-					(PARTITION BY $part ORDER BY seq) AS before FROM $name) AS o
+					(PARTITION BY $part ORDER BY arrival) AS before FROM $name) AS o
 			 WHERE before >= $off}),
 		'0', "$name: in order (seed $seed)");
 }
