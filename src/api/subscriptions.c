@@ -69,7 +69,10 @@ server_reason(KeServer *server, const Observed *observed)
 	return reason[0] != '\0' ? reason : NULL;
 }
 
-/* Why partitions of the subscription stopped, or NULL if none did. */
+/*
+ * Why partitions of the subscription stopped, or NULL if none did.  A topic
+ * that is missing does not count: it needs nobody here to do anything.
+ */
 static char *
 stopped_reason(KeSubscription *sub, const Observed *observed)
 {
@@ -82,6 +85,7 @@ stopped_reason(KeSubscription *sub, const Observed *observed)
 		const KeLagRow *row = &observed->partitions[i];
 
 		if (row->subscription != sub->oid ||
+			row->partition == KE_LAG_TOPIC ||
 			row->status != KE_PARTITION_STOPPED)
 			continue;
 		stopped++;
@@ -90,8 +94,6 @@ stopped_reason(KeSubscription *sub, const Observed *observed)
 	}
 	if (first == NULL)
 		return NULL;
-	if (first->partition == KE_LAG_TOPIC)
-		return pstrdup(first->reason);
 	if (stopped == 1)
 		return psprintf("partition %d stopped: %s", first->partition,
 						first->reason);
