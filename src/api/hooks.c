@@ -23,6 +23,7 @@
 #include "catalog/pg_extension.h"
 #include "catalog/pg_foreign_data_wrapper.h"
 #include "catalog/pg_foreign_server.h"
+#include "catalog/pg_foreign_table.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_user_mapping.h"
 #include "commands/dbcommands.h"
@@ -139,6 +140,7 @@ access_matters(ObjectAccessType access, Oid class_id, Oid object_id)
 	switch (class_id)
 	{
 		case ForeignServerRelationId:
+		case ForeignTableRelationId:
 		case ForeignDataWrapperRelationId:
 		case UserMappingRelationId:
 		case ExtensionRelationId:
