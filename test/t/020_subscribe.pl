@@ -108,13 +108,17 @@ is(ids($tail), '11 12 13 14 15 16 17', 'a subscription that comes back goes on w
 # changes while consuming
 $node->safe_psql('postgres',
 	"SELECT kafka_subscription_alter('$tail', handler => 'other')");
-$node->wait_for("SELECT count(*) FROM rows WHERE by = 'other'", '0');
-$kafka->produce($tail, events(18), '-p', 0);
-$node->wait_for("SELECT id FROM rows WHERE by = 'other'", '18',
-	'the new handler to be called');
+my $id = 17;
+do
+{
+	$kafka->produce($tail, events(++$id), '-p', 0);
+	$node->wait_until_drained($kafka, $tail);
+} until $id == 100
+  or $node->safe_psql('postgres', "SELECT count(*) FROM rows WHERE by = 'other'") > 0;
+isnt($id, 100, 'the new handler is called');
 $node->safe_psql('postgres', q{ALTER FUNCTION other(jsonb) RENAME TO renamed});
-$kafka->produce($tail, events(19), '-p', 0);
-$node->wait_for("SELECT max(id) FROM rows WHERE by = 'other'", '19',
+$kafka->produce($tail, events(101), '-p', 0);
+$node->wait_for("SELECT max(id) FROM rows WHERE by = 'other'", '101',
 	'the handler to be called by its new name');
 is($node->safe_psql('postgres',
 		"SELECT handler, status FROM kafka_subscriptions WHERE topic = '$tail'"),
@@ -128,20 +132,20 @@ $node->safe_psql('postgres', q{
 	GRANT EXECUTE ON FUNCTION note(kafka_message), renamed(jsonb) TO runner;
 	GRANT INSERT ON rows TO runner;
 	ALTER SERVER shop OWNER TO runner});
-$kafka->produce($tail, events(20), '-p', 0);
-$node->wait_for("SELECT max(id) FROM rows WHERE by = 'other'", '20',
+$kafka->produce($tail, events(102), '-p', 0);
+$node->wait_for("SELECT max(id) FROM rows WHERE by = 'other'", '102',
 	'the new owner to consume');
 $node->safe_psql('postgres', 'REVOKE EXECUTE ON FUNCTION renamed(jsonb) FROM runner');
 $node->wait_for(
 	"SELECT status, status_reason FROM kafka_subscriptions WHERE topic = '$tail'",
 	'broken|Role "runner", the owner of server "shop", has no EXECUTE privilege on function public.renamed(jsonb)',
 	'a revoked privilege to break the subscription');
-$kafka->produce($tail, events(21), '-p', 0);
+$kafka->produce($tail, events(103), '-p', 0);
 $kafka->produce($late, events(10), '-p', 0);
 $node->wait_for("SELECT max(id) FROM rows WHERE topic = '$late'", '10',
 	'the other subscription to go on');
 $node->safe_psql('postgres', 'GRANT EXECUTE ON FUNCTION renamed(jsonb) TO runner');
-$node->wait_for("SELECT max(id) FROM rows WHERE by = 'other'", '21',
+$node->wait_for("SELECT max(id) FROM rows WHERE by = 'other'", '103',
 	'the subscription to go on by itself');
 
 # every message once
