@@ -17,6 +17,10 @@
 /* What each question may take; a broker that is well needs a millisecond. */
 #define ASK_MS 500
 
+/* Partitions that nobody has for so long will not find an owner alone. */
+#define FIRST_REJOIN_MS 10000
+#define MAX_REJOIN_MS 600000
+
 /* A copy that has not committed anything for so long is taken for gone. */
 #define COPY_QUIET_MS 60000
 
@@ -308,6 +312,33 @@ publish_unowned(const Unowned *unowned, int i, Oid subscription)
 	ke_lag_publish_unowned(&row);
 }
 
+/*
+ * Keep the time that partitions have had no owner.  It happens that a group
+ * settles without giving all of them out, and then no event ever comes; other
+ * databases' members, or foreign ones, may have them too, so each rejoin that
+ * did not help doubles the time.
+ */
+static void
+note_unowned(KeWatch *watch, const KeSurvey *survey, bool any)
+{
+	if (!any || survey->server->options.shared)
+	{
+		watch->unowned_since = 0;
+		watch->rejoin_ms = 0;
+		watch->rejoin = false;
+	}
+	else if (watch->unowned_since == 0)
+		watch->unowned_since = survey->now;
+	else if (TimestampDifferenceExceeds(watch->unowned_since, survey->now,
+										Max(watch->rejoin_ms, FIRST_REJOIN_MS)))
+	{
+		watch->rejoin = true;
+		watch->unowned_since = survey->now;
+		watch->rejoin_ms = Min(Max(watch->rejoin_ms, FIRST_REJOIN_MS) * 2,
+							   MAX_REJOIN_MS);
+	}
+}
+
 void
 ke_survey_unowned(KeSurvey *survey)
 {
@@ -334,6 +365,7 @@ ke_survey_unowned(KeSurvey *survey)
 		i++;
 	}
 	pfree(rows);
+	note_unowned(survey->watch, survey, list->count > 0);
 	if (list->count == 0)
 		return;
 

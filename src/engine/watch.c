@@ -20,6 +20,9 @@
 #define LOOK_INTERVAL_MS 10000
 #define FIRST_DELAY_MS 1000
 
+/* While partitions have no owner. */
+#define UNOWNED_INTERVAL_MS 3000
+
 /* Long enough for a broker that is well, once the connection is made. */
 #define CLUSTER_ID_MS 500
 
@@ -237,5 +240,7 @@ ke_watch_look(KeWatch *watch, const KeWatchFacts *facts, KeServer *server,
 			(errmsg_internal("looked at the cluster of server \"%s\": %d partitions",
 							 server->name, watch->partitions)));
 	watch->delay_ms = 0;
-	watch->next_look = TimestampTzPlusMilliseconds(now, LOOK_INTERVAL_MS);
+	watch->next_look =
+		TimestampTzPlusMilliseconds(now, watch->unowned_since != 0 ?
+									UNOWNED_INTERVAL_MS : LOOK_INTERVAL_MS);
 }

@@ -39,6 +39,9 @@ typedef struct KeWatch
 
 	TimestampTz next_look;
 	int			delay_ms;		/* grows while nobody answers */
+	TimestampTz unowned_since;	/* partitions nobody has; 0: none */
+	int			rejoin_ms;		/* how long that is taken for normal */
+	bool		rejoin;			/* it was longer: consumers should rejoin */
 	List	   *marks;			/* where other incarnations' commits were */
 	TimestampTz copy_seen_at;	/* when one of them had moved; 0: never */
 } KeWatch;

@@ -73,6 +73,7 @@ ke_roster_expect(int index, const KeIdentityOfProcess *who, Datum *main_arg)
 		slot->who = *who;
 		pg_atomic_write_u32(&slot->wishes, 0);
 		pg_atomic_write_u32(&slot->terminating, 0);
+		pg_atomic_write_u32(&slot->rejoin, 0);
 		*main_arg = UInt32GetDatum((uint32) slot->generation << 16 | index);
 
 		SpinLockAcquire(&slot->mutex);
@@ -134,6 +135,20 @@ ke_roster_insist(int index)
 	LWLockAcquire(ke_slot_table_lock, LW_SHARED);
 	if (slot->phase == KE_PHASE_ATTACHED)
 		kill(slot->proc->pid, SIGTERM);
+	LWLockRelease(ke_slot_table_lock);
+}
+
+void
+ke_roster_ask_rejoin(int index)
+{
+	KeSlot	   *slot = &ke_slot_table->slots[index];
+
+	LWLockAcquire(ke_slot_table_lock, LW_SHARED);
+	if (slot->phase == KE_PHASE_ATTACHED)
+	{
+		pg_atomic_write_u32(&slot->rejoin, 1);
+		SetLatch(&slot->proc->procLatch);
+	}
 	LWLockRelease(ke_slot_table_lock);
 }
 

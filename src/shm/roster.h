@@ -58,6 +58,9 @@ extern void ke_roster_ask_stop(int index, bool leave);
 /* SIGTERM again to a process that is terminating already. */
 extern void ke_roster_insist(int index);
 
+/* Ask a consumer to leave its group and join it again. */
+extern void ke_roster_ask_rejoin(int index);
+
 extern void ke_roster_free(int index);
 extern void ke_roster_look(int index, KeSlotReport *report);
 

@@ -237,6 +237,14 @@ ke_slot_stop_requested(bool *leave)
 	return (wishes & KE_WISH_STOP) != 0;
 }
 
+/* True once for each time the parent asked. */
+bool
+ke_slot_take_rejoin(void)
+{
+	return pg_atomic_read_u32(&my_slot->rejoin) != 0 &&
+		pg_atomic_exchange_u32(&my_slot->rejoin, 0) != 0;
+}
+
 /* Called in signal handlers. */
 void
 ke_slot_note_terminating(void)

@@ -60,6 +60,7 @@ extern void ke_slot_count_messages(int64 messages);
 extern void ke_slot_set_assigned(int partitions);
 extern void ke_slot_set_error(const char *text);	/* payload-free */
 extern bool ke_slot_stop_requested(bool *leave);	/* by the parent */
+extern bool ke_slot_take_rejoin(void);	/* leave the group and come back */
 extern void ke_slot_note_terminating(void); /* from the signal handler */
 
 /* After this process ended, start no other one for so long. */

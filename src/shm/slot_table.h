@@ -44,6 +44,7 @@ typedef struct KeSlot
 
 	pg_atomic_uint32 wishes;	/* written under ke_slot_table_lock */
 	pg_atomic_uint32 terminating;
+	pg_atomic_uint32 rejoin;
 	pg_atomic_uint64 config_version;
 
 	slock_t		mutex;			/* guards what follows */

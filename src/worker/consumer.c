@@ -498,6 +498,8 @@ keep_house(Consumer *consumer, TimestampTz now)
 
 	if (ke_slot_config_version() != consumer->config_version)
 		reload(consumer);
+	if (ke_slot_take_rejoin() && consumer->resubscribe_at == 0)
+		resubscribe(consumer);
 	if (consumer->resubscribe_at != 0 && now >= consumer->resubscribe_at)
 		subscribe(consumer);
 	ke_starting_decide(engine, now);

@@ -245,6 +245,33 @@ note_alteration(KeService *service)
 	return altered;
 }
 
+/* Partitions lie about without an owner, though every consumer is well. */
+static void
+rejoin(KeService *service, int wanted)
+{
+	ListCell   *lc;
+
+	service->watch->rejoin = false;
+	for (int i = 0; i < wanted; i++)
+	{
+		KeChild    *child = find_child(service, i);
+		KeSlotReport report;
+
+		if (child->state != KE_CHILD_UP)
+			return;
+		ke_roster_look(child->slot, &report);
+		if (report.status != KE_STATUS_RUNNING)
+			return;
+	}
+	if (wanted == 0)
+		return;
+	ereport(LOG,
+			(errmsg("partitions of server \"%s\" have no owner: its consumers join the group again",
+					service->server->name)));
+	foreach(lc, service->children)
+		ke_roster_ask_rejoin(((KeChild *) lfirst(lc))->slot);
+}
+
 TimestampTz
 ke_service_step(KeService *service, const KeWatchFacts *facts,
 				const char *obstacle, TimestampTz now)
@@ -268,6 +295,8 @@ ke_service_step(KeService *service, const KeWatchFacts *facts,
 	unwant_children(service, wanted, obstacle == NULL);
 	service->running = wanted > 0;
 	due = step_children(service, now);
+	if (service->watch->rejoin)
+		rejoin(service, wanted);
 
 	if (obstacle != NULL)
 		set_reason(service, obstacle, true);
