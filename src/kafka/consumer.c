@@ -65,6 +65,19 @@ make_config(const KeServerOptions *server, const KeMappingOptions *mapping,
 	return ke_config_make(server, mapping, member->client_id, settings);
 }
 
+/* What a numeric property is, whoever set it. */
+static int64
+property(KeConsumer *consumer, const char *name)
+{
+	char		value[32];
+	size_t		size = sizeof(value);
+
+	if (rd_kafka_conf_get(rd_kafka_conf(consumer->handle.rk), name, value,
+						  &size) != RD_KAFKA_CONF_OK)
+		elog(ERROR, "could not read Kafka property \"%s\"", name);
+	return strtoll(value, NULL, 10);
+}
+
 KeConsumer *
 ke_consumer_open(const KeServerOptions *server,
 				 const KeMappingOptions *mapping, const KeMembership *member)
@@ -75,7 +88,6 @@ ke_consumer_open(const KeServerOptions *server,
 
 	consumer = MemoryContextAllocZero(TopMemoryContext, sizeof(KeConsumer));
 	ke_member_make_tables(consumer);
-	consumer->needs_nudge = ke_client_library_version() < 0x02020000;
 	consumer->username =
 		MemoryContextStrdup(TopMemoryContext,
 							mapping->username ? mapping->username : "");
@@ -85,6 +97,12 @@ ke_consumer_open(const KeServerOptions *server,
 	consumer->polled_at_ms = ke_query_now_ms();
 
 	ke_handle_open(&consumer->handle, make_config(server, mapping, member));
+
+	/* Four times while a full queue is emptied. */
+	consumer->needs_nudge = ke_client_library_version() < 0x02020000;
+	consumer->nudge_messages = property(consumer, "queued.min.messages") / 4;
+	consumer->nudge_bytes =
+		property(consumer, "queued.max.messages.kbytes") * 1024 / 4;
 	return consumer;
 }
 

@@ -53,10 +53,12 @@ struct KeConsumer
 	bool		polled;
 	int64		polled_at_ms;
 
-	/* To wake the fetching threads, where the library needs that. */
+	/* To wake the threads that fetch: see nudge in poll.c. */
 	bool		needs_nudge;
-	bool		was_full;
-	int			until_nudge;
+	int64		nudge_messages; /* after so many, or so many bytes */
+	int64		nudge_bytes;
+	int64		messages;		/* since the last time */
+	int64		bytes;
 	char	   *username;
 	char	   *password;
 };
@@ -65,7 +67,7 @@ struct KeConsumer
  * How much the library fetches ahead.  Its own share of a message is some
  * 300 bytes, so for small ones the count is what bounds memory.
  */
-#define KE_QUEUE_MESSAGES 50000
+#define KE_QUEUE_MESSAGES 30000
 #define KE_QUEUE_KBYTES 16384
 
 extern void ke_member_make_tables(KeConsumer *consumer);

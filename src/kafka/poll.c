@@ -16,8 +16,6 @@
 #include "kafka/member.h"
 #include "kafka/query.h"
 
-#define NUDGE_EVERY 1000		/* messages */
-
 static void load_headers(KeMessage *msg);
 static void release(KeMessage *msg);
 
@@ -115,21 +113,24 @@ take_message(KeConsumer *consumer, rd_kafka_event_t *rkev, KeMessage *msg)
 static void
 nudge(KeConsumer *consumer)
 {
-	size_t		waiting = rd_kafka_queue_length(consumer->handle.queue);
+	rd_kafka_error_t *error;
 
-	consumer->until_nudge = NUDGE_EVERY;
-	if (waiting >= KE_QUEUE_MESSAGES / 2)
-		consumer->was_full = true;
-	else if (consumer->was_full)
-	{
-		rd_kafka_error_t *error;
+	consumer->messages = 0;
+	consumer->bytes = 0;
+	error = rd_kafka_sasl_set_credentials(consumer->handle.rk,
+										  consumer->username,
+										  consumer->password);
+	rd_kafka_error_destroy(error);
+}
 
-		consumer->was_full = false;
-		error = rd_kafka_sasl_set_credentials(consumer->handle.rk,
-											  consumer->username,
-											  consumer->password);
-		rd_kafka_error_destroy(error);
-	}
+static inline void
+count_towards_nudge(KeConsumer *consumer, const KeMessage *msg)
+{
+	consumer->messages++;
+	consumer->bytes += msg->key_len + msg->value_len;
+	if (unlikely(consumer->messages >= consumer->nudge_messages ||
+				 consumer->bytes >= consumer->nudge_bytes))
+		nudge(consumer);
 }
 
 static void
@@ -294,10 +295,10 @@ ke_consumer_poll(KeConsumer *consumer, int timeout_ms, KeConsumerEvent *event)
 
 		if (likely(rd_kafka_event_type(rkev) == RD_KAFKA_EVENT_FETCH))
 		{
-			if (consumer->needs_nudge && --consumer->until_nudge <= 0)
-				nudge(consumer);
 			if (likely(take_message(consumer, rkev, &event->msg)))
 			{
+				if (consumer->needs_nudge)
+					count_towards_nudge(consumer, &event->msg);
 				event->kind = KE_CONSUMER_MESSAGE;
 				return true;
 			}
