@@ -79,7 +79,7 @@ ke_client_error_hint(int error)
 		case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
 		case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
 		case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
-			return "Create the topic; it is picked up within 10 s.";
+			return "Create the topic (it is picked up within 10 s), or give the Kafka user Read on it.";
 		case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
 		case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
 			return "Messages were deleted by retention, or the topic was made anew; choose where to go on with kafka_consumer_seek().";

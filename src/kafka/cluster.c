@@ -182,13 +182,15 @@ ke_cluster_serve(KeCluster *cluster)
 {
 	rd_kafka_event_t *rkev;
 	char		newest[512];
+	int			error;
 
 	newest[0] = '\0';
 	ke_wakeup_drain(&cluster->handle.wakeup);
 	while ((rkev = rd_kafka_queue_poll(cluster->handle.queue, 0)) != NULL)
 	{
 		if (rd_kafka_event_type(rkev) == RD_KAFKA_EVENT_ERROR)
-			strlcpy(newest, rd_kafka_event_error_string(rkev),
+			strlcpy(newest, ke_handle_explain(&cluster->handle, rkev,
+											  &error),
 					sizeof(newest));
 		rd_kafka_event_destroy(rkev);
 	}
@@ -198,6 +200,6 @@ ke_cluster_serve(KeCluster *cluster)
 void
 ke_cluster_close(KeCluster *cluster)
 {
-	ke_handle_close(&cluster->handle);
+	ke_handle_destroy(&cluster->handle);
 	pfree(cluster);
 }

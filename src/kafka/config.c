@@ -92,8 +92,6 @@ set_common(rd_kafka_conf_t *conf, const char *client_id)
 
 	/* Logs come as events, as everything else does. */
 	set(conf, "log.queue", "true");
-	/* An idle connection that a broker closes is no event. */
-	set(conf, "log.connection.close", "false");
 
 	/* Nothing about this server goes to a broker's operator unasked. */
 	if (rd_kafka_version() >= 0x02050000)

@@ -463,7 +463,9 @@ confirm_leave(KeConsumer *consumer)
 
 /*
  * A static member leaves only by unsubscribing; closing keeps its place.  The
- * member's id is taken from it when the request to leave is sent.
+ * member's id is taken from it when the request to leave is sent.  While it
+ * waits for its group to join, that is not possible: the group may wait for a
+ * dead member until its session_timeout, and so do we not.
  */
 static void
 leave_group(KeConsumer *consumer)
@@ -485,7 +487,8 @@ leave_group(KeConsumer *consumer)
 			give_up_everything(consumer);
 		rd_kafka_event_destroy(rkev);
 	}
-	confirm_leave(consumer);
+	if (!is_member(consumer))
+		confirm_leave(consumer);
 }
 
 void
@@ -493,10 +496,4 @@ ke_consumer_close(KeConsumer *consumer, bool leave)
 {
 	if (leave)
 		leave_group(consumer);
-	ke_handle_close(&consumer->handle);
-
-	ke_member_drop_tables(consumer);
-	pfree(consumer->username);
-	pfree(consumer->password);
-	pfree(consumer);
 }

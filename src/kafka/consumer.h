@@ -50,8 +50,8 @@ typedef struct KeConsumerEvent
 } KeConsumerEvent;
 
 /*
- * Open a handle; it dies with the process (on_proc_exit) or by
- * ke_consumer_close.  Raises if a property is refused.
+ * Open a handle; it lives as long as the process.  Raises if a property is
+ * refused.
  */
 extern KeConsumer *ke_consumer_open(const KeServerOptions *server,
 									const KeMappingOptions *mapping,
@@ -116,8 +116,13 @@ extern int	ke_consumer_commit_wait(KeConsumer *consumer, KeKafkaList *list,
 extern int64 ke_consumer_idle_ms(KeConsumer *consumer);
 
 /*
- * Close in bounded time (10 s, then the process ends).  leave: unsubscribe
- * first, so that others take over at once; otherwise the static place stays.
+ * The last call; the process is to end soon after.  leave: leave the group,
+ * so that others take over at once, waiting 3 s at most.  Otherwise nothing
+ * is said, and the static place stays until session_timeout: a process with
+ * the same instance_id that comes within it has its partitions back at once.
+ *
+ * The library's threads end with the process and not before: its own way to
+ * end them hangs or aborts in a member of a group.
  */
 extern void ke_consumer_close(KeConsumer *consumer, bool leave);
 

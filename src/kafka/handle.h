@@ -1,35 +1,40 @@
 /*
  * handle.h
  *	  One client of the library, from birth to burial.
- *
- * For files in kafka/ only, as every header here that includes rdkafka.h.
  */
 #ifndef KE_HANDLE_H
 #define KE_HANDLE_H
-
-#include "lib/ilist.h"
 
 #include "kafka/library.h"
 #include "kafka/wakeup.h"
 
 typedef struct KeHandle
 {
-	dlist_node	node;			/* in the list of living handles */
-	rd_kafka_t *rk;				/* NULL: closed */
+	rd_kafka_t *rk;				/* NULL: destroyed */
 	rd_kafka_queue_t *queue;	/* whatever the library has to say */
 	KeWakeup	wakeup;			/* readable when something is in queue */
+	int			trouble;		/* newest error that says what is wrong */
+	char		trouble_text[512];
 } KeHandle;
 
 /*
- * Make a consumer of conf, which is consumed in any case; *handle must live
- * as long as the process.  Raises if the library refuses.
+ * Make a consumer of conf, which is consumed in any case.  Raises if the
+ * library refuses.  From now on the process ends with _exit().
  */
 extern void ke_handle_open(KeHandle *handle, rd_kafka_conf_t *conf);
 
 /*
- * Destroy it without any last words to the group, at most 10 s; raises FATAL
- * if that is not enough.  Quiet when closed already.
+ * What an error event is about: its own error and text, or, where it only
+ * says that no broker can be reached, those of the error that says why.  The
+ * text lives until the event is destroyed or the next call.
  */
-extern void ke_handle_close(KeHandle *handle);
+extern const char *ke_handle_explain(KeHandle *handle,
+									 rd_kafka_event_t *rkev, int *error);
+
+/*
+ * Destroy a handle that never was a member of a group, within 10 s; raises
+ * FATAL if that is not enough.
+ */
+extern void ke_handle_destroy(KeHandle *handle);
 
 #endif							/* KE_HANDLE_H */

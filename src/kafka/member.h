@@ -71,7 +71,6 @@ struct KeConsumer
 #define KE_QUEUE_KBYTES 16384
 
 extern void ke_member_make_tables(KeConsumer *consumer);
-extern void ke_member_drop_tables(KeConsumer *consumer);
 
 /* The topic's name as a pointer that stays as long as the consumer. */
 extern const char *ke_member_topic(KeConsumer *consumer, const char *name);

@@ -37,13 +37,6 @@ ke_member_make_tables(KeConsumer *consumer)
 									   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
-void
-ke_member_drop_tables(KeConsumer *consumer)
-{
-	hash_destroy(consumer->topics);
-	hash_destroy(consumer->partitions);
-}
-
 const char *
 ke_member_topic(KeConsumer *consumer, const char *name)
 {

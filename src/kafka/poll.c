@@ -179,6 +179,9 @@ take_error(KeConsumer *consumer, rd_kafka_event_t *rkev,
 		event->part.error = 0;
 		known->last_stable = event->part.offset;
 	}
+	else if (event->kind == KE_CONSUMER_ERROR)
+		event->text = pstrdup(ke_handle_explain(&consumer->handle, rkev,
+												&event->error));
 	else
 		event->text = pstrdup(rd_kafka_event_error_string(rkev));
 }
