@@ -105,12 +105,12 @@ foreach my $case (
 	(my $name = $what) =~ s/ /_/g;
 	$topic = subscribe("stop_in_$name", $arguments);
 	$node->wait_for($sleeping);
+	$node->safe_psql('postgres', 'DELETE FROM naps');
 	my $before = time();
 	$node->stop('fast');
 	my $seconds = time() - $before;
 	cmp_ok($seconds, '<', 8, "stops while a $what sleeps");
 	$node->start;
-	$node->safe_psql('postgres', 'DELETE FROM naps');
 	$node->wait_until_drained($kafka, $topic);
 	is( $node->safe_psql(
 			'postgres',
