@@ -73,6 +73,13 @@ SELECT kafka_unsubscribe('fresh');
 SELECT kafka_subscribe('fresh', handler => 'app.handler');
 SELECT count(*) FROM kafka_events.starts;
 SELECT kafka_unsubscribe('fresh');
+SELECT kafka_subscribe('fresh', handler => 'app.handler', start_from => 'latest');
+CREATE TABLE requested AS SELECT requested_at FROM kafka_events.starts;
+SELECT kafka_unsubscribe('fresh');
+SELECT kafka_subscribe('fresh', handler => 'app.handler', start_from => 'latest');
+SELECT s.topic, s.requested_at > r.requested_at AS later FROM kafka_events.starts s, requested r;
+DROP TABLE requested;
+SELECT kafka_unsubscribe('fresh');
 
 -- seek: what it does not take
 SELECT * FROM kafka_consumer_seek('orders');

@@ -82,21 +82,6 @@ check_shape(Relation rel)
 				 errmsg("subscription \"%s\" cannot inherit", name)));
 }
 
-static void
-check_unique(KeServer *server, KeSubscription *sub)
-{
-	ListCell   *lc;
-
-	foreach(lc, ke_catalog_subscriptions(server))
-	{
-		KeSubscription *other = (KeSubscription *) lfirst(lc);
-
-		if (other->oid == sub->oid || strcmp(other->topic, sub->topic) != 0)
-			continue;
-		ke_adopt_refuse_second(server, sub->topic);
-	}
-}
-
 void
 ke_adopt_refuse_second(KeServer *server, const char *topic)
 {
@@ -179,7 +164,8 @@ ke_adopt(Oid relid, KeAdoption how)
 
 	sub = ke_catalog_read(server, relid, true, &problems);
 	ke_references_lock(sub, &problems);
-	check_unique(server, sub);
+	if (OidIsValid(ke_catalog_find(server, sub->topic, relid)))
+		ke_adopt_refuse_second(server, sub->topic);
 	ke_checks_subscription(server, sub, &problems);
 	ke_adopt_report(sub, problems);
 

@@ -56,7 +56,7 @@ subscription_of(RangeVar *relation)
 {
 	Oid			relid;
 
-	if (relation == NULL || !OidIsValid(ke_catalog_wrapper()))
+	if (relation == NULL)
 		return InvalidOid;
 	relid = RangeVarGetRelid(relation, NoLock, true);
 	if (!OidIsValid(relid) || server_of(relid) == NULL)
@@ -110,11 +110,10 @@ before_create(CreateForeignTableStmt *stmt)
 {
 	KeServer   *server;
 
-	if (!OidIsValid(ke_catalog_wrapper()))
-		return;
 	server = server_by_name(stmt->servername);
 	if (server == NULL)
 		return;
+	ke_catalog_lock_extension();
 	ke_ddl_require_membership(server);
 	server = lock_server(stmt->servername);
 
@@ -129,8 +128,6 @@ after_create(CreateForeignTableStmt *stmt)
 	Oid			namespace;
 	Oid			relid;
 
-	if (!OidIsValid(ke_catalog_wrapper()))
-		return;
 	namespace = RangeVarGetCreationNamespace(stmt->base.relation);
 	relid = get_relname_relid(stmt->base.relation->relname, namespace);
 	if (!OidIsValid(relid))
@@ -281,8 +278,7 @@ before_create_server(CreateForeignServerStmt *stmt)
 {
 	Oid			wrapper = ke_catalog_wrapper();
 
-	if (OidIsValid(wrapper) &&
-		get_foreign_data_wrapper_oid(stmt->fdwname, true) == wrapper)
+	if (get_foreign_data_wrapper_oid(stmt->fdwname, true) == wrapper)
 		LockDatabaseObject(ForeignDataWrapperRelationId, wrapper, 0,
 						   ShareUpdateExclusiveLock);
 }
@@ -358,8 +354,7 @@ after_alter_server(AlterForeignServerStmt *stmt)
 static void
 before_alter_owner(AlterOwnerStmt *stmt)
 {
-	if (stmt->objectType == OBJECT_FOREIGN_SERVER &&
-		OidIsValid(ke_catalog_wrapper()))
+	if (stmt->objectType == OBJECT_FOREIGN_SERVER)
 		(void) lock_server(strVal(stmt->object));
 }
 
@@ -392,8 +387,6 @@ after_alter_owner(AlterOwnerStmt *stmt)
 	ObjectAddress address;
 	Relation	relation = NULL;
 
-	if (!OidIsValid(ke_catalog_wrapper()))
-		return;
 	switch (stmt->objectType)
 	{
 		case OBJECT_FOREIGN_SERVER:
@@ -434,8 +427,6 @@ before_rename(RenameStmt *stmt)
 	KeSubscription *sub;
 	List	   *problems = NIL;
 
-	if (!OidIsValid(ke_catalog_wrapper()))
-		return;
 	if (stmt->renameType == OBJECT_SCHEMA &&
 		get_namespace_oid(stmt->subname, true) == ke_catalog_schema())
 		refuse_renaming("schema", stmt->subname);
@@ -486,10 +477,29 @@ after_names_changed(void)
 
 /* ------------------------------------------------------------- dispatch */
 
+/* Most statements, and all in databases without the extension, are not. */
+static bool
+is_watched(Node *statement)
+{
+	switch (nodeTag(statement))
+	{
+		case T_CreateForeignTableStmt:
+		case T_AlterTableStmt:
+		case T_CreateForeignServerStmt:
+		case T_AlterForeignServerStmt:
+		case T_AlterOwnerStmt:
+		case T_RenameStmt:
+		case T_AlterObjectSchemaStmt:
+			return !IsBinaryUpgrade && OidIsValid(ke_catalog_wrapper());
+		default:
+			return false;
+	}
+}
+
 void
 ke_ddl_before(Node *statement)
 {
-	if (IsBinaryUpgrade)
+	if (!is_watched(statement))
 		return;
 	switch (nodeTag(statement))
 	{
@@ -522,33 +532,30 @@ ke_ddl_before(Node *statement)
 void
 ke_ddl_after(Node *statement)
 {
-	if (IsBinaryUpgrade)
+	if (!is_watched(statement))
 		return;
+
+	/* what the statement did is to be seen */
+	CommandCounterIncrement();
 	switch (nodeTag(statement))
 	{
 		case T_CreateForeignTableStmt:
-			CommandCounterIncrement();
 			after_create((CreateForeignTableStmt *) statement);
 			break;
 		case T_AlterTableStmt:
-			CommandCounterIncrement();
 			after_alter_table((AlterTableStmt *) statement);
 			break;
 		case T_CreateForeignServerStmt:
-			CommandCounterIncrement();
 			after_create_server((CreateForeignServerStmt *) statement);
 			break;
 		case T_AlterForeignServerStmt:
-			CommandCounterIncrement();
 			after_alter_server((AlterForeignServerStmt *) statement);
 			break;
 		case T_AlterOwnerStmt:
-			CommandCounterIncrement();
 			after_alter_owner((AlterOwnerStmt *) statement);
 			break;
 		case T_RenameStmt:
 		case T_AlterObjectSchemaStmt:
-			CommandCounterIncrement();
 			after_names_changed();
 			break;
 		default:

@@ -320,6 +320,7 @@ kafka_identity_confirm(PG_FUNCTION_ARGS)
 
 	ke_shmem_require();
 	PreventCommandIfReadOnly("kafka_identity_confirm()");
+	ke_catalog_lock_extension();
 	if (!as_new && strcmp(action, "continue") != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -316,7 +316,7 @@ kafka_subscribe(PG_FUNCTION_ARGS)
 	ke_shmem_require();
 	topic = ke_argument_required(fcinfo, ARG_TOPIC, "topic");
 	server = ke_subscription_server(ke_argument_name(fcinfo, ARG_SERVER));
-	if (ke_catalog_subscription(server, topic) != NULL)
+	if (OidIsValid(ke_catalog_find(server, topic, InvalidOid)))
 		ke_adopt_refuse_second(server, topic);
 
 	options = argument_options(fcinfo, false);

@@ -54,10 +54,13 @@ ke_argument_required(FunctionCallInfo fcinfo, int n, const char *name)
 KeServer *
 ke_subscription_server(const char *name)
 {
-	KeServer   *server = ke_catalog_server_by_name(name);
-	Oid			oid = server->oid;
+	KeServer   *server;
+	Oid			oid;
 
+	ke_catalog_lock_extension();
+	server = ke_catalog_server_by_name(name);
 	ke_ddl_require_membership(server);
+	oid = server->oid;
 	LockDatabaseObject(ForeignServerRelationId, oid, 0,
 					   ShareUpdateExclusiveLock);
 	server = ke_catalog_server(oid);
@@ -74,8 +77,12 @@ ke_subscription_server(const char *name)
 KeSubscription *
 ke_subscription_find(KeServer *server, const char *topic)
 {
-	KeSubscription *sub = ke_catalog_subscription(server, topic);
+	Oid			relid = ke_catalog_find(server, topic, InvalidOid);
+	List	   *problems = NIL;
+	KeSubscription *sub = NULL;
 
+	if (OidIsValid(relid))
+		sub = ke_catalog_read(server, relid, false, &problems);
 	if (sub == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),

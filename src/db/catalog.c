@@ -26,6 +26,7 @@
 #include "commands/extension.h"
 #include "common/hashfn.h"
 #include "foreign/foreign.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -46,6 +47,21 @@ Oid
 ke_catalog_extension(void)
 {
 	return get_extension_oid(EXTENSION_NAME, true);
+}
+
+void
+ke_catalog_lock_extension(void)
+{
+	Oid			extension = ke_catalog_extension();
+
+	if (OidIsValid(extension))
+		LockDatabaseObject(ExtensionRelationId, extension, 0,
+						   AccessShareLock);
+	if (!OidIsValid(extension) || ke_catalog_extension() != extension)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("extension \"%s\" was dropped just now",
+						EXTENSION_NAME)));
 }
 
 /* A copy of the extension's row of pg_extension, or NULL. */
@@ -215,6 +231,12 @@ load_server(HeapTuple tuple)
 		options = untransformRelOptions(datum);
 	ke_options_parse_server(options, &server->options, NULL);
 
+	/* required, but a superuser can take the wrapper its validator */
+	if (server->options.bootstrap_servers == NULL)
+		server->options.bootstrap_servers = "";
+	if (server->options.service_name == NULL)
+		server->options.service_name = "";
+
 	if (!mapping_options(server->owner, server->oid, &mapping))
 		(void) mapping_options(InvalidOid, server->oid, &mapping);
 	ke_options_parse_mapping(mapping, &server->mapping, NULL);
@@ -331,35 +353,59 @@ ke_catalog_main_group(const KeServer *server)
 
 /* ------------------------------------------------------ subscriptions */
 
+/* Server and options of a foreign table; false if it is gone. */
+static bool
+table_options(Oid relid, Oid *server, List **options)
+{
+	HeapTuple	tuple = SearchSysCache1(FOREIGNTABLEREL,
+										ObjectIdGetDatum(relid));
+	Datum		datum;
+	bool		isnull;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	if (server != NULL)
+		*server = ((Form_pg_foreign_table) GETSTRUCT(tuple))->ftserver;
+	datum = SysCacheGetAttr(FOREIGNTABLEREL, tuple,
+							Anum_pg_foreign_table_ftoptions, &isnull);
+	*options = isnull ? NIL : untransformRelOptions(datum);
+	ReleaseSysCache(tuple);
+	return true;
+}
+
+static char *
+topic_option(List *options)
+{
+	ListCell   *lc;
+
+	foreach(lc, options)
+	{
+		DefElem    *option = lfirst_node(DefElem, lc);
+
+		if (strcmp(option->defname, "topic") == 0)
+			return defGetString(option);
+	}
+	return NULL;
+}
+
 KeSubscription *
 ke_catalog_read(KeServer *server, Oid relid, bool text_decides,
 				List **problems)
 {
 	KeSubscription *sub;
 	HeapTuple	tuple;
-	List	   *options = NIL;
-	Datum		datum;
-	bool		isnull;
+	Oid			table_server;
+	List	   *options;
 
-	tuple = SearchSysCache1(FOREIGNTABLEREL, ObjectIdGetDatum(relid));
+	if (!table_options(relid, &table_server, &options) ||
+		table_server != server->oid)
+		return NULL;
+	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
 	if (!HeapTupleIsValid(tuple))
 		return NULL;
 	sub = (KeSubscription *) palloc0(sizeof(KeSubscription));
 	sub->oid = relid;
-	sub->server = ((Form_pg_foreign_table) GETSTRUCT(tuple))->ftserver;
-	datum = SysCacheGetAttr(FOREIGNTABLEREL, tuple,
-							Anum_pg_foreign_table_ftoptions, &isnull);
-	if (!isnull)
-		options = untransformRelOptions(datum);
-	ReleaseSysCache(tuple);
-
-	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	if (!HeapTupleIsValid(tuple) || sub->server != server->oid)
-	{
-		if (HeapTupleIsValid(tuple))
-			ReleaseSysCache(tuple);
-		return NULL;
-	}
+	sub->server = table_server;
 	ke_options_parse_subscription(options, server->options.production,
 								  &sub->options, NULL);
 	sub->owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
@@ -456,19 +502,26 @@ ke_catalog_subscriptions(KeServer *server)
 	return subs;
 }
 
-KeSubscription *
-ke_catalog_subscription(KeServer *server, const char *topic)
+Oid
+ke_catalog_find(const KeServer *server, const char *topic, Oid except)
 {
 	ListCell   *lc;
 
-	foreach(lc, ke_catalog_subscriptions(server))
+	foreach(lc, foreign_tables(server->oid))
 	{
-		KeSubscription *sub = (KeSubscription *) lfirst(lc);
+		Oid			relid = lfirst_oid(lc);
+		List	   *options;
+		char	   *found;
 
-		if (strcmp(sub->topic, topic) == 0)
-			return sub;
+		if (relid == except || !table_options(relid, NULL, &options))
+			continue;
+		found = topic_option(options);
+		if (found == NULL)
+			found = get_rel_name(relid);
+		if (found != NULL && strcmp(found, topic) == 0)
+			return relid;
 	}
-	return NULL;
+	return InvalidOid;
 }
 
 /* Renaming is also followed at once by api/ddl, where it is loaded. */

@@ -60,6 +60,13 @@ extern Oid	ke_catalog_private_table(const char *name); /* in it */
 extern Oid	ke_catalog_message_type(void);	/* kafka_message */
 extern char *ke_catalog_extension_version(void);
 
+/*
+ * Keep the extension from being dropped or updated until the transaction
+ * ends: taken before any other lock, so that nobody waits for DROP EXTENSION
+ * while it waits for him.  Raises if it is gone.
+ */
+extern void ke_catalog_lock_extension(void);
+
 /* One server, by oid; NULL if there is none, or it is not of our wrapper. */
 extern KeServer *ke_catalog_server(Oid serverid);
 
@@ -80,9 +87,9 @@ extern List *ke_catalog_servers(void);
  */
 extern List *ke_catalog_subscriptions(KeServer *server);
 
-/* One of them, by topic; NULL if there is none. */
-extern KeSubscription *ke_catalog_subscription(KeServer *server,
-											   const char *topic);
+/* The foreign table, other than except, that has a topic; or InvalidOid. */
+extern Oid	ke_catalog_find(const KeServer *server, const char *topic,
+							Oid except);
 
 /*
  * One foreign table of the server as it stands, without judging it: what a

@@ -381,8 +381,11 @@ check_table_owner(Oid table, List **problems)
 						   ke_names_of_table(table));
 		return;
 	}
-	foreach(lc, find_all_inheritors(table, NoLock, NULL))
-		check_relation_owner(lfirst_oid(lc), problems);
+	check_relation_owner(table, problems);
+	if (get_rel_relkind(table) == RELKIND_PARTITIONED_TABLE)
+		foreach(lc, find_all_inheritors(table, NoLock, NULL))
+			if (lfirst_oid(lc) != table)
+				check_relation_owner(lfirst_oid(lc), problems);
 	check_column_types(table, problems);
 }
 

@@ -393,10 +393,14 @@ ke_positions_move(const KePositionKey *key, const char *topic,
 {
 	KePrivateTable table;
 	KePosition	pos = fresh(topic, partition, next);
+	Snapshot	now = RegisterSnapshot(GetLatestSnapshot());
+	bool		found;
 
 	ke_private_table_open(&table, "positions", RowExclusiveLock);
+	found = find(&table, key, &pos, now);
+	UnregisterSnapshot(now);
 	*old = KE_OFFSET_NONE;
-	if (find(&table, key, &pos, GetActiveSnapshot()))
+	if (found)
 	{
 		*old = pos.next;
 		(void) change_row(&table, key, &pos, change_move, next);
@@ -527,9 +531,10 @@ void
 ke_positions_start_request(const char *group_id, const char *topic)
 {
 	KePrivateTable table;
+	Snapshot	now = RegisterSnapshot(GetLatestSnapshot());
 
 	ke_private_table_open(&table, "starts", RowExclusiveLock);
-	if (!find_start(&table, group_id, topic, GetActiveSnapshot()))
+	if (!find_start(&table, group_id, topic, now))
 	{
 		ke_private_table_blank(&table);
 		table.slot->tts_values[START_GROUP - 1] =
@@ -540,6 +545,7 @@ ke_positions_start_request(const char *group_id, const char *topic)
 		ke_private_table_insert(&table);
 	}
 	ke_private_table_close(&table);
+	UnregisterSnapshot(now);
 }
 
 void

@@ -15,6 +15,10 @@ my $topic = $kafka->create_topic($kafka->unique('orders'), partitions => 2);
 my $node = KafkaEvents::Node->start_new('main');
 my $dir = PostgreSQL::Test::Utils::tempdir;
 my $service = $kafka->unique('shop');
+my $dependencies = q{
+	SELECT count(*) FROM pg_depend
+	 WHERE objid IN (SELECT ftrelid FROM pg_foreign_table)
+	   AND refclassid IN ('pg_proc'::regclass, 'pg_class'::regclass)};
 
 # Run a client program against the node.
 sub run_ok
@@ -97,11 +101,7 @@ foreach my $how (
 
 	$node->safe_psql('postgres', "CREATE DATABASE $name");
 	run_ok("restore: $name", @command, $name);
-	is( in_db($name, q{
-			SELECT count(*) FROM pg_depend
-			 WHERE objid IN (SELECT ftrelid FROM pg_foreign_table)
-			   AND refclassid IN ('pg_proc'::regclass, 'pg_class'::regclass)}),
-		'2', "$name: dependencies are recorded");
+	is(in_db($name, $dependencies), '2', "$name: dependencies are recorded");
 	is( in_db($name, 'SELECT owner, handler, into_table FROM kafka_subscriptions'),
 		($name eq 'no_owner' ? $node->safe_psql('postgres', 'SELECT current_user') : 'seller')
 		  . '|zoo.note(kafka_message)|zoo.rows',
@@ -154,9 +154,33 @@ in_db('copied', qq{
 	SELECT kafka_subscribe('$topic', into_table => 'zoo.rows')});
 wait_in('copied', 'SELECT count(*) FROM zoo.rows', '30', 'as another service it reads everything');
 
+# restored, and changed, while the library is not preloaded: nobody records
+# dependencies or follows new names until the manager does
+$node->safe_psql('postgres', 'CREATE DATABASE bare');
+$node->adjust_conf('postgresql.conf', 'shared_preload_libraries', "''");
+$node->restart;
+run_ok('restore without the library', 'psql', '-X', '-q', '-v',
+	'ON_ERROR_STOP=1', '-f', "$dir/super.sql", '-d', 'bare');
+is(in_db('bare', $dependencies), '0', 'no dependencies yet');
+$node->adjust_conf('postgresql.conf', 'shared_preload_libraries',
+	"'kafka_events'");
+$node->restart;
+wait_in('bare', $dependencies, '2', 'the manager records them');
+$node->adjust_conf('postgresql.conf', 'shared_preload_libraries', "''");
+$node->restart;
+in_db('bare', q{
+	ALTER FUNCTION zoo.note RENAME TO "New name";
+	ALTER TABLE zoo.rows SET SCHEMA public});
+$node->adjust_conf('postgresql.conf', 'shared_preload_libraries',
+	"'kafka_events'");
+$node->restart;
+wait_in('bare', 'SELECT ftoptions FROM pg_foreign_table',
+	'{"handler=zoo.\\"New name\\"(public.kafka_message)",into_table=public.rows}',
+	'and follows new names');
+
 # databases with all this go away
 $node->safe_psql('postgres', "DROP DATABASE $_")
-  foreach (qw(original plain one_transaction parallel no_owner clean schema copied));
+  foreach (qw(original plain one_transaction parallel no_owner clean schema copied bare));
 pass('all of them can be dropped');
 
 $node->stays_up_ok;
