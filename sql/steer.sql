@@ -120,6 +120,12 @@ SELECT (SELECT uuid FROM kafka_events.identity) = (SELECT uuid FROM before) AS s
 -- no row, as after pg_dump --schema-only
 DELETE FROM kafka_events.identity;
 SELECT topic, status, status_reason FROM kafka_subscriptions;
+SELECT kafka_subscribe('another', handler => 'app.handler');
+SET client_min_messages = notice;
+CREATE FOREIGN TABLE kafka_events.another () SERVER shop OPTIONS (handler 'app.handler');
+SET client_min_messages = error;
+SELECT count(*) FROM kafka_events.identity;
+DROP FOREIGN TABLE kafka_events.another;
 SELECT kafka_identity_confirm('continue') IS NOT NULL AS made;
 SELECT topic, status, status_reason FROM kafka_subscriptions;
 -- rolled back, nothing has happened

@@ -114,6 +114,35 @@ ke_adopt_was_consumed(KeServer *server, const char *topic)
 }
 
 /*
+ * Is it unclear which database this is?  With a row of another one it is a
+ * copy; without any, but with subscriptions, it was restored from a dump that
+ * had the schema only.
+ */
+static bool
+identity_is_doubtful(Oid except)
+{
+	pg_uuid_t	uuid;
+
+	if (ke_identity_read(&uuid) == KE_IDENTITY_NONE &&
+		!ke_catalog_has_subscriptions(except))
+		return false;
+
+	/* again: who made that subscription may just have committed both */
+	return ke_identity_read(&uuid) != KE_IDENTITY_OURS;
+}
+
+void
+ke_adopt_require_identity(void)
+{
+	if (identity_is_doubtful(InvalidOid))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the identity of this database towards Kafka is not confirmed"),
+				 errdetail("It was copied, restored or upgraded from another one."),
+				 errhint("If that one no longer consumes, a superuser calls kafka_identity_confirm('continue'); if it does, kafka_identity_confirm('new').")));
+}
+
+/*
  * The first subscription of a database gives it its identity; and a start at
  * 'latest' is noted, to be resolved by whoever reaches the cluster first.
  */
@@ -121,21 +150,13 @@ static void
 begin_life(KeServer *server, KeSubscription *sub)
 {
 	char	   *group = ke_catalog_main_group(server);
-	pg_uuid_t	uuid;
 
-	switch (ke_identity_read(&uuid))
-	{
-		case KE_IDENTITY_NONE:
-			ke_identity_establish();
-			break;
-		case KE_IDENTITY_OURS:
-			break;
-		case KE_IDENTITY_FOREIGN:
-			ereport(NOTICE,
-					(errmsg("nothing is consumed until kafka_identity_confirm is called"),
-					 errdetail("This database is a copy: it was restored, copied or upgraded.")));
-			break;
-	}
+	if (identity_is_doubtful(sub->oid))
+		ereport(NOTICE,
+				(errmsg("nothing is consumed until kafka_identity_confirm is called"),
+				 errdetail("This database was copied, restored or upgraded from another one.")));
+	else
+		ke_identity_establish();
 
 	/* a subscription dropped before its start was resolved leaves one */
 	ke_positions_start_done(group, sub->topic);

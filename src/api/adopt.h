@@ -26,6 +26,9 @@ extern void ke_adopt_report(KeSubscription *sub, List *problems);
 /* The name of a subscription in messages, as 'subscription "topic"'. */
 extern char *ke_adopt_name(const char *topic);
 
+/* Raise if it is unclear which database this is towards Kafka. */
+extern void ke_adopt_require_identity(void);
+
 /* Are there positions of the topic, so that it goes on from them? */
 extern bool ke_adopt_was_consumed(KeServer *server, const char *topic);
 

@@ -325,7 +325,7 @@ kafka_subscribe(PG_FUNCTION_ARGS)
 	sub.owner = server->owner;
 	check_all(server, &sub, options);
 	put_names(&sub, options);
-	ke_identity_establish();
+	ke_adopt_require_identity();
 
 	table = choose_table_name(topic, server);
 	if (strcmp(table, topic) != 0)

@@ -502,6 +502,18 @@ ke_catalog_subscriptions(KeServer *server)
 	return subs;
 }
 
+bool
+ke_catalog_has_subscriptions(Oid except)
+{
+	ListCell   *lc;
+
+	foreach(lc, ke_catalog_servers())
+		if (list_difference_oid(foreign_tables(lfirst_oid(lc)),
+								list_make1_oid(except)) != NIL)
+			return true;
+	return false;
+}
+
 Oid
 ke_catalog_find(const KeServer *server, const char *topic, Oid except)
 {

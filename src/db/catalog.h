@@ -87,6 +87,9 @@ extern List *ke_catalog_servers(void);
  */
 extern List *ke_catalog_subscriptions(KeServer *server);
 
+/* Has any server of ours a foreign table, other than except? */
+extern bool ke_catalog_has_subscriptions(Oid except);
+
 /* The foreign table, other than except, that has a topic; or InvalidOid. */
 extern Oid	ke_catalog_find(const KeServer *server, const char *topic,
 							Oid except);

@@ -101,19 +101,16 @@ void
 ke_identity_establish(void)
 {
 	KePrivateTable table;
-	KeIdentityState state;
 	pg_uuid_t	uuid;
 	Snapshot	now;
 
-	/* The common case takes no lock that anybody waits for. */
-	state = ke_identity_read(&uuid);
-	if (state == KE_IDENTITY_OURS)
+	/* the common case takes no lock that anybody waits for */
+	if (ke_identity_read(&uuid) != KE_IDENTITY_NONE)
 		return;
 
 	ke_private_table_open(&table, "identity", ShareRowExclusiveLock);
 	now = RegisterSnapshot(GetLatestSnapshot());
-	state = look(&table, now, &uuid);
-	if (state == KE_IDENTITY_NONE)
+	if (look(&table, now, &uuid) == KE_IDENTITY_NONE)
 	{
 		make_uuid(&uuid);
 		fill(&table, &uuid);
@@ -121,14 +118,6 @@ ke_identity_establish(void)
 	}
 	ke_private_table_close(&table);
 	UnregisterSnapshot(now);
-
-	if (state == KE_IDENTITY_FOREIGN)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("the identity of this database towards Kafka is not confirmed"),
-				 errdetail("It was copied, restored or upgraded from the database that has identity %s.",
-						   ke_identity_text(&uuid)),
-				 errhint("If that one no longer runs, a superuser calls kafka_identity_confirm('continue'); if it does, kafka_identity_confirm('new').")));
 }
 
 static void
@@ -188,15 +177,6 @@ ke_identity_confirm(bool as_new, pg_uuid_t *uuid)
 
 	if (as_new)
 		forget_clusters();
-}
-
-char *
-ke_identity_text(const pg_uuid_t *uuid)
-{
-	char	   *text = (char *) palloc(KE_UUID_LEN);
-
-	ke_identity_format(uuid, text);
-	return text;
 }
 
 void

@@ -22,7 +22,7 @@ typedef enum KeIdentityState
 /* The state, and the uuid unless NONE. */
 extern KeIdentityState ke_identity_read(pg_uuid_t *uuid);
 
-/* Write the row if there is none; raises if the one there is foreign. */
+/* Write the row if there is none. */
 extern void ke_identity_establish(void);
 
 /*
@@ -34,7 +34,6 @@ extern void ke_identity_confirm(bool as_new, pg_uuid_t *uuid);
 /* 36 characters and a NUL. */
 #define KE_UUID_LEN 37
 extern void ke_identity_format(const pg_uuid_t *uuid, char *buf);
-extern char *ke_identity_text(const pg_uuid_t *uuid);	/* palloc'd */
 
 /* The stored cluster id of a service, NULL if none; and storing it. */
 extern char *ke_identity_cluster(const char *service);
