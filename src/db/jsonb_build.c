@@ -112,9 +112,20 @@ sort_pairs(Pair *pairs, int count)
 	}
 }
 
+/* A value that is not kept may still be one that jsonb cannot hold. */
+static void
+check_value(const KeJson *json, int index)
+{
+	char	   *base = palloc(room(json, index));
+	char	   *p = base;
+
+	(void) write_value(json, index, base, &p);
+	pfree(base);
+}
+
 /* Of equal keys, which are neighbours, keep the last; returns how many. */
 static int
-unique_pairs(Pair *pairs, int count)
+unique_pairs(const KeJson *json, Pair *pairs, int count)
 {
 	int			kept = 0;
 
@@ -122,8 +133,9 @@ unique_pairs(Pair *pairs, int count)
 	{
 		if (i + 1 < count && pairs[i].len == pairs[i + 1].len &&
 			memcmp(pairs[i].key, pairs[i + 1].key, pairs[i].len) == 0)
-			continue;
-		pairs[kept++] = pairs[i];
+			check_value(json, pairs[i].value);
+		else
+			pairs[kept++] = pairs[i];
 	}
 	return kept;
 }
@@ -176,7 +188,7 @@ collect_pairs(const KeJson *json, int index, Pair *pairs)
 			guess[i] = (uint8) pairs[i].order;
 		guess_count = count;
 	}
-	return unique_pairs(pairs, count);
+	return unique_pairs(json, pairs, count);
 }
 
 /* Every JB_OFFSET_STRIDE'th entry holds where its value ends, not how long. */

@@ -18,6 +18,7 @@ struct KeSink
 {
 	KeSinkTarget target;
 	bool		reference;
+	bool		was_bulk;
 	MemoryContext writing;		/* of one write; kept empty in between */
 };
 
@@ -49,9 +50,10 @@ ke_sink_write(KeSink *sink, KeMessage **msgs, int count, volatile int *at)
 	old = MemoryContextSwitchTo(sink->writing);
 	table->econtext = CreateStandaloneExprContext();
 
+	sink->was_bulk = !sink->reference && ke_sink_bulk_can(table);
 	if (table->on_conflict == KE_CONFLICT_UPDATE)
 		written = ke_sink_keys_write(table, rel, msgs, count, at);
-	else if (!sink->reference && ke_sink_bulk_can(table))
+	else if (sink->was_bulk)
 		written = ke_sink_bulk_write(table, rel, msgs, count, at);
 	else
 		written = ke_sink_insert_write(table, msgs, count, at);
@@ -82,4 +84,10 @@ void
 ke_sink_use_reference(KeSink *sink, bool reference)
 {
 	sink->reference = reference;
+}
+
+bool
+ke_sink_was_bulk(const KeSink *sink)
+{
+	return sink->was_bulk;
 }

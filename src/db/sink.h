@@ -54,7 +54,8 @@ extern void ke_sink_end(KeSink *sink);
 
 extern void ke_sink_close(KeSink *sink);
 
-/* For tests: never take the bulk way. */
+/* For tests: never take the bulk way; did the last write take it? */
 extern void ke_sink_use_reference(KeSink *sink, bool reference);
+extern bool ke_sink_was_bulk(const KeSink *sink);
 
 #endif							/* KE_SINK_H */

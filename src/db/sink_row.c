@@ -111,14 +111,18 @@ default_value(KeSinkTable *table, KeSinkColumn *column, bool *isnull)
 	return ExecEvalExpr(column->default_value, table->econtext, isnull);
 }
 
-/* As INSERT refuses it: the message has a field for a generated column. */
+/* As INSERT does. */
 static void
-refuse_generated(const char *column)
+refuse_generated(KeSinkTable *table)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_GENERATED_ALWAYS),
-			 errmsg("message has a field for column \"%s\", which is always generated",
-					column)));
+	for (int i = 0; i < table->desc->natts; i++)
+	{
+		if (table->columns[i].generated && table->present[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_GENERATED_ALWAYS),
+					 errmsg("message has a field for column \"%s\", which is always generated",
+							table->columns[i].name)));
+	}
 }
 
 static void
@@ -130,14 +134,8 @@ fill_columns(KeSinkTable *table, KeMessage *msg, Datum *values, bool *nulls,
 		KeSinkColumn *column = &table->columns[i];
 
 		*at = i;
-		if (column->dropped)
+		if (column->dropped || column->generated)
 			continue;
-		if (column->generated)
-		{
-			if (table->present[i])
-				refuse_generated(column->name);
-			continue;
-		}
 		if (column->source != KE_COLUMN_DEFAULT &&
 			column->source != KE_COLUMN_FIELD)
 		{
@@ -173,6 +171,8 @@ ke_sink_table_row(KeSinkTable *table, KeMessage *msg, Datum *values,
 		memset(nulls, true, natts * sizeof(bool));
 		memset(table->present, false, natts * sizeof(bool));
 	}
+	if (table->has_generated)
+		refuse_generated(table);
 
 	PG_TRY();
 	{

@@ -173,6 +173,7 @@ build_columns(KeSinkTable *table, Relation rel)
 			att->attidentity == ATTRIBUTE_IDENTITY_ALWAYS;
 		if (column->generated)
 		{
+			table->has_generated = true;
 			table->plain = false;
 			continue;
 		}
@@ -285,10 +286,22 @@ has_plain_indexes(Relation rel)
 	return plain;
 }
 
+/* Foreign keys of the table are triggers too, those that refer to it not. */
+static bool
+has_insert_triggers(const TriggerDesc *triggers)
+{
+	return triggers != NULL &&
+		(triggers->trig_insert_before_row ||
+		 triggers->trig_insert_after_row ||
+		 triggers->trig_insert_instead_row ||
+		 triggers->trig_insert_before_statement ||
+		 triggers->trig_insert_after_statement ||
+		 triggers->trig_insert_new_table);
+}
+
 /*
  * The closed list of what the bulk way may serve; generated columns and
- * volatile defaults are looked at with the columns.  Foreign keys are
- * triggers.
+ * volatile defaults are looked at with the columns.
  */
 static bool
 is_plain(Relation rel)
@@ -302,7 +315,7 @@ is_plain(Relation rel)
 		!form->relhassubclass &&
 		!has_superclass(RelationGetRelid(rel)) &&
 		!form->relrowsecurity &&
-		rel->trigdesc == NULL &&
+		!has_insert_triggers(rel->trigdesc) &&
 		rel->rd_rules == NULL &&
 		!IsCatalogRelation(rel) &&
 		has_plain_indexes(rel);

@@ -66,6 +66,7 @@ typedef struct KeSinkTable
 	bool	   *present;		/* of the last row made, by attribute */
 	ExprContext *econtext;		/* for default values, during a write */
 	bool		takes_defaults; /* absent columns get their default here */
+	bool		has_generated;	/* columns */
 	bool		plain;			/* the bulk way can be taken */
 
 	/* The primary key; none if nkeys is 0 */
