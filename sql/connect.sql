@@ -201,7 +201,10 @@ SELECT name, setting, unit, context, min_val, max_val FROM pg_settings
 WHERE name LIKE 'kafka_events.%' AND name NOT LIKE 'kafka_events.test_%' ORDER BY name;
 SET kafka_events.request_timeout = '5 s';
 SHOW kafka_events.request_timeout;
+-- PostgreSQL 17 puts units into the message
+\set VERBOSITY sqlstate
 SET kafka_events.request_timeout = 0;
+\set VERBOSITY default
 SET kafka_events.enabled = off;
 SET kafka_events.max_workers = 1;
 SET kafka_events.max_worker = 1;

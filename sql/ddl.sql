@@ -199,7 +199,10 @@ CREATE COLLATION kafka_events.c (LOCALE = 'C');
 CREATE STATISTICS kafka_events.s ON partition, topic FROM kafka_events.positions;
 CREATE CONVERSION kafka_events.c FOR 'LATIN1' TO 'UTF8' FROM iso8859_1_to_utf8;
 CREATE TEXT SEARCH DICTIONARY kafka_events.d (TEMPLATE = simple);
+-- PostgreSQL 18 says where in the script
+\set SHOW_CONTEXT never
 CREATE EXTENSION xml2 SCHEMA kafka_events;
+\set SHOW_CONTEXT errors
 ALTER FUNCTION more.on_pair(more.pair) SET SCHEMA kafka_events;
 ALTER TABLE more.stranger SET SCHEMA kafka_events;
 ALTER TYPE more.pair SET SCHEMA kafka_events;

@@ -350,7 +350,7 @@ sleep_on_fds(Datum members_array)
 
 	deconstruct_array(DatumGetArrayTypeP(members_array), INT4OID, 4, true,
 					  TYPALIGN_INT, &items, NULL, &nmembers);
-	set = CreateWaitEventSet(CurrentMemoryContext, nmembers + 2);
+	set = ke_create_wait_event_set(nmembers + 2);
 	AddWaitEventToSet(set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
 	AddWaitEventToSet(set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
 	for (int i = 0; i < nmembers; i++)

@@ -103,7 +103,7 @@ CREATE CONSTRAINT TRIGGER tell AFTER INSERT ON deferred DEFERRABLE INITIALLY DEF
 RESET ROLE;
 SELECT unit_session('regress_exec_service', ARRAY[
   'handler run_it(text)', 'message INSERT INTO deferred VALUES (1); SET ROLE regress_exec_other', 'message SET LOCAL app.setting = ''on''',
-  'message SET ROLE regress_exec_other; INSERT INTO deferred VALUES (2)', 'run', 'sql SELECT current_setting(''app.setting'', true)',
+  'message RESET ROLE; INSERT INTO deferred VALUES (2); SET ROLE regress_exec_other', 'run', 'sql SELECT current_setting(''app.setting'', true)',
   'message INSERT INTO deferred VALUES (12)', 'message INSERT INTO deferred VALUES (13)', 'run', 'sql SELECT whoami()']);
 SELECT what FROM service.seen ORDER BY n;
 
