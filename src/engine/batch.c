@@ -530,9 +530,11 @@ ke_batch_run(KeEngine *engine, KeStage *stage)
 				break;			/* a partition was set aside */
 		}
 	}
+	/* One commit that waited for the disk says little about the next ones */
 	if (waited > stage->count)
-		stage->message_ms = (double) elapsed_ms(started) /
-			(waited - stage->count);
+		stage->message_ms += ((double) elapsed_ms(started) /
+							  (waited - stage->count) -
+							  stage->message_ms) / 8;
 	return outcome;
 }
 

@@ -173,6 +173,5 @@ ke_stage_is_ready(const KeStage *stage)
 bool
 ke_stage_is_full(const KeStage *stage)
 {
-	return stage->count >= 2 * stage->sub->options.batch_size ||
-		stage->bytes >= 2 * STAGE_BYTES;
+	return stage->bytes >= 2 * STAGE_BYTES;
 }

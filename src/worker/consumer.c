@@ -415,9 +415,17 @@ may_run(const KeStage *stage, TimestampTz now)
 	return stage->count > 0 && stage->not_before <= now;
 }
 
+/* Is it too long to let a rebalance event wait behind so many messages? */
+static bool
+takes_long(const KeStage *stage, int count)
+{
+	return stage->message_ms * count > REBALANCE_DELAY_MS;
+}
+
 /*
  * Serve the queue until it is empty, a batch is ready, or enough was done.
- * True: it is empty.
+ * True: it is empty.  A rebalance event waits behind the messages that were
+ * fetched before it, so those of a slow stage are moved out of its way.
  */
 static bool
 serve_queue(Consumer *consumer, TimestampTz now)
@@ -442,7 +450,8 @@ serve_queue(Consumer *consumer, TimestampTz now)
 			continue;
 		if (ke_stage_is_full(stage))
 			ke_assignment_crowd(engine, stage);
-		if (ke_stage_is_ready(stage) && stage->not_before <= now)
+		if (ke_stage_is_ready(stage) && stage->not_before <= now &&
+			!takes_long(stage, ke_consumer_waiting(engine->consumer)))
 			return false;
 	}
 	return false;
@@ -462,6 +471,8 @@ run_stages(Consumer *consumer, TimestampTz now)
 
 		if (!may_run(stage, now))
 			continue;
+		if (takes_long(stage, stage->count))
+			ke_assignment_crowd(engine, stage);
 		ke_runtime_activity("processing topic %s", stage->sub->topic);
 		if (ke_batch_run(engine, stage) == KE_BATCH_CANCELLED)
 			finish(consumer, true);
@@ -470,23 +481,6 @@ run_stages(Consumer *consumer, TimestampTz now)
 			leave_with("the extension was dropped or updated");
 	}
 	return worked;
-}
-
-/*
- * A rebalance event waits behind the messages that were fetched before it.
- * Where they would take too long, they go back to the library.
- */
-static void
-balance_stage(KeEngine *engine, KeStage *stage)
-{
-	if (stage->crowded)
-	{
-		if (!ke_stage_is_ready(stage))
-			ke_assignment_uncrowd(engine, stage);
-	}
-	else if (stage->message_ms * ke_consumer_waiting(engine->consumer) >
-			 REBALANCE_DELAY_MS)
-		ke_assignment_crowd(engine, stage);
 }
 
 /* Things that are done now and then. */
@@ -505,7 +499,12 @@ keep_house(Consumer *consumer, TimestampTz now)
 	ke_starting_decide(engine, now);
 	ke_starting_finish(engine, now, true);
 	foreach(lc, engine->stages)
-		balance_stage(engine, (KeStage *) lfirst(lc));
+	{
+		KeStage    *stage = (KeStage *) lfirst(lc);
+
+		if (stage->crowded && !ke_stage_is_ready(stage))
+			ke_assignment_uncrowd(engine, stage);
+	}
 	if (now >= consumer->publish_at)
 	{
 		ke_slot_heartbeat();
