@@ -25,6 +25,8 @@
  *
  *   --transactional ID  in transactions, one per request
  *   --abort N           abort every n-th transaction
+ *   --persistent        send a request again until the broker takes it: what
+ *                       was not acknowledged may then be there twice
  *   --journal FILE      one line per event: {"id", "key", "state"}, state is
  *                       committed or aborted; nothing is written for requests
  *                       that the broker did not acknowledge
@@ -38,7 +40,7 @@ const fs = require('fs');
 const readline = require('readline');
 const { Kafka, logLevel, Partitioners } = require('kafkajs');
 
-const FLAGS = new Set(['stdin']);
+const FLAGS = new Set(['stdin', 'persistent']);
 
 function parseArguments(argv) {
   const options = {
@@ -135,6 +137,47 @@ async function sendBatch(producer, options, batch, number) {
   return 'committed';
 }
 
+class Connection {
+  constructor(kafka, transactionalId) {
+    this.kafka = kafka;
+    this.transactionalId = transactionalId;
+    this.producer = null;
+  }
+
+  async open() {
+    if (this.producer === null) {
+      const producer = this.kafka.producer({
+        createPartitioner: Partitioners.DefaultPartitioner,
+        allowAutoTopicCreation: false,
+        idempotent: true,
+        maxInFlightRequests: 1,
+        transactionalId: this.transactionalId,
+      });
+      await producer.connect();
+      this.producer = producer;
+    }
+    return this.producer;
+  }
+
+  async close() {
+    const { producer } = this;
+    this.producer = null;
+    if (producer !== null) await producer.disconnect();
+  }
+}
+
+async function sendPersistently(connection, options, batch, number) {
+  for (;;) {
+    try {
+      return await sendBatch(await connection.open(), options, batch, number);
+    } catch (error) {
+      if (!options.persistent) throw error;
+      await connection.close().catch(() => {});
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+  }
+}
+
 async function main() {
   const options = parseArguments(process.argv.slice(2));
   const kafka = new Kafka({
@@ -143,29 +186,23 @@ async function main() {
     logLevel: logLevel.NOTHING,
     retry: { retries: 30, initialRetryTime: 30, maxRetryTime: 1000 },
   });
-  const producer = kafka.producer({
-    createPartitioner: Partitioners.DefaultPartitioner,
-    allowAutoTopicCreation: false,
-    idempotent: true,
-    maxInFlightRequests: 1,
-    transactionalId: options.transactional,
-  });
+  const connection = new Connection(kafka, options.transactional);
   const journal = options.journal ? fs.openSync(options.journal, 'a') : null;
   let stopping = false;
   process.on('SIGTERM', () => { stopping = true; });
 
-  await producer.connect();
+  await connection.open();
   let number = 0;
   const batches = options.stdin ? batchesOfStdin(options) : batchesMade(options);
   for await (const batch of batches) {
-    const state = await sendBatch(producer, options, batch, ++number);
+    const state = await sendPersistently(connection, options, batch, ++number);
     if (journal !== null) {
       fs.writeSync(journal, batch.map((message) => `${JSON.stringify(
         { id: message.id, key: message.key, state })}\n`).join(''));
     }
     if (stopping) break;
   }
-  await producer.disconnect();
+  await connection.close();
 }
 
 main().then(() => process.exit(0), (error) => {

@@ -6,6 +6,7 @@ use warnings;
 
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Time::HiRes qw(usleep);
 
 use KafkaEvents::Test;
 
@@ -45,8 +46,8 @@ foreach my $point (
 	before_kafka_commit after_kafka_commit))
 {
 	unlink $marker;
-	$node->adjust_conf('postgresql.conf', 'kafka_events.test_crash_point',
-		"'$point'");
+	$node->append_conf('postgresql.conf',
+		"kafka_events.test_crash_point = '$point'");
 	$node->reload;
 	# a claim needs a reason
 	$node->safe_psql('postgres',
@@ -69,7 +70,7 @@ sub wait_for_file
 	foreach (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
 	{
 		return if -e $file;
-		Time::HiRes::usleep(100_000);
+		usleep(100_000);
 	}
 	die "no $file";
 }

@@ -24,7 +24,7 @@ my $kafka = KafkaEvents::Kafka->start_own;
 my $topic = $kafka->create_topic('events', partitions => $partitions);
 my $other = $kafka->create_topic('other', partitions => 2);
 my $node = KafkaEvents::Node->start_new('main',
-	conf => "log_min_messages = warning\n");
+	conf => "log_min_messages = info\n");
 my $service = $node->create_service($kafka, 'shop', workers => 1,
 	synchronous_commit => 'off');
 my $journal = PostgreSQL::Test::Utils::tempdir('journal') . '/events';
@@ -75,11 +75,12 @@ sub owned_again
 
 	while (running_partitions() < $partitions)
 	{
-		last if time() - $since > 60;
+		die $node->state if time() - $since > 60;
 		usleep(50_000);
 	}
 	$took = time() - $since;
-	@slowest = ($took, $what) if $took > $slowest[0];
+	note sprintf('%.1f s: %s', $took, $what) if $what;
+	@slowest = ($took, $what) if $what && $took > $slowest[0];
 	return;
 }
 
@@ -109,6 +110,7 @@ sub crash_broker
 	$kafka->kill9;
 	usleep(500_000);
 	$kafka->restart;
+	owned_again('', time());
 }
 
 sub alter_workers
@@ -136,7 +138,7 @@ my @steps = shuffle(
 	(\&change_subscriptions) x 3);
 
 my $producer = $kafka->start_producer($topic, count => 1_000_000, rate => 2000,
-	batch => 200, journal => $journal);
+	batch => 200, journal => $journal, persistent => undef);
 
 owned_again('', time());
 foreach my $step (@steps)

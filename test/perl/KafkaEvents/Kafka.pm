@@ -191,7 +191,8 @@ sub produce_events
 sub start_producer
 {
 	my ($self, $topic, %args) = @_;
-	my @options = map { ("--$_", $args{$_}) } sort keys %args;
+	my @options =
+	  map { defined $args{$_} ? ("--$_", $args{$_}) : "--$_" } sort keys %args;
 
 	return IPC::Run::start([ $self->_producer($topic, @options) ],
 		'<', \undef);
