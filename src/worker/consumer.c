@@ -457,20 +457,6 @@ serve_queue(Consumer *consumer, TimestampTz now)
 	return false;
 }
 
-/*
- * A rebalance event waits behind the messages that were fetched before it.
- * Where they would take too long, they go back to the library.  Called after
- * a batch, never before one: each round of fetching has to get somewhere.
- */
-static void
-keep_queue_short(KeEngine *engine, KeStage *stage)
-{
-	double		waiting = ke_consumer_waiting(engine->consumer);
-
-	if (stage->message_ms * waiting > REBALANCE_DELAY_MS)
-		ke_assignment_crowd(engine, stage);
-}
-
 /* Run every stage that has something; true if anything was done. */
 static bool
 run_stages(Consumer *consumer, TimestampTz now)
@@ -491,7 +477,6 @@ run_stages(Consumer *consumer, TimestampTz now)
 		if (ke_batch_run(engine, stage) == KE_BATCH_CANCELLED)
 			finish(consumer, true);
 		worked = true;
-		keep_queue_short(engine, stage);
 		if (engine->extension_gone)
 			leave_with("the extension was dropped or updated");
 	}
