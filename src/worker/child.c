@@ -66,7 +66,7 @@ ke_child_make(const KeIdentityOfProcess *who, const char *name)
 
 	child->context = CurrentMemoryContext;
 	child->who = *who;
-	strlcpy(child->name, name, sizeof(child->name));
+	ke_child_rename(child, name);
 	child->state = KE_CHILD_DOWN;
 	child->slot = -1;
 	return child;
@@ -93,6 +93,12 @@ ke_child_adopt(const KeSlotReport *report, const char *name)
 			break;
 	}
 	return child;
+}
+
+void
+ke_child_rename(KeChild *child, const char *name)
+{
+	strlcpy(child->name, name, sizeof(child->name));
 }
 
 void

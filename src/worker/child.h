@@ -61,6 +61,9 @@ extern KeChild *ke_child_make(const KeIdentityOfProcess *who,
 /* The process that a former parent of this kind left in a slot. */
 extern KeChild *ke_child_adopt(const KeSlotReport *report, const char *name);
 
+/* What the next process will be called. */
+extern void ke_child_rename(KeChild *child, const char *name);
+
 /* Forget the delay that grew over failures. */
 extern void ke_child_hurry(KeChild *child);
 

@@ -67,15 +67,20 @@ add_database(Oid oid, KeChild *manager)
 	return database;
 }
 
+/* Until somebody tells the database's name. */
+static char *
+anonymous(Oid oid)
+{
+	return psprintf("manager of database %u", oid);
+}
+
 /* A manager for the database, not wanted yet. */
 static Database *
 make_database(Oid oid, const char *name)
 {
 	KeIdentityOfProcess who = {.role = KE_ROLE_MANAGER,.database = oid};
 
-	return add_database(oid,
-						ke_child_make(&who,
-									  psprintf("manager of database %s", name)));
+	return add_database(oid, ke_child_make(&who, name));
 }
 
 /* Managers that a former launcher started, and what managers left behind. */
@@ -93,8 +98,7 @@ adopt(void)
 		if (reports[i].who.role != KE_ROLE_MANAGER)
 			continue;
 		manager = ke_child_adopt(&reports[i],
-								 psprintf("manager of database %u",
-										  reports[i].who.database));
+								 anonymous(reports[i].who.database));
 		manager->wanted = true;
 		add_database(reports[i].who.database, manager);
 	}
@@ -103,7 +107,7 @@ adopt(void)
 		Oid			oid = reports[i].who.database;
 
 		if (find_database(oid) == NULL)
-			make_database(oid, psprintf("%u", oid));
+			make_database(oid, anonymous(oid));
 	}
 	pfree(reports);
 }
@@ -113,9 +117,12 @@ static void
 probe(Oid oid, const char *name)
 {
 	Database   *database = find_database(oid);
+	char	   *title = psprintf("manager of database \"%s\"", name);
 
 	if (database == NULL)
-		database = make_database(oid, psprintf("\"%s\"", name));
+		database = make_database(oid, title);
+	ke_child_rename(database->manager, title);
+	pfree(title);
 	database->manager->wanted = true;
 	ke_child_hurry(database->manager);
 }

@@ -145,7 +145,7 @@ want_child(KeService *service, const KeWatchFacts *facts, int ordinal,
 		MemoryContextSwitchTo(old);
 	}
 	child->who = who;
-	strlcpy(child->name, name, sizeof(child->name));
+	ke_child_rename(child, name);
 	child->wanted = true;
 	if (renew)
 	{
