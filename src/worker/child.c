@@ -212,7 +212,7 @@ stop(KeChild *child, TimestampTz now)
 {
 	Assert(child->state == KE_CHILD_STARTING || child->state == KE_CHILD_UP);
 
-	ke_roster_ask_stop(child->slot, !child->wanted && child->leave);
+	ke_roster_ask_stop(child->slot, child->leave);
 	if (child->state == KE_CHILD_STARTING && child->handle != NULL)
 		TerminateBackgroundWorker(child->handle);
 	enter(child, KE_CHILD_STOPPING, now);
@@ -247,6 +247,7 @@ end(KeChild *child, const KeSlotReport *report, TimestampTz now)
 		pfree(child->handle);
 	child->handle = NULL;
 
+	child->leave = false;
 	if (report->done)
 		child->wanted = false;
 	if (planned || report->done)

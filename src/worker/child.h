@@ -39,7 +39,7 @@ typedef struct KeChild
 
 	/* what the parent wants */
 	bool		wanted;
-	bool		leave;			/* if not wanted: leave the group as well */
+	bool		leave;			/* when it stops: leave the group as well */
 	bool		renew;			/* stop, then start with what is in who */
 
 	/* how it is; changed by this file only */

@@ -32,6 +32,9 @@
 /* Unsubscribed, but no partition was taken from us: subscribe after this. */
 #define RESUBSCRIBE_MS 3000
 
+/* The manager stops a process that has nothing to go on with by then. */
+#define GIVE_UP_MS 5000
+
 /* What a rebalance event may have to wait for messages before it. */
 #define REBALANCE_DELAY_MS 3000
 
@@ -59,6 +62,8 @@ typedef struct Loaded
 	pg_uuid_t	uuid;
 	char	   *cluster_id;		/* the manager's finding; NULL: none yet */
 } Loaded;
+
+static void finish(Consumer *consumer, bool in_user_code);
 
 static void
 load(KeEngine *engine, void *argument)
@@ -88,6 +93,26 @@ leave_with(const char *reason)
 	proc_exit(1);
 }
 
+/*
+ * Nothing to go on with.  As a rule the manager has seen the same, and is
+ * about to stop this process; it knows whether to leave the group, too.
+ */
+static void
+give_up(Consumer *consumer, const char *reason)
+{
+	TimestampTz deadline =
+		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), GIVE_UP_MS);
+
+	if (consumer->engine.consumer == NULL)
+		leave_with(reason);
+	ke_runtime_activity("waiting to be stopped: %s", reason);
+	while (!ke_runtime_should_stop() && GetCurrentTimestamp() < deadline)
+		(void) ke_runtime_wait(-1, GIVE_UP_MS);
+	if (ke_runtime_should_stop())
+		finish(consumer, false);
+	leave_with(reason);
+}
+
 /* Read everything; ends the process if there is nothing to work for. */
 static void
 read_configuration(Consumer *consumer, Loaded *loaded)
@@ -101,11 +126,11 @@ read_configuration(Consumer *consumer, Loaded *loaded)
 											ALLOCSET_DEFAULT_SIZES);
 	consumer->config_version = ke_slot_config_version();
 	if (!ke_transact(engine, load, loaded, false, &fail))
-		leave_with(ke_failure_describe(fail));
+		give_up(consumer, ke_failure_describe(fail));
 	if (loaded->server == NULL)
-		leave_with("its server was dropped");
+		give_up(consumer, "its server was dropped");
 	if (loaded->identity != KE_IDENTITY_OURS)
-		leave_with("the identity of this database is not confirmed");
+		give_up(consumer, "the identity of this database is not confirmed");
 }
 
 static KeStage *
@@ -222,7 +247,7 @@ reload(Consumer *consumer)
 
 	read_configuration(consumer, &loaded);
 	if (loaded.server->fingerprint != consumer->engine.server->fingerprint)
-		leave_with("its server was altered");
+		give_up(consumer, "its server was altered");
 	adopt_configuration(&consumer->engine, &loaded);
 	ke_assignment_recheck(&consumer->engine);
 	if (consumer->resubscribe_at == 0 && topics_changed(consumer))
@@ -478,7 +503,7 @@ run_stages(Consumer *consumer, TimestampTz now)
 			finish(consumer, true);
 		worked = true;
 		if (engine->extension_gone)
-			leave_with("the extension was dropped or updated");
+			give_up(consumer, "the extension was dropped or updated");
 	}
 	return worked;
 }

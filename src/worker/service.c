@@ -10,6 +10,7 @@
 #include "core/compat.h"
 
 #include "miscadmin.h"
+#include "utils/builtins.h"
 #include "utils/timestamp.h"
 
 #include "kafka/client.h"
@@ -18,6 +19,14 @@
 
 /* Before, a group with more members than partitions may never settle. */
 #define LIBRARY_WITH_SPARE_MEMBERS 0x020601ff
+
+/* What an ALTER means to running consumers: they are started again. */
+typedef enum Alteration
+{
+	UNALTERED,
+	ALTERED,					/* ... in the same place of the group */
+	RENAMED						/* ... under another name: leave the group */
+} Alteration;
 
 KeService *
 ke_service_make(Oid server)
@@ -52,18 +61,20 @@ ke_service_configure(KeService *service, KeServer *server,
 
 /* ----------------------------------------------------------- what to run */
 
-static int
-count_unbroken(List *subscriptions)
+/* Why none of the subscriptions can run; NULL if one can, or there is none. */
+static const char *
+find_breakage(const KeService *service)
 {
-	int			count = 0;
+	const char *breakage = NULL;
 	ListCell   *lc;
 
-	foreach(lc, subscriptions)
+	foreach(lc, service->subscriptions)
 	{
-		if (((KeSubscription *) lfirst(lc))->broken == NULL)
-			count++;
+		breakage = ((KeSubscription *) lfirst(lc))->broken;
+		if (breakage == NULL)
+			break;
 	}
-	return count;
+	return breakage;
 }
 
 /* Why the server consumes nothing, or NULL if it should. */
@@ -79,7 +90,7 @@ find_obstacle(const KeService *service, const KeWatchFacts *facts,
 		return "identity not confirmed: call kafka_identity_confirm";
 	if (service->watch->blocked)
 		return service->watch->reason;
-	return NULL;
+	return find_breakage(service);
 }
 
 /* Not more members than partitions, where the library needs that. */
@@ -96,7 +107,7 @@ limit_members(const KeService *service, int workers)
 static int
 wanted_consumers(const KeService *service)
 {
-	if (count_unbroken(service->subscriptions) == 0)
+	if (service->subscriptions == NIL)
 		return 0;
 	return limit_members(service, service->server->options.workers);
 }
@@ -121,7 +132,7 @@ find_child(const KeService *service, int ordinal)
 /* Have consumer number ordinal run, with what is in the catalogs now. */
 static void
 want_child(KeService *service, const KeWatchFacts *facts, int ordinal,
-		   bool renew)
+		   Alteration alteration)
 {
 	KeIdentityOfProcess who = {
 		.role = KE_ROLE_MAIN,
@@ -147,11 +158,11 @@ want_child(KeService *service, const KeWatchFacts *facts, int ordinal,
 	child->who = who;
 	ke_child_rename(child, name);
 	child->wanted = true;
-	if (renew)
-	{
-		child->renew = child->state != KE_CHILD_DOWN;
-		ke_child_hurry(child);
-	}
+	if (alteration == UNALTERED || child->state == KE_CHILD_DOWN)
+		return;
+	child->renew = true;
+	child->leave = alteration == RENAMED;
+	ke_child_hurry(child);
 }
 
 static void
@@ -229,20 +240,23 @@ set_reason(KeService *service, const char *reason, bool blocking)
 
 /* ------------------------------------------------------------------- step */
 
-/* What consumers were started for has changed: start them again. */
-static bool
+/* Has what consumers were started for changed? */
+static Alteration
 note_alteration(KeService *service)
 {
-	uint64		fingerprint = service->server->fingerprint;
+	KeServer   *server = service->server;
 	bool		altered = service->running &&
-		service->fingerprint != fingerprint;
+		service->fingerprint != server->fingerprint;
+	bool		renamed = strcmp(NameStr(service->name), server->name) != 0;
 
-	service->fingerprint = fingerprint;
-	if (altered)
-		ereport(LOG,
-				(errmsg("server \"%s\" was altered: its consumers are started again",
-						service->server->name)));
-	return altered;
+	service->fingerprint = server->fingerprint;
+	namestrcpy(&service->name, server->name);
+	if (!altered)
+		return UNALTERED;
+	ereport(LOG,
+			(errmsg("server \"%s\" was altered: its consumers are started again",
+					server->name)));
+	return renamed ? RENAMED : ALTERED;
 }
 
 /* Partitions lie about without an owner, though every consumer is well. */
@@ -277,7 +291,7 @@ ke_service_step(KeService *service, const KeWatchFacts *facts,
 				const char *obstacle, TimestampTz now)
 {
 	int			wanted = 0;
-	bool		renew;
+	Alteration	alteration;
 	TimestampTz due;
 
 	if (service->server == NULL)
@@ -287,11 +301,11 @@ ke_service_step(KeService *service, const KeWatchFacts *facts,
 	}
 
 	obstacle = find_obstacle(service, facts, obstacle);
-	renew = note_alteration(service);
+	alteration = note_alteration(service);
 	if (obstacle == NULL)
 		wanted = wanted_consumers(service);
 	for (int i = 0; i < wanted; i++)
-		want_child(service, facts, i, renew);
+		want_child(service, facts, i, alteration);
 	unwant_children(service, wanted, obstacle == NULL);
 	service->running = wanted > 0;
 	due = step_children(service, now);

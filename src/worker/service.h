@@ -21,6 +21,7 @@ typedef struct KeService
 	KeWatch    *watch;
 	List	   *children;		/* of KeChild */
 	uint64		fingerprint;	/* what the consumers were started for */
+	NameData	name;			/* likewise */
 	bool		running;		/* consumers were wanted, last time */
 	char		reason[KE_REASON_LEN];	/* why not, as the views have it */
 } KeService;
