@@ -36,7 +36,7 @@ $node->safe_psql(
 $node->wait_for(
 	q{SELECT count(*) FROM kafka_consumer_health
 	   WHERE status IN ('failed', 'stopped') AND pid IS NULL AND NOT is_healthy
-		 AND last_error LIKE '%not permitted to log in%'},
+		 AND last_error LIKE '%cannot log in%'},
 	'1', 'the failure to be shown');
 $node->wait_for(q{SELECT status = 'broken' FROM kafka_subscriptions},
 	't', 'the subscription to be broken');
