@@ -259,6 +259,24 @@ $kafka->produce($topic, [ 7, 8 ], '-p', 1);
 effects_are($topic, '5 6 0 1',
 	'a partition that appears later is read from its start');
 
+# ---- a topic that is made again while it is consumed ----
+
+$topic = $kafka->create_topic($kafka->unique('live'));
+$node->safe_psql('postgres',
+	"SELECT kafka_subscribe('$topic', handler => 'note')");
+$kafka->produce($topic, [ 0 .. 9 ]);
+$node->wait_until_drained($kafka, $topic);
+recreate($topic, 20);
+$node->wait_for(
+	"SELECT status FROM kafka_consumer_lag WHERE topic = '$topic'",
+	'stopped', 'the partition of a topic that was made again to stop');
+like(
+	$node->safe_psql('postgres',
+		"SELECT status_reason FROM kafka_consumer_lag WHERE topic = '$topic'"),
+	qr/not the one that was processed|outside of the log|not in the log/,
+	'made again while it is consumed: stopped');
+effects_are($topic, join(' ', 0 .. 9), 'and nothing is skipped');
+
 # ---- another database in the group ----
 
 $topic = $rows[0]{topic};
