@@ -6,6 +6,10 @@
  * while we run, and a row must fit the description its readers will use.
  * That costs a hash look-up; all that is derived is kept until the type
  * cache's identifier of the description changes.
+ *
+ * The array of a batch grows element by element in memory that is kept:
+ * allocating some MB for every batch would cost more than the rest of the
+ * call.
  */
 #include "postgres.h"
 #include "core/compat.h"
@@ -24,6 +28,10 @@
 #include "db/decode.h"
 
 #define MESSAGE_COLUMNS 8
+
+/* Memory that is kept from batch to batch. */
+#define KEEP_ARRAY ((Size) 8 * 1024 * 1024)
+#define KEEP_ELEMENT ((Size) 16 * 1024)
 
 struct KeArgumentMaker
 {
@@ -45,6 +53,11 @@ struct KeArgumentMaker
 	bool	   *present;
 	Oid		   *domains;		/* of the attributes; InvalidOid: none */
 	void	  **domain_states;	/* domain_check's */
+
+	MemoryContext element_context;	/* what one element is made from */
+	ArrayType  *array;			/* of the batch; its memory is used again */
+	Size		array_room;
+	Size		array_size;
 };
 
 KeArgumentMaker *
@@ -179,8 +192,8 @@ bytea_or_null(const char *bytes, int32 len, bool *isnull)
 static Datum
 make_message(KeArgumentMaker *maker, KeMessage *msg)
 {
-	Datum	   *values = maker->values;
-	bool	   *nulls = maker->nulls;
+	Datum	   *values;
+	bool	   *nulls;
 	TimestampTz time = 0;
 
 	look_at_row_type(maker);
@@ -279,18 +292,83 @@ ke_argument_make(KeArgumentMaker *maker, KeMessage *msg, bool *isnull)
 	return value;
 }
 
+/* Make room for an array of this size; doubles, so that it seldom moves. */
+static void
+make_room(KeArgumentMaker *maker, Size size)
+{
+	Size		room = Max(maker->array_room, KEEP_ELEMENT);
+
+	if (!AllocSizeIsValid(size))
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("batch of messages does not fit into one array")));
+	while (room < size)
+		room = Min(room * 2, MaxAllocSize);
+	if (room == maker->array_room)
+		return;
+	if (maker->array == NULL)
+		maker->array = MemoryContextAlloc(maker->context, room);
+	else
+		maker->array = repalloc(maker->array, room);
+	maker->array_room = room;
+}
+
+static void
+append_message(KeArgumentMaker *maker, KeMessage *msg)
+{
+	MemoryContext old = MemoryContextSwitchTo(maker->element_context);
+	Datum		element = make_message(maker, msg);
+	Size		length = VARSIZE(DatumGetPointer(element));
+	Size		size = MAXALIGN(length);
+	char	   *place;
+
+	make_room(maker, maker->array_size + size);
+	place = (char *) maker->array + maker->array_size;
+	memcpy(place, DatumGetPointer(element), length);
+	memset(place + length, 0, size - length);
+	maker->array_size += size;
+
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(maker->element_context);
+}
+
 Datum
 ke_argument_make_batch(KeArgumentMaker *maker, KeMessage **msgs, int count)
 {
-	Datum	   *elements = palloc(sizeof(Datum) * count);
-	Datum		array;
+	ArrayType  *array;
 
+	if (!maker->looked_up)
+		look_up(maker);
+	if (maker->element_context == NULL)
+		maker->element_context =
+			AllocSetContextCreate(maker->context, "kafka_events element",
+								  KEEP_ELEMENT, KEEP_ELEMENT,
+								  ALLOCSET_DEFAULT_MAXSIZE);
+
+	maker->array_size = ARR_OVERHEAD_NONULLS(1);
+	make_room(maker, maker->array_size);
 	for (int i = 0; i < count; i++)
-		elements[i] = make_message(maker, msgs[i]);
-	array = PointerGetDatum(construct_array(elements, count, maker->row_type,
-											-1, false, TYPALIGN_DOUBLE));
+		append_message(maker, msgs[i]);
+
+	array = maker->array;
+	memset(array, 0, ARR_OVERHEAD_NONULLS(1));
+	SET_VARSIZE(array, maker->array_size);
+	array->ndim = 1;
+	array->elemtype = maker->row_type;
+	ARR_DIMS(array)[0] = count;
+	ARR_LBOUND(array)[0] = 1;
 	if (maker->is_domain)
-		domain_check(array, false, maker->type, &maker->domain,
-					 maker->context);
-	return array;
+		domain_check(PointerGetDatum(array), false, maker->type,
+					 &maker->domain, maker->context);
+	return PointerGetDatum(array);
+}
+
+void
+ke_argument_trim(KeArgumentMaker *maker)
+{
+	if (maker->array_room <= KEEP_ARRAY)
+		return;
+	pfree(maker->array);
+	maker->array = NULL;
+	maker->array_room = 0;
 }

@@ -24,9 +24,12 @@ extern KeArgumentMaker *ke_argument_open(KeArgument kind, Oid type,
 extern Datum ke_argument_make(KeArgumentMaker *maker, KeMessage *msg,
 							  bool *isnull);
 
-/* All of them as one array (KE_ARG_BATCH only). */
+/* All of them as one array (KE_ARG_BATCH only), valid until the next. */
 extern Datum ke_argument_make_batch(KeArgumentMaker *maker, KeMessage **msgs,
 									int count);
+
+/* The last array is done with; if it was a large one, free it. */
+extern void ke_argument_trim(KeArgumentMaker *maker);
 
 extern void ke_argument_close(KeArgumentMaker *maker);
 

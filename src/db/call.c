@@ -4,8 +4,8 @@
  *
  * The argument is made inside the guard too: checks of domains are user code
  * as much as the function is.  What a call allocates goes into one context
- * that is reset by the next call, and whose first block stays: giving memory
- * back to the system and taking it again costs more than a short handler.
+ * that is reset after it, and whose first block stays: giving memory back to
+ * the system and taking it again costs more than a short handler.
  */
 #include "postgres.h"
 #include "core/compat.h"
@@ -110,7 +110,7 @@ ke_call_run(KeCall *call, KeMessage **msgs, int count, Datum *result,
 	volatile bool called = false;
 
 	Assert(count == 1 || call->kind == KE_ARG_BATCH);
-	MemoryContextReset(call->call_context);
+	ke_call_forget(call);		/* what an error has left */
 	old = MemoryContextSwitchTo(call->call_context);
 	context.callback = add_context;
 	context.arg = call;
@@ -138,6 +138,13 @@ ke_call_run(KeCall *call, KeMessage **msgs, int count, Datum *result,
 	error_context_stack = context.previous;
 	MemoryContextSwitchTo(old);
 	return called;
+}
+
+void
+ke_call_forget(KeCall *call)
+{
+	MemoryContextReset(call->call_context);
+	ke_argument_trim(call->argument);
 }
 
 KeMessage *

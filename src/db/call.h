@@ -27,10 +27,11 @@ extern void ke_call_begin(KeCall *call);
 /*
  * Call it with one message, or with all of them (KE_ARG_BATCH).  Returns
  * false when a STRICT function was skipped for a tombstone.  The result lives
- * until the next call.
+ * until it is forgotten, which is due after every call.
  */
 extern bool ke_call_run(KeCall *call, KeMessage **msgs, int count,
 						Datum *result, bool *isnull);
+extern void ke_call_forget(KeCall *call);
 
 /* The function's name with its argument's type, once a call was begun. */
 extern const char *ke_call_name(const KeCall *call);

@@ -17,6 +17,9 @@
 #include "db/guard.h"
 #include "db/session.h"
 
+/* To unwind after a cancel, at least; a busy machine may need that. */
+#define GRACE_MS 5000
+
 static bool timeouts_registered = false;
 static TimeoutId cancel_timeout;
 static TimeoutId end_timeout;
@@ -66,7 +69,8 @@ start_timeouts(int timeout_ms)
 	timeouts[0].delay_ms = timeout_ms;
 	timeouts[1].id = end_timeout;
 	timeouts[1].type = TMPARAM_AFTER;
-	timeouts[1].delay_ms = Min(timeout_ms, PG_INT32_MAX / 2) * 2;
+	timeouts[1].delay_ms = timeout_ms < PG_INT32_MAX / 2 ?
+		timeout_ms + Max(timeout_ms, GRACE_MS) : PG_INT32_MAX;
 	enable_timeouts(timeouts, 2);
 }
 

@@ -11,8 +11,8 @@
 
 /*
  * User code comes now.  After timeout_ms (0: never) it is cancelled; if it
- * catches that and goes on, the process ends after as long again: such a
- * function cannot be stopped in any other way.
+ * catches that and goes on, the process ends after as long again, but not
+ * before some seconds: such a function cannot be stopped in any other way.
  */
 extern void ke_guard_enter(int timeout_ms);
 

@@ -37,22 +37,29 @@ ke_handler_begin(KeHandler *handler)
 	ke_call_begin(handler->call);
 }
 
-bool
-ke_handler_call(KeHandler *handler, KeMessage *msg)
+/* Nobody wants the result. */
+static bool
+run(KeHandler *handler, KeMessage **msgs, int count)
 {
 	Datum		result;
 	bool		isnull;
+	bool		called;
 
-	return ke_call_run(handler->call, &msg, 1, &result, &isnull);
+	called = ke_call_run(handler->call, msgs, count, &result, &isnull);
+	ke_call_forget(handler->call);
+	return called;
+}
+
+bool
+ke_handler_call(KeHandler *handler, KeMessage *msg)
+{
+	return run(handler, &msg, 1);
 }
 
 void
 ke_handler_call_batch(KeHandler *handler, KeMessage **msgs, int count)
 {
-	Datum		result;
-	bool		isnull;
-
-	(void) ke_call_run(handler->call, msgs, count, &result, &isnull);
+	(void) run(handler, msgs, count);
 }
 
 bool

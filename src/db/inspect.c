@@ -88,19 +88,21 @@ refuse_with(const char *validator, const char *reason)
 static void
 check_by_validator(KeInspector *inspector, KeMessage *msg)
 {
+	KeCall	   *call = inspector->call;
 	Datum		result;
 	bool		isnull;
 
-	if (!ke_call_run(inspector->call, &msg, 1, &result, &isnull) || isnull)
-		return;
-	if (inspector->returns_text)
-		refuse_with(ke_call_name(inspector->call),
-					TextDatumGetCString(result));
-	if (!DatumGetBool(result))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("validator %s rejected the message",
-						ke_call_name(inspector->call))));
+	if (ke_call_run(call, &msg, 1, &result, &isnull) && !isnull)
+	{
+		if (inspector->returns_text)
+			refuse_with(ke_call_name(call), TextDatumGetCString(result));
+		if (!DatumGetBool(result))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("validator %s rejected the message",
+							ke_call_name(call))));
+	}
+	ke_call_forget(call);
 }
 
 void
