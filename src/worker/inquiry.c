@@ -3,8 +3,8 @@
  *	  Questions of users' backends that the manager has not answered yet.
  *
  * Nobody waits for a broker here longer than a slice.  A question without an
- * answer is tried again, in growing slices, and after about 4 seconds in all
- * the answer is what is wrong.
+ * answer is tried again, in growing slices, and after 3 seconds the answer is
+ * what is wrong.
  */
 #include "postgres.h"
 #include "core/compat.h"
@@ -18,14 +18,17 @@
 #include "shm/request.h"
 #include "worker/inquiry.h"
 
-/* 300 ms, 600 ms, 1200 ms, 2000 ms, with pauses for other work. */
-#define FIRST_SLICE_MS 300
-#define LAST_SLICE_MS 2000
+#define FIRST_SLICE_MS 250
+#define MAX_SLICE_MS 1000
+#define PATIENCE_MS 3000
+
+/* Between two tries other work has its turn. */
 #define PAUSE_MS 50
 
 typedef struct Inquiry
 {
 	KeRequest  *request;
+	TimestampTz give_up_at;
 	int			slice_ms;		/* of the next try */
 	TimestampTz due;
 } Inquiry;
@@ -53,6 +56,7 @@ take_new(TimestampTz now)
 		Inquiry    *inquiry = palloc(sizeof(Inquiry));
 
 		inquiry->request = request;
+		inquiry->give_up_at = TimestampTzPlusMilliseconds(now, PATIENCE_MS);
 		inquiry->slice_ms = FIRST_SLICE_MS;
 		inquiry->due = now;
 		inquiries = lappend(inquiries, inquiry);
@@ -108,7 +112,8 @@ find_answer(const Inquiry *inquiry, List *services)
 	error = ke_attempt(try_answer, &attempt);
 	if (error != NULL)
 		return ke_answers_refuse(error, NULL);
-	if (attempt.answer == NULL && inquiry->slice_ms >= LAST_SLICE_MS)
+	if (attempt.answer == NULL &&
+		GetCurrentTimestamp() >= inquiry->give_up_at)
 		return attempt.problem;
 	return attempt.answer;
 }
@@ -127,7 +132,7 @@ serve(Inquiry *inquiry, List *services, TimestampTz now)
 	if (answer != NULL && ke_request_reply(inquiry->request, answer))
 		return true;
 
-	inquiry->slice_ms = Min(inquiry->slice_ms * 2, LAST_SLICE_MS);
+	inquiry->slice_ms = Min(inquiry->slice_ms * 2, MAX_SLICE_MS);
 	inquiry->due = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 											   PAUSE_MS);
 	return false;
