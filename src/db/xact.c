@@ -200,6 +200,10 @@ ke_xact_commit(void)
 	transaction_ended();
 }
 
+/*
+ * Without a guard: a stop may cancel user code, but not the wait for a
+ * standby, after which the commit would pass for durable.
+ */
 void
 ke_xact_commit_durable(void)
 {
@@ -207,7 +211,9 @@ ke_xact_commit_durable(void)
 							 ke_session_durable_level(),
 							 PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_LOCAL, true, 0, false);
-	ke_xact_commit();
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	transaction_ended();
 }
 
 /*

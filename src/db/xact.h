@@ -33,7 +33,10 @@ extern void ke_xact_begin_shared(void);
 /* Commit; may raise (deferred constraints), then call ke_xact_abort. */
 extern void ke_xact_commit(void);
 
-/* As commit, but waits for the WAL whatever synchronous_commit says. */
+/*
+ * As commit, but waits for the WAL whatever synchronous_commit says.  For
+ * transactions in which no user code ran.
+ */
 extern void ke_xact_commit_durable(void);
 
 /*
