@@ -18,16 +18,16 @@ CREATE TABLE everything (
   tz6 timestamptz(6), u uuid, by bytea, j json, jb jsonb, ai integer[], at text[], ad date[], p pair, ap pair[], dp positive, dc code,
   dps few_pairs, l level, iv interval, ip inet, pt point, tm time, b3 bit(3), x xml, mo money);
 
--- how many of the cases are errors, which are the same on both sides
-SELECT unit_fuzz_value('jsonb', 1, 20000) AS jsonb, unit_fuzz_value('json', 2, 10000) AS json;
-SELECT unit_fuzz_row('everything', 3, 4000) AS rows;
+-- some of the cases are errors, the same on both sides
+SELECT unit_fuzz_value('jsonb', 1, 20000) > 0 AS jsonb, unit_fuzz_value('json', 2, 10000) > 0 AS json;
+SELECT unit_fuzz_row('everything', 3, 4000) > 0 AS rows;
 -- whatever the session's settings are
 SET datestyle = 'German';
 SET timezone = 'America/New_York';
-SELECT unit_fuzz_row('everything', 4, 2000) AS rows;
+SELECT unit_fuzz_row('everything', 4, 2000) > 0 AS rows;
 SET datestyle = 'SQL, DMY';
 SET timezone = 'Asia/Kolkata';
-SELECT unit_fuzz_row('everything', 5, 1000) AS rows;
+SELECT unit_fuzz_row('everything', 5, 1000) > 0 AS rows;
 RESET datestyle;
 RESET timezone;
 -- other cases each time; a difference tells its seed
