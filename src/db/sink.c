@@ -44,6 +44,8 @@ ke_sink_write(KeSink *sink, KeMessage **msgs, int count, volatile int *at)
 	int64		written;
 
 	*at = -1;
+	if (count == 0)
+		return 0;
 	MemoryContextReset(sink->writing);
 	rel = ke_sink_target_open(&sink->target);
 	table = sink->target.table;

@@ -195,7 +195,7 @@ run(KeSinkTable *table, KeSinkRows *rows, const bool *columns)
 	int64		written;
 
 	SPI_connect();
-	ke_sink_rows_register(table);
+	ke_sink_rows_register(table, rows->count);
 	plan = plan_for(table, columns);
 	ke_sink_insert_check_plan(table, plan);
 	written = ke_sink_rows_execute(rows, plan);

@@ -192,7 +192,7 @@ run_deletes(KeSinkTable *table, KeSinkRows *rows)
 	int64		deleted;
 
 	SPI_connect();
-	ke_sink_rows_register(table);
+	ke_sink_rows_register(table, rows->count);
 	plan = SPI_prepare(delete_sql(table), 0, NULL);
 	if (plan == NULL)
 		elog(ERROR, "could not prepare DELETE: %s",
@@ -266,8 +266,6 @@ ke_sink_keys_write(KeSinkTable *table, Relation rel, KeMessage **msgs,
 {
 	Operation  *operations;
 
-	if (count == 0)
-		return 0;
 	operations = make_operations(table, msgs, count, at);
 	link_same_keys(table, operations, count);
 	if (table->relkind == RELKIND_RELATION && rel->trigdesc == NULL &&

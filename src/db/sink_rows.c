@@ -254,7 +254,7 @@ install_hook(void)
 }
 
 void
-ke_sink_rows_register(KeSinkTable *table)
+ke_sink_rows_register(KeSinkTable *table, int count)
 {
 	EphemeralNamedRelation enr;
 
@@ -264,7 +264,7 @@ ke_sink_rows_register(KeSinkTable *table)
 	enr->md.reliddesc = InvalidOid;
 	enr->md.tupdesc = table->row_desc;
 	enr->md.enrtype = ENR_NAMED_TUPLESTORE;
-	enr->md.enrtuples = 100;
+	enr->md.enrtuples = count;
 	if (SPI_register_relation(enr) != SPI_OK_REL_REGISTER)
 		elog(ERROR, "could not register the relation of messages");
 	registered = enr;

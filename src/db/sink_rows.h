@@ -37,9 +37,9 @@ typedef struct KeSinkRows
 
 /*
  * Within SPI_connect: make the relation known to the statements that follow.
- * Its columns are those of table that can be written.
+ * Its columns are those of table that can be written; count is for planning.
  */
-extern void ke_sink_rows_register(KeSinkTable *table);
+extern void ke_sink_rows_register(KeSinkTable *table, int count);
 
 /*
  * Run plan, which selects from the relation, with these rows; *at is the
