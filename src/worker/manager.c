@@ -79,6 +79,18 @@ refresh_names(void *argument)
 	}
 }
 
+/* What that changes is read in the next round, as any change is. */
+static void
+update_names(void)
+{
+	char	   *problem = ke_attempt_transaction(refresh_names, NULL, false);
+
+	if (problem != NULL)
+		ereport(LOG,
+				(errmsg("could not bring subscriptions up to date: %s",
+						problem)));
+}
+
 static void
 look_for_extension(void *argument)
 {
@@ -242,19 +254,16 @@ read_configuration(Manager *manager, TimestampTz now)
 											ALLOCSET_SMALL_SIZES);
 
 	problem = ke_attempt(look_for_extension, &reading);
-	if (problem == NULL && reading.installed && changed)
-		problem = ke_attempt_transaction(refresh_names, NULL, false);
-	if (problem != NULL)
-		ereport(LOG,
-				(errmsg("could not bring subscriptions up to date: %s",
-						problem)));
-	problem = ke_attempt(read_catalogs, &reading);
+	if (problem == NULL)
+		problem = ke_attempt(read_catalogs, &reading);
 
 	if (problem == NULL && reading.refusal == NULL)
 	{
 		set_obstacle(manager, NULL);
 		adopt_reading(manager, &reading);
 		forget_lag(&reading, manager->facts.database);
+		if (changed && reading.installed)
+			update_names();
 		return;
 	}
 	if (problem == NULL || manager->config == NULL)
