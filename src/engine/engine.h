@@ -14,6 +14,7 @@
 #include "core/message.h"
 #include "db/catalog.h"
 #include "db/handler.h"
+#include "db/identity.h"
 #include "db/positions.h"
 #include "db/inspect.h"
 #include "db/sink.h"
@@ -98,6 +99,25 @@ typedef struct KeEngine
 	bool		extension_gone;
 	bool		(*should_stop) (void);	/* the process was asked to end */
 } KeEngine;
+
+/* What the catalogs say, read in one transaction. */
+typedef struct KeConfiguration
+{
+	MemoryContext context;		/* of the rest */
+	KeServer   *server;			/* NULL: it was dropped */
+	List	   *subscriptions;	/* of KeSubscription */
+	KeIdentityState identity;
+	pg_uuid_t	uuid;
+	char	   *cluster_id;		/* the manager's finding; NULL: none yet */
+} KeConfiguration;
+
+/*
+ * configuration.c: what is to be done.  adopt makes the stages fit; the
+ * configuration before goes away.
+ */
+extern bool ke_configuration_read(KeEngine *engine, Oid server,
+								  KeConfiguration *into, KeFailure **fail);
+extern void ke_configuration_adopt(KeEngine *engine, KeConfiguration *from);
 
 /* stage.c: messages waiting */
 extern KeStage *ke_stage_make(KeEngine *engine, KeSubscription *sub);

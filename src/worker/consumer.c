@@ -17,9 +17,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "db/identity.h"
 #include "db/session.h"
-#include "db/xact.h"
 #include "engine/engine.h"
 #include "worker/consumer.h"
 #include "worker/runtime.h"
@@ -43,7 +41,7 @@
 
 typedef struct Consumer
 {
-	KeEngine	engine;			/* first: work functions get this address */
+	KeEngine	engine;
 	const KeIdentityOfProcess *who;
 	uint64		config_version; /* what was loaded */
 	const char **topics;		/* what the group was told */
@@ -52,36 +50,7 @@ typedef struct Consumer
 	TimestampTz publish_at;
 } Consumer;
 
-/* What one transaction reads of the catalogs. */
-typedef struct Loaded
-{
-	MemoryContext context;
-	KeServer   *server;
-	List	   *subscriptions;	/* of KeSubscription */
-	KeIdentityState identity;
-	pg_uuid_t	uuid;
-	char	   *cluster_id;		/* the manager's finding; NULL: none yet */
-} Loaded;
-
 static void finish(Consumer *consumer, bool in_user_code);
-
-static void
-load(KeEngine *engine, void *argument)
-{
-	Loaded	   *loaded = (Loaded *) argument;
-	Consumer   *consumer = (Consumer *) engine;
-	MemoryContext old = MemoryContextSwitchTo(loaded->context);
-
-	loaded->identity = ke_identity_read(&loaded->uuid);
-	loaded->server = ke_catalog_server(consumer->who->server);
-	if (loaded->server != NULL)
-	{
-		loaded->subscriptions = ke_catalog_subscriptions(loaded->server);
-		loaded->cluster_id =
-			ke_identity_cluster(loaded->server->options.service_name);
-	}
-	MemoryContextSwitchTo(old);
-}
 
 /* End now; the manager decides what comes next. */
 static void
@@ -115,65 +84,18 @@ give_up(Consumer *consumer, const char *reason)
 
 /* Read everything; ends the process if there is nothing to work for. */
 static void
-read_configuration(Consumer *consumer, Loaded *loaded)
+read_configuration(Consumer *consumer, KeConfiguration *loaded)
 {
 	KeEngine   *engine = &consumer->engine;
 	KeFailure  *fail;
 
-	memset(loaded, 0, sizeof(*loaded));
-	loaded->context = AllocSetContextCreate(engine->context,
-											"kafka_events configuration",
-											ALLOCSET_DEFAULT_SIZES);
 	consumer->config_version = ke_slot_config_version();
-	if (!ke_transact(engine, load, loaded, false, &fail))
+	if (!ke_configuration_read(engine, consumer->who->server, loaded, &fail))
 		give_up(consumer, ke_failure_describe(fail));
 	if (loaded->server == NULL)
 		give_up(consumer, "its server was dropped");
 	if (loaded->identity != KE_IDENTITY_OURS)
 		give_up(consumer, "the identity of this database is not confirmed");
-}
-
-static KeStage *
-stage_of(KeEngine *engine, Oid subscription)
-{
-	ListCell   *lc;
-
-	foreach(lc, engine->stages)
-		if (((KeStage *) lfirst(lc))->sub->oid == subscription)
-			return (KeStage *) lfirst(lc);
-	return NULL;
-}
-
-/* Make the stages fit what was loaded; the old configuration goes away. */
-static void
-adopt_configuration(KeEngine *engine, Loaded *loaded)
-{
-	const KeServerOptions *options = &loaded->server->options;
-	MemoryContext former = engine->config;
-	List	   *kept = NIL;
-	List	   *before = list_copy(engine->stages);
-	ListCell   *lc;
-
-	engine->config = loaded->context;
-	engine->server = loaded->server;
-	foreach(lc, loaded->subscriptions)
-	{
-		KeSubscription *sub = (KeSubscription *) lfirst(lc);
-		KeStage    *stage = stage_of(engine, sub->oid);
-
-		if (stage != NULL)
-			ke_stage_replace(engine, stage, sub);
-		else
-			stage = ke_stage_make(engine, sub);
-		kept = lappend(kept, stage);
-	}
-	foreach(lc, before)
-		if (!list_member_ptr(kept, lfirst(lc)))
-			ke_assignment_detach(engine, (KeStage *) lfirst(lc));
-	ke_assignment_attach(engine);
-	if (former != NULL)
-		MemoryContextDelete(former);
-	ke_session_set_synchronous_commit(options->synchronous_commit);
 }
 
 /* The topics of all subscriptions, as the group was told or is to be told. */
@@ -243,12 +165,12 @@ resubscribe(Consumer *consumer)
 static void
 reload(Consumer *consumer)
 {
-	Loaded		loaded;
+	KeConfiguration loaded;
 
 	read_configuration(consumer, &loaded);
 	if (loaded.server->fingerprint != consumer->engine.server->fingerprint)
 		give_up(consumer, "its server was altered");
-	adopt_configuration(&consumer->engine, &loaded);
+	ke_configuration_adopt(&consumer->engine, &loaded);
 	ke_assignment_recheck(&consumer->engine);
 	if (consumer->resubscribe_at == 0 && topics_changed(consumer))
 		resubscribe(consumer);
@@ -266,7 +188,7 @@ wait_outside(const char *reason)
 
 /* Join the group, once the cluster is known to be the service's. */
 static void
-open_consumer(Consumer *consumer, Loaded *loaded)
+open_consumer(Consumer *consumer, KeConfiguration *loaded)
 {
 	KeEngine   *engine = &consumer->engine;
 	const char *service = loaded->server->options.service_name;
@@ -318,7 +240,7 @@ static void
 start(Consumer *consumer, Datum main_arg)
 {
 	KeEngine   *engine = &consumer->engine;
-	Loaded		loaded;
+	KeConfiguration loaded;
 
 	consumer->who = ke_runtime_attach(main_arg);
 	engine->context = AllocSetContextCreate(TopMemoryContext,
@@ -340,7 +262,7 @@ start(Consumer *consumer, Datum main_arg)
 	read_configuration(consumer, &loaded);
 	ke_identity_format(&loaded.uuid, engine->uuid);
 	open_consumer(consumer, &loaded);
-	adopt_configuration(engine, &loaded);
+	ke_configuration_adopt(engine, &loaded);
 	subscribe(consumer);
 }
 
