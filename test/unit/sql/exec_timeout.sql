@@ -44,8 +44,8 @@ RESET ROLE;
 
 -- the limit is for each call, not for the batch; the text names it, and it is ours
 SELECT unit_session('regress_exec_timed', ARRAY[
-  'handler run_it(text) 400',
-  'message SELECT pg_sleep(0.15)', 'message SELECT pg_sleep(0.15)', 'message SELECT pg_sleep(0.15)', 'message SELECT pg_sleep(0.15)', 'run',
+  'handler run_it(text) 2000',
+  'message SELECT pg_sleep(0.6)', 'message SELECT pg_sleep(0.6)', 'message SELECT pg_sleep(0.6)', 'message SELECT pg_sleep(0.6)', 'run',
   'handler run_it(text) 100', 'message SELECT 1', 'message SELECT pg_sleep(60)', 'run', 'message SELECT 1', 'run',
   'handler burn(text) 100', 'message x', 'run',
   'handler run_all(kafka_message[]) 100', 'message 0', 'message 60', 'run', 'message 0', 'run']);
@@ -55,7 +55,7 @@ BEGIN;
 LOCK TABLE timed.seen;
 SELECT unit_session('regress_exec_timed', ARRAY[
   'handler run_it(text) 100', 'message INSERT INTO seen (what) VALUES (1)', 'run',
-  'message SET lock_timeout = ''20ms''; INSERT INTO seen (what) VALUES (1)', 'run']);
+  'handler run_it(text) 10000', 'message SET lock_timeout = ''20ms''; INSERT INTO seen (what) VALUES (1)', 'run']);
 COMMIT;
 
 -- what was caught is the function's own affair, as long as it comes to an end
