@@ -324,18 +324,20 @@ note_unowned(KeWatch *watch, const KeSurvey *survey, bool any)
 	if (!any || survey->server->options.shared)
 	{
 		watch->unowned_since = 0;
-		watch->rejoin_ms = 0;
+		watch->rejoin_ms = FIRST_REJOIN_MS;
 		watch->rejoin = false;
 	}
 	else if (watch->unowned_since == 0)
+	{
 		watch->unowned_since = survey->now;
+		watch->rejoin_ms = Max(watch->rejoin_ms, FIRST_REJOIN_MS);
+	}
 	else if (TimestampDifferenceExceeds(watch->unowned_since, survey->now,
-										Max(watch->rejoin_ms, FIRST_REJOIN_MS)))
+										watch->rejoin_ms))
 	{
 		watch->rejoin = true;
 		watch->unowned_since = survey->now;
-		watch->rejoin_ms = Min(Max(watch->rejoin_ms, FIRST_REJOIN_MS) * 2,
-							   MAX_REJOIN_MS);
+		watch->rejoin_ms = Min(watch->rejoin_ms * 2, MAX_REJOIN_MS);
 	}
 }
 

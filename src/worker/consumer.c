@@ -218,24 +218,6 @@ open_consumer(Consumer *consumer, KeConfiguration *loaded)
 	engine->key.cluster_id = MemoryContextStrdup(engine->context, cluster_id);
 }
 
-/*
- * However the process ends: the library's handle cannot be destroyed while
- * messages of it are held.
- */
-static void
-release_messages(int code, Datum argument)
-{
-	KeEngine   *engine = (KeEngine *) DatumGetPointer(argument);
-	ListCell   *lc;
-
-	foreach(lc, engine->stages)
-	{
-		KeStage    *stage = (KeStage *) lfirst(lc);
-
-		ke_stage_discard(stage, stage->count);
-	}
-}
-
 static void
 start(Consumer *consumer, Datum main_arg)
 {
@@ -255,7 +237,6 @@ start(Consumer *consumer, Datum main_arg)
 	engine->ordinal = consumer->who->ordinal;
 	engine->incarnation = consumer->who->incarnation;
 	engine->should_stop = ke_runtime_should_stop;
-	before_shmem_exit(release_messages, PointerGetDatum(engine));
 	consumer->topics = MemoryContextAlloc(engine->context, sizeof(char *));
 	ke_session_connect(consumer->who->database, consumer->who->owner, false);
 	ke_client_check_library();
@@ -283,7 +264,6 @@ finish(Consumer *consumer, bool in_user_code)
 		(void) ke_commits_wait(&consumer->engine, CLOSE_COMMIT_MS);
 		ke_assignment_release(&consumer->engine);
 	}
-	release_messages(0, PointerGetDatum(&consumer->engine));
 	ke_runtime_forget_fd();
 	ke_consumer_close(consumer->engine.consumer, planned && leave);
 	proc_exit(planned || !in_user_code ? 0 : 1);
