@@ -55,13 +55,17 @@ static KeConsumer *members[MEMBERS];
 static KeCluster *cluster;
 
 static KeConsumer *
-member(FunctionCallInfo fcinfo, int arg)
+member_number(int m)
 {
-	int			m = PG_GETARG_INT32(arg);
-
 	if (m < 0 || m >= MEMBERS || members[m] == NULL)
 		elog(ERROR, "no such member: %d", m);
 	return members[m];
+}
+
+static KeConsumer *
+member(FunctionCallInfo fcinfo, int arg)
+{
+	return member_number(PG_GETARG_INT32(arg));
 }
 
 /* ---- lists ---- */
@@ -393,16 +397,17 @@ unit_kafka_poll(PG_FUNCTION_ARGS)
 		for (int i = 0; i < nmembers && missing > 0; i++)
 		{
 			int			m = DatumGetInt32(items[i]);
+			KeConsumer *consumer = member_number(m);
 			KeConsumerEvent event;
 
-			if (!ke_consumer_poll(members[m], 0, &event))
+			if (!ke_consumer_poll(consumer, 0, &event))
 				continue;
 			any = true;
 			put_event(rsinfo, m, &event);
 			if (event.kind == KE_CONSUMER_MESSAGE)
 				ke_message_release(&event.msg);
 			else if (!PG_ARGISNULL(4))
-				answer(members[m], &event, PG_GETARG_INT64(4));
+				answer(consumer, &event, PG_GETARG_INT64(4));
 			if (strcmp(kind_names[event.kind], want) == 0)
 				missing--;
 		}
