@@ -1,0 +1,130 @@
+/*
+ * drive_cluster.c
+ *	  A handle on a cluster, driven from SQL.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include "fmgr.h"
+#include "funcapi.h"
+#include "utils/builtins.h"
+#include "utils/tuplestore.h"
+
+#include "kafka/cluster.h"
+
+#include "drive.h"
+
+PG_FUNCTION_INFO_V1(client_cluster_open);
+PG_FUNCTION_INFO_V1(client_cluster_ask);
+PG_FUNCTION_INFO_V1(client_cluster_topics);
+PG_FUNCTION_INFO_V1(client_cluster_serve);
+PG_FUNCTION_INFO_V1(client_cluster_close);
+
+static KeCluster *cluster;
+
+Datum
+client_cluster_open(PG_FUNCTION_ARGS)
+{
+	KeServerOptions server;
+	KeMappingOptions mapping;
+
+	if (cluster != NULL)
+		elog(ERROR, "cluster is open already");
+	drive_options(&server, &mapping, text_to_cstring(PG_GETARG_TEXT_PP(0)),
+				 PG_GETARG_DATUM(2));
+	cluster = ke_cluster_open(&server, &mapping,
+							  text_to_cstring(PG_GETARG_TEXT_PP(1)), "unit");
+	PG_RETURN_VOID();
+}
+
+/* client_cluster_ask(verb, list, timeout_ms) */
+Datum
+client_cluster_ask(PG_FUNCTION_ARGS)
+{
+	char	   *verb = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	KeKafkaList *list = drive_list(PG_GETARG_DATUM(1));
+	int			timeout_ms = PG_GETARG_INT32(2);
+	int			error = 0;
+
+	if (strcmp(verb, "committed") == 0)
+		error = ke_cluster_committed(cluster, list, timeout_ms);
+	else if (strcmp(verb, "offsets_for_time") == 0)
+		error = ke_cluster_offsets_for_time(cluster, list, timeout_ms);
+	else if (strcmp(verb, "watermarks") == 0)
+	{
+		KeKafkaPartition *part = &list->parts[0];
+		int64		low;
+		int64		high;
+
+		error = ke_cluster_watermarks(cluster, part->topic, part->partition,
+									  &low, &high, timeout_ms);
+		if (error == 0)
+			drive_put_watermarks(list, low, high);
+	}
+	else if (strcmp(verb, "id") == 0)
+	{
+		char	   *id = ke_cluster_id(cluster, timeout_ms);
+
+		list->count = 0;
+		if (id != NULL)
+			ke_kafka_list_add(list, id, 0, 0);
+	}
+	else
+		elog(ERROR, "no such verb: %s", verb);
+	return drive_answer(error, list);
+}
+
+/* name, partitions, replication factor, error; one row with the error of the
+ * whole call */
+Datum
+client_cluster_topics(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	List	   *topics;
+	ListCell   *lc;
+	Datum		values[4];
+	bool		nulls[4] = {false, false, false, false};
+	int			error;
+
+	InitMaterializedSRF(fcinfo, 0);
+	error = ke_cluster_topics(cluster, PG_ARGISNULL(0) ? NULL :
+							  text_to_cstring(PG_GETARG_TEXT_PP(0)),
+							  &topics, PG_GETARG_INT32(1));
+	if (error != 0)
+	{
+		nulls[0] = nulls[1] = nulls[2] = true;
+		values[3] = CStringGetTextDatum(ke_client_error_name(error));
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values,
+							 nulls);
+	}
+	foreach(lc, topics)
+	{
+		KeTopicInfo *info = lfirst(lc);
+
+		values[0] = CStringGetTextDatum(info->name);
+		values[1] = Int32GetDatum(info->partitions);
+		values[2] = Int32GetDatum(info->replication_factor);
+		values[3] = CStringGetTextDatum(ke_client_error_name(info->error));
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values,
+							 nulls);
+	}
+	return (Datum) 0;
+}
+
+Datum
+client_cluster_serve(PG_FUNCTION_ARGS)
+{
+	char	   *text = ke_cluster_serve(cluster);
+
+	if (text == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(text));
+}
+
+Datum
+client_cluster_close(PG_FUNCTION_ARGS)
+{
+	ke_cluster_close(cluster);
+	cluster = NULL;
+	PG_RETURN_VOID();
+}
