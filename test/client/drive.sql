@@ -41,3 +41,15 @@ CREATE FUNCTION client.cluster_serve() RETURNS text
   LANGUAGE C AS :'module', 'client_cluster_serve';
 CREATE FUNCTION client.cluster_close() RETURNS void
   LANGUAGE C AS :'module', 'client_cluster_close';
+
+-- What poll returns in a few lines: 'member kind topic/partition count
+-- offsets list text'.
+CREATE FUNCTION client.summary(members int[], wait_ms int, want text, count int, answer_with bigint DEFAULT NULL)
+RETURNS SETOF text LANGUAGE sql AS $$
+  SELECT concat_ws(' ', e.member, e.kind, e.topic || '/' || e.partition, pg_catalog.count(*),
+                   min(e."offset") || '-' || max(e."offset"), e.list::text, e.text)
+    FROM client.poll(members, wait_ms, want, count, answer_with) AS e
+   WHERE e.kind <> 'LOG'
+   GROUP BY e.member, e.kind, e.topic, e.partition, e.list, e.text
+   ORDER BY e.member, e.kind, e.topic, e.partition, e.list, e.text
+$$;

@@ -35,17 +35,45 @@ sub shared
 sub start_own
 {
 	my ($class, %properties) = @_;
+
+	return $class->_start_with(map { "$_=$properties{$_}" }
+		  sort keys %properties);
+}
+
+# The same, listening with TLS and for passwords, too: see test/kafka/broker.
+sub start_secure
+{
+	my ($class) = @_;
+
+	return $class->_start_with('secure');
+}
+
+sub _start_with
+{
+	my ($class, @arguments) = @_;
 	my $dir = PostgreSQL::Test::Utils::tempdir('kafka');
 	my $self = bless { dir => $dir }, $class;
 
-	$self->_broker('start', map { "$_=$properties{$_}" } sort keys %properties);
+	$self->_broker('start', @arguments);
 	$self->{address} = slurp_file("$dir/address");
 	chomp $self->{address};
 	push @own, $self;
 	return $self;
 }
 
-sub address { return $_[0]->{address} }
+# Where to connect, with the security protocol wanted (plaintext).
+sub address
+{
+	my ($self, $protocol) = @_;
+
+	return $self->{address} unless $protocol && $protocol ne 'plaintext';
+	my $address = slurp_file("$self->{dir}/$protocol");
+	chomp $address;
+	return $address;
+}
+
+# What vouches for a start_secure broker.
+sub ca_pem { return slurp_file("$_[0]->{dir}/ca.pem") }
 
 # What a start_own broker can be made to suffer.
 sub stop { return $_[0]->_broker('stop') }

@@ -28,8 +28,10 @@
 #
 # KafkaEvents::Kafka
 #	shared, start_own(%properties)       the run's broker; one to kill at will
+#	start_secure                         ... with TLS, passwords and ACLs
+#	address(protocol) ca_pem             where it listens, who vouches for it
 #	stop kill9 restart freeze thaw       ... only for start_own
-#	address unique(name)                 names no other test file uses
+#	unique(name)                         names no other test file uses
 #	create_topic delete_topic grow_topic delete_records
 #	produce(topic, \@values, kcat options)      plain and fast
 #	produce_messages(topic, {value, key, headers, partition, timestamp}, ...)
