@@ -134,6 +134,17 @@ push_header(JsonbParseState **state, JsonbIteratorToken token,
 		push_base64(state, header);
 }
 
+/* What most messages have: {}, without the detour. */
+static Datum
+no_headers(void)
+{
+	Jsonb	   *empty = palloc(offsetof(Jsonb, root.children));
+
+	SET_VARSIZE(empty, offsetof(Jsonb, root.children));
+	empty->root.header = JB_FOBJECT;
+	return PointerGetDatum(empty);
+}
+
 Datum
 ke_decode_headers(KeMessage *msg)
 {
@@ -145,6 +156,8 @@ ke_decode_headers(KeMessage *msg)
 	int			next;
 
 	wire = ke_message_headers(msg, &count);
+	if (count == 0)
+		return no_headers();
 	headers = palloc(count * sizeof(Header));
 	for (int i = 0; i < count; i++)
 	{

@@ -1,4 +1,5 @@
--- What the benchmark consumes into, and how it takes the time.
+-- What the benchmarks consume into, and how they take figures: in the session
+-- of a superuser, on the server's machine.
 
 CREATE EXTENSION kafka_events;
 
@@ -7,48 +8,135 @@ CREATE TABLE typed (
   user_id  bigint,
   type     text,
   amount   numeric(12, 2),
-  ts       float8,
+  ts       timestamptz,
   note     text
-);
-SELECT kafka_table_create('envelope');
+) WITH (autovacuum_enabled = off);
 
-CREATE TABLE handled (id bigint, amount numeric);
+SELECT kafka_table_create('envelope');
+ALTER TABLE envelope SET (autovacuum_enabled = off);
+CREATE TABLE log (LIKE envelope) WITH (autovacuum_enabled = off);
+
+-- The messages as kafka_message has them
+CREATE TABLE messages (
+  topic text, partition integer, "offset" bigint, "timestamp" timestamptz,
+  key bytea, value bytea, headers jsonb, attempt integer DEFAULT 0
+) WITH (autovacuum_enabled = off);
+
+CREATE TABLE handled (id bigint, amount numeric)
+  WITH (autovacuum_enabled = off);
+
 CREATE FUNCTION on_json(event jsonb) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-  INSERT INTO handled VALUES ((event->>'id')::bigint, (event->>'amount')::numeric);
+  INSERT INTO handled
+  VALUES ((event->>'id')::bigint, (event->>'amount')::numeric);
 END $$;
+
 CREATE FUNCTION on_row(event typed) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   INSERT INTO handled VALUES (event.id, event.amount);
 END $$;
-CREATE FUNCTION on_batch(events kafka_message[]) RETURNS void LANGUAGE sql AS $$
+
+CREATE FUNCTION on_batch(events kafka_message[]) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
   INSERT INTO handled
-  SELECT (v->>'id')::bigint, (v->>'amount')::numeric
-    FROM unnest(events) e, LATERAL (SELECT convert_from(e.value, 'UTF8')::jsonb) j (v);
+  SELECT r.id, r.amount
+    FROM unnest(events) e,
+         json_to_record(convert_from(e.value, 'UTF8')::json)
+           r (id bigint, amount numeric);
+END $$;
+
+-- For the latency
+CREATE TABLE timed (id bigint, ts timestamptz);
+CREATE FUNCTION on_timed(event jsonb) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO timed VALUES ((event->>'id')::bigint, (event->>'ts')::timestamptz);
+END $$;
+CREATE TABLE arrivals (id bigint, arrived float8);
+CREATE TABLE lateness (path text, effect_ms float8, kcat_ms float8);
+
+-- One pass over a topic, or what it is compared with
+CREATE TABLE passes (
+  kind        text CHECK (kind IN ('consume', 'reference')),
+  path        text,
+  run         integer,
+  workers     integer,
+  batch_size  integer,
+  sync        text,             -- synchronous_commit
+  rows        bigint,
+  seconds     float8,           -- for those rows
+  cpu         float8,           -- seconds, for a million rows
+  library     float8,           -- of them, those of librdkafka's threads
+  anon_mb     float8,           -- peak of one process: its own memory,
+  file_mb     float8,           -- and mapped files; no shared memory
+  at          timestamptz DEFAULT clock_timestamp(),
+  rate        float8 GENERATED ALWAYS AS (rows / seconds / 1000) STORED
+);
+
+-- Seconds of CPU that processes have used, and their library's threads
+CREATE FUNCTION cpu_of(pids integer[], OUT cpu float8, OUT library float8)
+LANGUAGE sql AS $$
+  SELECT sum(ns) / 1e9,
+         coalesce(sum(ns) FILTER (WHERE thread <> pid::text), 0) / 1e9
+    FROM unnest(pids) pid,
+         LATERAL pg_ls_dir(format('/proc/%s/task', pid)) thread,
+         LATERAL (SELECT split_part(pg_read_file(format(
+           '/proc/%s/task/%s/schedstat', pid, thread)), ' ', 1)::float8) t (ns)
 $$;
 
-CREATE TABLE results (path text, rate float8);
+-- A line of /proc/PID/status in MB, of the largest of the processes
+CREATE FUNCTION memory_of(pids integer[], line text) RETURNS float8
+LANGUAGE sql AS $$
+  SELECT max(substring(pg_read_file(format('/proc/%s/status', pid)),
+                       line || ':\s+(\d+) kB')::float8 / 1024)
+    FROM unnest(pids) pid
+$$;
 
--- Thousands of messages per second from the first commit to the last.  No
--- snapshot is held meanwhile.
-CREATE PROCEDURE take_rate(path text, of_topic text, total bigint)
+CREATE FUNCTION workers() RETURNS integer[] LANGUAGE sql AS $$
+  SELECT coalesce(array_agg(pid ORDER BY pid), '{}')
+    FROM kafka_consumer_health
+   WHERE role = 'main' AND status = 'running'
+$$;
+
+-- When a table was filled: from the first commit to the last one, without the
+-- rows of the first.
+CREATE FUNCTION filling_of(filled regclass, OUT rows bigint, OUT seconds float8)
 LANGUAGE plpgsql AS $$
-DECLARE
-  at bigint;
-  first_at bigint;
-  began timestamptz;
 BEGIN
-  LOOP
-    SELECT coalesce(sum("position"), 0) INTO at
-      FROM kafka_consumer_lag WHERE topic = of_topic AND role = 'main';
-    COMMIT;
-    IF began IS NULL AND at > 0 THEN
-      began := clock_timestamp();
-      first_at := at;
-    END IF;
-    EXIT WHEN at >= total;
-    PERFORM pg_sleep(0.005);
-  END LOOP;
-  INSERT INTO results
-  VALUES (path, (at - first_at) / extract(epoch FROM clock_timestamp() - began) / 1000);
+  EXECUTE format($q$
+    SELECT sum(n) FILTER (WHERE at > since), extract(epoch FROM max(at) - since)
+      FROM (SELECT n, at, min(at) OVER () since
+              FROM (SELECT count(*) n, pg_xact_commit_timestamp(xmin) at
+                      FROM %s GROUP BY xmin) t) t
+     GROUP BY since $q$, filled) INTO rows, seconds;
 END $$;
+
+-- Medians of all runs.  A ratio is that of each run; "R" is the rate and
+-- "R of CPU" the CPU time beside the reference's, "factor" the rate beside
+-- one worker's with the default batch_size.
+CREATE FUNCTION median(float8[], digits integer) RETURNS numeric LANGUAGE sql AS $$
+  SELECT round(percentile_cont(0.5) WITHIN GROUP (ORDER BY v)::numeric, digits)
+    FROM unnest($1) v
+$$;
+CREATE VIEW summary AS
+  SELECT path, workers, sync, batch_size, count(*) AS runs,
+         median(array_agg(c.rate), 1) AS "k/s",
+         median(array_agg(r.rate), 1) AS "reference k/s",
+         median(array_agg(c.rate / r.rate), 2) AS "R",
+         median(array_agg(r.cpu / c.cpu), 2) AS "R of CPU",
+         median(array_agg(c.rate / o.rate), 2) AS factor,
+         median(array_agg(c.cpu), 2) AS "CPU s/M",
+         median(array_agg(c.library), 2) AS "in library",
+         median(array_agg(r.cpu), 2) AS "reference CPU s/M",
+         max(c.anon_mb)::integer AS "anon MB",
+         max(c.file_mb)::integer AS "file MB"
+    FROM passes c
+    LEFT JOIN (SELECT path, sync, run, rate, cpu
+                 FROM passes WHERE kind = 'reference') r
+        USING (path, sync, run)
+    LEFT JOIN (SELECT path, sync, run, rate FROM passes
+                WHERE kind = 'consume' AND workers = 1 AND batch_size = 1000) o
+        USING (path, sync, run)
+   WHERE kind = 'consume'
+   GROUP BY path, workers, sync, batch_size
+   ORDER BY min(c.at);
