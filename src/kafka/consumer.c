@@ -74,7 +74,7 @@ property(KeConsumer *consumer, const char *name)
 
 	if (rd_kafka_conf_get(rd_kafka_conf(consumer->handle.rk), name, value,
 						  &size) != RD_KAFKA_CONF_OK)
-		elog(ERROR, "could not read Kafka property \"%s\"", name);
+		elog(ERROR, "could not read Kafka property %s", name);
 	return strtoll(value, NULL, 10);
 }
 
@@ -211,12 +211,14 @@ assigned_part(KeConsumer *consumer, const KeKafkaList *list)
 	for (int i = 0; i < list->count; i++)
 	{
 		const KeKafkaPartition *part = &list->parts[i];
+		rd_kafka_topic_partition_t *added;
 
 		if (rd_kafka_topic_partition_list_find(current, part->topic,
 											   part->partition) == NULL)
 			continue;
-		rd_kafka_topic_partition_list_add(result, part->topic,
-										  part->partition)->offset = part->offset;
+		added = rd_kafka_topic_partition_list_add(result, part->topic,
+												  part->partition);
+		added->offset = part->offset;
 	}
 	rd_kafka_topic_partition_list_destroy(current);
 	return result;

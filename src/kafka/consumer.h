@@ -97,7 +97,7 @@ extern void ke_consumer_resume(KeConsumer *consumer, KeKafkaList *list);
 extern int	ke_consumer_committed(KeConsumer *consumer, KeKafkaList *list,
 								  int timeout_ms);
 
-/* Low and high (high is the last stable offset: the handle reads committed). */
+/* Low and high; high is the last stable offset: the handle reads committed. */
 extern int	ke_consumer_watermarks(KeConsumer *consumer, const char *topic,
 								   int32 partition, int64 *low, int64 *high,
 								   int timeout_ms);

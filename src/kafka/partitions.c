@@ -97,13 +97,14 @@ static int64
 member_number(JsonbContainer *object, const char *name)
 {
 	JsonbValue	value;
+	Datum		number;
 
 	if (getKeyJsonValueFromContainer(object, name, strlen(name),
 									 &value) == NULL ||
 		value.type != jbvNumeric)
 		return -1;
-	return DatumGetInt64(DirectFunctionCall1(numeric_int8,
-											 NumericGetDatum(value.val.numeric)));
+	number = NumericGetDatum(value.val.numeric);
+	return DatumGetInt64(DirectFunctionCall1(numeric_int8, number));
 }
 
 /* Each value of an object that is an object itself, in turn; NULL: the end. */

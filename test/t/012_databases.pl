@@ -66,7 +66,8 @@ sub goes_through
 		stderr => \$err);
 
 	is($failed, 0, "$sql goes through") or diag($err);
-	cmp_ok(time - $start, '<', 5, '... in time');
+	# 5 s for our processes to go, on a busy machine as well
+	cmp_ok(time - $start, '<', 8, '... in time');
 	return;
 }
 
