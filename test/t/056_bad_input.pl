@@ -95,7 +95,21 @@ foreach my $case (@large)
 		"SELECT kafka_subscribe('$topic', handler => 'measure')");
 }
 
-# A new subscription starts all partitions again: wait until that is over.
+foreach my $case (@large)
+{
+	my ($name, undef, $expected) = @$case;
+	my $topic = $kafka->unique($name);
+
+	$node->wait_for(
+		"SELECT count(*) FROM sizes WHERE topic = '$topic'", 1, $name);
+	is( $node->safe_psql('postgres', qq{
+			SELECT coalesce(key_bytes, 0), value_bytes, headers
+			  FROM sizes WHERE topic = '$topic'}),
+		$expected, "$name is processed");
+}
+
+# A new subscription starts all partitions again; the last one has its effect
+# now, so that is over.
 $node->wait_for(
 	q{SELECT count(*) FROM kafka_consumer_lag
 	   WHERE status = 'stopped' AND "position" = 1},
@@ -113,18 +127,6 @@ foreach my $case (@bad)
 	is( $node->safe_psql('postgres',
 			"SELECT status FROM kafka_subscriptions WHERE topic = '$topic'"),
 		'broken', "$name: its subscription is broken");
-}
-foreach my $case (@large)
-{
-	my ($name, undef, $expected) = @$case;
-	my $topic = $kafka->unique($name);
-
-	$node->wait_for(
-		"SELECT count(*) FROM sizes WHERE topic = '$topic'", 1, $name);
-	is( $node->safe_psql('postgres', qq{
-			SELECT coalesce(key_bytes, 0), value_bytes, headers
-			  FROM sizes WHERE topic = '$topic'}),
-		$expected, "$name is processed");
 }
 
 unlike(
