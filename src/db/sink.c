@@ -22,21 +22,25 @@
 
 struct KeSink
 {
+	MemoryContext context;		/* this struct and all it points to */
 	KeSinkTarget target;
 	bool		reference;
 	bool		was_bulk;
-	MemoryContext writing;		/* of one write; kept empty in between */
+	MemoryContext writing;		/* of one write; empty in between */
 };
 
 KeSink *
 ke_sink_open(const KeSubscription *sub, MemoryContext parent)
 {
-	KeSink	   *sink = MemoryContextAllocZero(parent, sizeof(KeSink));
+	MemoryContext context = AllocSetContextCreate(parent, "kafka_events sink",
+												  ALLOCSET_SMALL_SIZES);
+	KeSink	   *sink = MemoryContextAllocZero(context, sizeof(KeSink));
 
+	sink->context = context;
 	ke_sink_target_init(&sink->target, sub->into_table, sub->topic,
 						sub->options.row_format, sub->options.on_conflict,
-						parent);
-	sink->writing = AllocSetContextCreate(parent, "kafka_events write",
+						context);
+	sink->writing = AllocSetContextCreate(context, "kafka_events write",
 										  0, WRITE_KEPT, 8 * WRITE_KEPT);
 	return sink;
 }
@@ -83,9 +87,7 @@ ke_sink_end(KeSink *sink)
 void
 ke_sink_close(KeSink *sink)
 {
-	ke_sink_target_close(&sink->target);
-	MemoryContextDelete(sink->writing);
-	pfree(sink);
+	MemoryContextDelete(sink->context);
 }
 
 void

@@ -30,7 +30,7 @@
 
 typedef struct KeSink KeSink;
 
-/* Lives in parent; needs no transaction. */
+/* Lives in parent, and ends with it at the latest; needs no transaction. */
 extern KeSink *ke_sink_open(const KeSubscription *sub, MemoryContext parent);
 
 /*

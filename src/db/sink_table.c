@@ -17,11 +17,14 @@
 #include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
+#include "catalog/pg_proc.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "rewrite/rewriteHandler.h"
 #include "utils/acl.h"
+#include "utils/fmgroids.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -89,20 +92,29 @@ register_callbacks(void)
 	callbacks_registered = true;
 }
 
+static void
+forget_target(void *arg)
+{
+	dlist_delete(&((KeSinkTarget *) arg)->node);
+}
+
 void
 ke_sink_target_init(KeSinkTarget *target, Oid relid, const char *topic,
 					KeRowFormat format, KeOnConflict on_conflict,
-					MemoryContext parent)
+					MemoryContext context)
 {
 	register_callbacks();
 	target->relid = relid;
-	target->topic = MemoryContextStrdup(parent, topic);
+	target->topic = MemoryContextStrdup(context, topic);
 	target->format = format;
 	target->on_conflict = on_conflict;
-	target->parent = parent;
+	target->context = context;
 	target->stale = true;
 	target->table = NULL;
 	dlist_push_tail(&targets, &target->node);
+	target->on_free.func = forget_target;
+	target->on_free.arg = target;
+	MemoryContextRegisterResetCallback(context, &target->on_free);
 }
 
 static void
@@ -111,14 +123,6 @@ drop_table(KeSinkTarget *target)
 	if (target->table != NULL)
 		MemoryContextDelete(target->table->context);
 	target->table = NULL;
-}
-
-void
-ke_sink_target_close(KeSinkTarget *target)
-{
-	dlist_delete(&target->node);
-	drop_table(target);
-	pfree(target->topic);
 }
 
 static KeColumnSource
@@ -136,9 +140,33 @@ source_of_column(KeRowFormat format, const char *name)
 }
 
 /*
- * The default of a column, ready to run.  Volatile ones, which could read the
- * table, keep it from the bulk way.
+ * A volatile function could look at the table, and would not see the rows
+ * that the bulk way has only gathered; these do not look.
  */
+static bool
+may_look_at_table(Oid function, void *context)
+{
+	switch (function)
+	{
+		case F_NEXTVAL:
+		case F_GEN_RANDOM_UUID:
+		case F_CLOCK_TIMESTAMP:
+			return false;
+		default:
+			return func_volatile(function) == PROVOLATILE_VOLATILE;
+	}
+}
+
+static bool
+looks_at_table(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	return check_functions_in_node(node, may_look_at_table, context) ||
+		expression_tree_walker(node, looks_at_table, context);
+}
+
+/* The default of a column, ready to run; NULL: the default is NULL. */
 static ExprState *
 build_default(KeSinkTable *table, Relation rel, AttrNumber attribute)
 {
@@ -146,7 +174,7 @@ build_default(KeSinkTable *table, Relation rel, AttrNumber attribute)
 
 	if (expr == NULL)
 		return NULL;
-	if (contain_volatile_functions_not_nextval((Node *) expr))
+	if (looks_at_table((Node *) expr, NULL))
 		table->plain = false;
 	return ExecInitExpr(expression_planner(expr), NULL);
 }
@@ -362,7 +390,7 @@ make_anew(KeSinkTarget *target, Relation rel)
 									"kafka_events sink table",
 									ALLOCSET_DEFAULT_SIZES);
 	table = build(target, rel, context);
-	MemoryContextSetParent(context, target->parent);
+	MemoryContextSetParent(context, target->context);
 	target->table = table;
 }
 

@@ -91,16 +91,18 @@ typedef struct KeSinkTarget
 	char	   *topic;
 	KeRowFormat format;
 	KeOnConflict on_conflict;
-	MemoryContext parent;
+	MemoryContext context;		/* what this is in */
+	MemoryContextCallback on_free;
 	dlist_node	node;			/* in the list of all of this process */
 	bool		stale;			/* table must be made anew */
 	KeSinkTable *table;			/* NULL before the first open */
 } KeSinkTarget;
 
+/* target is in context, and ends with it. */
 extern void ke_sink_target_init(KeSinkTarget *target, Oid relid,
 								const char *topic, KeRowFormat format,
 								KeOnConflict on_conflict,
-								MemoryContext parent);
+								MemoryContext context);
 
 /*
  * Open and lock the relation for writing, and bring target->table up to date;
@@ -109,8 +111,6 @@ extern void ke_sink_target_init(KeSinkTarget *target, Oid relid,
  * when on_conflict needs a primary key that is not there.
  */
 extern Relation ke_sink_target_open(KeSinkTarget *target);
-
-extern void ke_sink_target_close(KeSinkTarget *target);
 
 /*
  * Fill values and nulls, one per attribute, with the row that msg becomes, in

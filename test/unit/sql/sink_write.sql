@@ -178,6 +178,7 @@ CREATE TABLE excluding (id int4range, EXCLUDE USING gist (id WITH &&));
 CREATE TABLE generating (id integer, g integer GENERATED ALWAYS AS (id + 1) STORED);
 CREATE TABLE numbering (id integer, n integer GENERATED ALWAYS AS IDENTITY);
 CREATE TABLE volatile (id integer, r double precision DEFAULT random());
+CREATE TABLE numbered (id integer, u uuid DEFAULT gen_random_uuid(), n bigserial, made timestamptz DEFAULT clock_timestamp());
 CREATE TABLE secured (id integer);
 ALTER TABLE secured ENABLE ROW LEVEL SECURITY;
 CREATE TABLE mother (id integer);
@@ -194,7 +195,7 @@ CREATE FUNCTION note_instead() RETURNS trigger LANGUAGE plpgsql AS
 CREATE TRIGGER instead INSTEAD OF INSERT ON instead_view FOR EACH ROW EXECUTE FUNCTION note_instead();
 TRUNCATE audit;
 SELECT name, write(name::regclass, '{"id":2}', '{"id":3}')
-FROM unnest('{plain,unlogged,triggered,referring,postponed,generating,numbering,volatile,secured,mother,daughter,whole,part,ruled,instead_view}'::text[])
+FROM unnest('{plain,unlogged,triggered,referring,postponed,generating,numbering,volatile,numbered,secured,mother,daughter,whole,part,ruled,instead_view}'::text[])
   WITH ORDINALITY AS u(name, n) ORDER BY n;
 SELECT write('excluding', '{"id":"[1,3)"}'), write('simple_view', '{"id":12,"w":5}', '{"id":13}', '{"id":14,"w":6}');
 SELECT unit_sink_write('plain', 'fields', 'ignore', false, '{}', bytes('{"id":7}')), upsert('plain', '{}', '{"id":7,"v":3}');
