@@ -7,7 +7,9 @@
  * made for the library are destroyed before anything here can raise.
  *
  * Only cooperative-sticky is offered to the group, so every rebalance is
- * incremental.
+ * incremental: with members that offer something else alone we cannot join
+ * (INCONSISTENT_GROUP_PROTOCOL), and members of the newer consumer protocol
+ * make no difference.
  */
 #include "postgres.h"
 #include "core/compat.h"

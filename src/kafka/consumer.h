@@ -25,7 +25,7 @@ typedef enum KeConsumerEventKind
 {
 	KE_CONSUMER_NOTHING,		/* the queue is empty */
 	KE_CONSUMER_MESSAGE,		/* msg */
-	KE_CONSUMER_END,			/* part: end of partition, with its offset */
+	KE_CONSUMER_END,			/* part: read up to its last stable offset */
 	KE_CONSUMER_ASSIGN,			/* list: partitions added; answer assign */
 	KE_CONSUMER_REVOKE,			/* list: partitions taken; answer unassign */
 	KE_CONSUMER_LOST,			/* list: already somebody else's; unassign */
@@ -66,26 +66,55 @@ extern int	ke_consumer_fd(KeConsumer *consumer);
 /* Empty the fd; call it when the wait said readable, before polling. */
 extern void ke_consumer_drain_fd(KeConsumer *consumer);
 
-/* Replace the topic list.  On a change: unsubscribe first, acknowledge,
- * then subscribe (ke_consumer_unsubscribe, then this). */
+/*
+ * Replace the topic list.  Topics are not changed in place (some could stay
+ * without partitions): call ke_consumer_unsubscribe, wait for the REVOKE and
+ * answer it, then subscribe; it takes a few rounds of the group.
+ *
+ * A process that takes over a static place gets the partitions of the one
+ * before it, whatever the topics it subscribes to: compare each ASSIGN with
+ * the list, and subscribe anew by the same cycle if it has other topics.
+ */
 extern void ke_consumer_subscribe(KeConsumer *consumer, const char **topics,
 								  int ntopics);
 extern void ke_consumer_unsubscribe(KeConsumer *consumer);
 
-/* Next event; waits at most timeout_ms (0: not at all).  True if any. */
+/*
+ * Next event; waits at most timeout_ms (0: not at all).  True if any.
+ *
+ * A message may come again, below what was delivered before, after a
+ * rebalance or a pause; so may the end of a partition.  Between a rebalance
+ * event and its answer nothing is delivered.
+ */
 extern bool ke_consumer_poll(KeConsumer *consumer, int timeout_ms,
 							 KeConsumerEvent *event);
 
 /* How many events, most of them messages, wait before the next one to come. */
 extern int	ke_consumer_waiting(KeConsumer *consumer);
 
-/* Incremental; the offsets in the list are where fetching starts. */
+/*
+ * Answer a rebalance event, and in between take or give up single partitions.
+ * The offsets in the list are where fetching starts.  What is never assigned
+ * need not, but may, be unassigned.
+ */
 extern void ke_consumer_assign(KeConsumer *consumer, KeKafkaList *list);
 extern void ke_consumer_unassign(KeConsumer *consumer, KeKafkaList *list);
 
-/* Fetch partitions of ours from another offset (unassign and assign). */
+/*
+ * Fetch partitions of ours from another offset; others are passed over.  No
+ * message that was fetched before is delivered afterwards.  Not between a
+ * rebalance event and its answer.  One that has not been polled yet takes
+ * this for its answer: for a moment another member may then read the same
+ * partitions, which the fence in PostgreSQL is there for.
+ */
 extern void ke_consumer_restart(KeConsumer *consumer, KeKafkaList *list);
 
+/*
+ * Pausing takes effect at once, for partitions just assigned, too, and lasts
+ * over restarts and rebalances until resumed or unassigned.  What was fetched
+ * but not polled is fetched again, so do not use it to hold back a little.
+ * Doing it twice does nothing; partitions that are not ours are passed over.
+ */
 extern void ke_consumer_pause(KeConsumer *consumer, KeKafkaList *list);
 extern void ke_consumer_resume(KeConsumer *consumer, KeKafkaList *list);
 
@@ -102,7 +131,11 @@ extern int	ke_consumer_watermarks(KeConsumer *consumer, const char *topic,
 								   int32 partition, int64 *low, int64 *high,
 								   int timeout_ms);
 
-/* What was last heard of the partition's end, without asking; -1: nothing. */
+/*
+ * What was last heard of the partition's end, without asking; -1: nothing.
+ * high is as new as the last fetch, last_stable up to 5 s older, or as new as
+ * the last KE_CONSUMER_END, whose offset it is.
+ */
 extern void ke_consumer_known_end(KeConsumer *consumer, const char *topic,
 								  int32 partition, int64 *high,
 								  int64 *last_stable);

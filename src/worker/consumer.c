@@ -269,11 +269,14 @@ finish(Consumer *consumer, bool in_user_code)
 	proc_exit(planned || !in_user_code ? 0 : 1);
 }
 
-/* librdkafka's words, at the level they deserve; never more than LOG. */
+/*
+ * librdkafka's words, at the level they deserve; never more than LOG.  What is
+ * for debugging comes only if the server's option "debug" asks for it.
+ */
 static void
 log_event(const KeConsumerEvent *event)
 {
-	ereport(event->severity <= 4 ? LOG : DEBUG1,
+	ereport(event->severity <= 4 || event->severity >= 7 ? LOG : DEBUG1,
 			(errmsg_internal("librdkafka: %s", event->text)));
 }
 
