@@ -119,14 +119,14 @@ foreach my $case (@bad)
 	my ($name, undef, undef, $reason) = @$case;
 	my $topic = $kafka->unique($name);
 
+	$node->wait_for(
+		"SELECT status FROM kafka_subscriptions WHERE topic = '$topic'",
+		'broken', "the subscription of $name to be broken");
 	like(
 		$node->safe_psql('postgres',
 			"SELECT status_reason FROM kafka_consumer_lag WHERE topic = '$topic'"),
 		$reason,
 		"$name: says why, and where");
-	is( $node->safe_psql('postgres',
-			"SELECT status FROM kafka_subscriptions WHERE topic = '$topic'"),
-		'broken', "$name: its subscription is broken");
 }
 
 unlike(
