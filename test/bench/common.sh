@@ -83,7 +83,7 @@ prepare()
 	[ "$(ask "SELECT to_regclass('passes')")" = '' ] || return 0
 	tell "\\i $top/test/bench/schema.sql"
 	tell "CREATE SERVER bench FOREIGN DATA WRAPPER kafka_events OPTIONS
-		(bootstrap_servers '$broker', service_name 'bench', workers '1',
+		(bootstrap_servers '$broker', service_name 'bench-$$', workers '1',
 		 synchronous_commit 'off')"
 }
 
@@ -145,7 +145,7 @@ drain()
 				greatest($anon, memory_of('$pids', 'RssAnon')),
 				greatest($file, memory_of('$pids', 'RssFile'))
 			FROM kafka_events.positions
-			WHERE topic = '$topic' AND group_id = 'bench-main'")
+			WHERE topic = '$topic'")
 		still=$((progress == last ? still + 1 : 0))
 		[ "$still" -lt 600 ] || die "stuck at $progress messages"
 	done
