@@ -530,11 +530,9 @@ ke_batch_run(KeEngine *engine, KeStage *stage)
 				break;			/* a partition was set aside */
 		}
 	}
-	/* One commit that waited for the disk says little about the next ones */
 	if (waited > stage->count)
-		stage->message_ms += ((double) elapsed_ms(started) /
-							  (waited - stage->count) -
-							  stage->message_ms) / 8;
+		ke_stage_note_speed(stage, waited - stage->count,
+							GetCurrentTimestamp() - started);
 	return outcome;
 }
 

@@ -130,6 +130,8 @@ extern void ke_stage_discard(KeStage *stage, int count);
 extern void ke_stage_drop(KeStage *stage, KePartition *part);
 extern bool ke_stage_is_ready(const KeStage *stage);
 extern bool ke_stage_is_full(const KeStage *stage);
+extern void ke_stage_note_speed(KeStage *stage, int count,
+								int64 microseconds);
 
 /* assignment.c: partitions come, go, stop and are shown */
 extern void ke_assignment_added(KeEngine *engine, KeKafkaList *list);

@@ -16,6 +16,9 @@
 #define STAGE_BYTES ((Size) 32 * 1024 * 1024)
 #define FIRST_SIZE 64
 
+/* So many messages tell how long one takes; fewer tell less. */
+#define SPEED_COUNT 500.0
+
 static void
 open_sides(KeEngine *engine, KeStage *stage, KeSubscription *sub)
 {
@@ -174,4 +177,17 @@ bool
 ke_stage_is_full(const KeStage *stage)
 {
 	return stage->bytes >= 2 * STAGE_BYTES;
+}
+
+/*
+ * So many messages took so long.  One batch that waited for the disk says
+ * little about the next ones, and the less the fewer messages it had.
+ */
+void
+ke_stage_note_speed(KeStage *stage, int count, int64 microseconds)
+{
+	double		ms = microseconds / 1000.0 / count;
+
+	stage->message_ms += (ms - stage->message_ms) *
+		Min(count / SPEED_COUNT, 1.0) / 8;
 }
