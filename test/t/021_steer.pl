@@ -152,9 +152,10 @@ is($node->safe_psql('postgres',
 	'5', 'at the message');
 seek_ok('6, partition => 1', '1|5|6', 'go on behind it');
 effects_ok('1:6', 'what follows is processed');
-is($node->safe_psql('postgres',
-		"SELECT status FROM kafka_subscriptions WHERE topic = '$topic'"),
-	'active', 'all is well again');
+ok( $node->wait_for(
+		"SELECT status FROM kafka_subscriptions WHERE topic = '$topic'",
+		'active', 'the partition to go on'),
+	'all is well again');
 seek_ok('5, partition => 1', '1|7|5', 'back to it');
 $node->wait_for(
 	"SELECT status FROM kafka_subscriptions WHERE topic = '$topic'",

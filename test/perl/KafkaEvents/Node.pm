@@ -159,19 +159,29 @@ sub state
 {
 	my ($self) = @_;
 	my $text = '';
+	my $databases = $self->safe_psql('postgres',
+		'SELECT datname FROM pg_database WHERE datallowconn');
 
-	foreach my $query (
-		'TABLE kafka_consumer_health',
-		'SELECT subscription, status, status_reason FROM kafka_subscriptions',
-		'TABLE kafka_consumer_lag',
-		q{SELECT pid, backend_type, state, wait_event
-			FROM pg_stat_activity WHERE backend_type LIKE 'kafka%'})
+	foreach my $database (split /\n/, $databases)
 	{
-		my ($out, $err) = ('', '');
+		foreach my $query (
+			'TABLE kafka_consumer_health',
+			'SELECT subscription, status, status_reason FROM kafka_subscriptions',
+			'TABLE kafka_consumer_lag',
+			q{SELECT pid, backend_type, state, wait_event, query
+				FROM pg_stat_activity
+			   WHERE backend_type LIKE 'kafka%'
+				 AND datname = current_database()})
+		{
+			my ($out, $err) = ('', '');
 
-		$self->psql('postgres', $query, stdout => \$out, stderr => \$err,
-			extra_params => ['--expanded']);
-		$text .= "$query\n$out$err\n";
+			$self->psql(
+				$database, $query,
+				stdout => \$out,
+				stderr => \$err,
+				extra_params => ['--expanded']);
+			$text .= "$database: $query\n$out\n" if $out ne '';
+		}
 	}
 	return $text . "end of the server's log:\n" . _tail($self->logfile, 40);
 }
