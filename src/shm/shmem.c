@@ -17,6 +17,7 @@
 
 #include "shm/hold.h"
 #include "shm/lag.h"
+#include "shm/metrics.h"
 #include "shm/reason.h"
 #include "shm/request.h"
 #include "shm/shmem.h"
@@ -35,6 +36,7 @@ request(void)
 
 	ke_slot_table_shmem_request();
 	ke_lag_shmem_request();
+	ke_metrics_shmem_request();
 	ke_hold_shmem_request();
 	ke_reason_shmem_request();
 	ke_request_shmem_request();
@@ -49,6 +51,7 @@ startup(void)
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	ke_slot_table_shmem_init();
 	ke_lag_shmem_init();
+	ke_metrics_shmem_init();
 	ke_hold_shmem_init();
 	ke_reason_shmem_init();
 	ke_request_shmem_init();

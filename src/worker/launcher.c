@@ -20,6 +20,7 @@
 #include "db/session.h"
 #include "db/xact.h"
 #include "shm/lag.h"
+#include "shm/metrics.h"
 #include "shm/reason.h"
 #include "shm/roster.h"
 #include "worker/child.h"
@@ -303,7 +304,10 @@ step_all(TimestampTz now)
 		ke_child_free(database->manager);
 		ke_reason_forget(database->oid);
 		if (ke_guc_enabled)
+		{
 			ke_lag_forget(database->oid, InvalidOid);
+			ke_metrics_forget_others(database->oid, NIL);
+		}
 		pfree(database);
 	}
 	return due;

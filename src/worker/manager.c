@@ -25,6 +25,7 @@
 #include "db/xact.h"
 #include "engine/attempt.h"
 #include "shm/lag.h"
+#include "shm/metrics.h"
 #include "shm/reason.h"
 #include "worker/inquiry.h"
 #include "worker/manager.h"
@@ -163,9 +164,9 @@ get_service(Manager *manager, Oid server)
 	return service;
 }
 
-/* Views must not show partitions of subscriptions that are gone. */
+/* Views must not show partitions and counters of what is not subscribed. */
 static void
-forget_lag(const Reading *reading, Oid database)
+forget_subscriptions(const Reading *reading, Oid database)
 {
 	int			count;
 	KeLagRow   *rows = ke_lag_rows(database, &count);
@@ -185,6 +186,7 @@ forget_lag(const Reading *reading, Oid database)
 			ke_lag_forget(database, rows[i].subscription);
 	}
 	pfree(rows);
+	ke_metrics_forget_others(database, known);
 }
 
 /* What was read is what counts from now on. */
@@ -261,7 +263,7 @@ read_configuration(Manager *manager, TimestampTz now)
 	{
 		set_obstacle(manager, NULL);
 		adopt_reading(manager, &reading);
-		forget_lag(&reading, manager->facts.database);
+		forget_subscriptions(&reading, manager->facts.database);
 		if (changed && reading.installed)
 			update_names();
 		return;
