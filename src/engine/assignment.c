@@ -109,7 +109,6 @@ make_partition(KeEngine *engine, const char *topic, int32 partition)
 	part->pos.last_offset = KE_OFFSET_NONE;
 	ItemPointerSetInvalid(&part->pos.tid);
 	part->sent = part->end = part->asked_end = -1;
-	part->batch_mark = -1;
 	part->stage = find_stage(engine, topic);
 	enter(part);
 	if (engine->nparts == engine->parts_allocated)

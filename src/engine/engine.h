@@ -49,7 +49,7 @@ typedef struct KePartition
 	int64		asked_end;		/* while not fetched: what was asked for */
 	int			careful;		/* messages still to run alone */
 	TimestampTz start_at;
-	int			batch_mark;		/* scratch of the batch: index, or -1 */
+	bool		counted;		/* scratch of ke_progress_collect */
 	char		reason[KE_REASON_LEN];
 } KePartition;
 
