@@ -267,6 +267,23 @@ ke_roster_config_changed(Oid database)
 	LWLockRelease(ke_slot_table_lock);
 }
 
+/* Raises nothing: transactions call it when they have committed. */
+void
+ke_roster_wake(Oid database, Oid server, KeRole role)
+{
+	LWLockAcquire(ke_slot_table_lock, LW_SHARED);
+	for (int i = KE_LAUNCHER_SLOT + 1; i < ke_slot_table->count; i++)
+	{
+		KeSlot	   *slot = &ke_slot_table->slots[i];
+
+		if (slot->in_use && slot->phase == KE_PHASE_ATTACHED &&
+			slot->who.database == database && slot->who.server == server &&
+			slot->who.role == role)
+			SetLatch(&slot->proc->procLatch);
+	}
+	LWLockRelease(ke_slot_table_lock);
+}
+
 bool
 ke_roster_manager_runs(Oid database)
 {

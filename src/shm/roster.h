@@ -81,6 +81,9 @@ extern KeSlotReport *ke_roster_reports(Oid database, int *count);
  */
 extern void ke_roster_config_changed(Oid database);
 
+/* There is work for the server's processes of one role: wake those. */
+extern void ke_roster_wake(Oid database, Oid server, KeRole role);
+
 /* Is there a manager that can be asked? */
 extern bool ke_roster_manager_runs(Oid database);
 extern bool ke_roster_launcher_runs(void);

@@ -18,6 +18,7 @@
 #include "shm/hold.h"
 #include "shm/lag.h"
 #include "shm/metrics.h"
+#include "shm/need.h"
 #include "shm/reason.h"
 #include "shm/request.h"
 #include "shm/shmem.h"
@@ -39,6 +40,7 @@ request(void)
 	ke_metrics_shmem_request();
 	ke_hold_shmem_request();
 	ke_reason_shmem_request();
+	ke_need_shmem_request();
 	ke_request_shmem_request();
 }
 
@@ -54,6 +56,7 @@ startup(void)
 	ke_metrics_shmem_init();
 	ke_hold_shmem_init();
 	ke_reason_shmem_init();
+	ke_need_shmem_init();
 	ke_request_shmem_init();
 	LWLockRelease(AddinShmemInitLock);
 

@@ -34,17 +34,56 @@
 /* Postmaster's part of a start; only a former parent's may get lost. */
 #define ATTACH_TIMEOUT_MS 15000
 
+/* What pg_stat_activity calls it: backend_type. */
 static const char *
 role_type(KeRole role)
 {
-	return role == KE_ROLE_MANAGER ? "kafka_events manager" :
-		"kafka_events consumer";
+	switch (role)
+	{
+		case KE_ROLE_LAUNCHER:
+			return "kafka_events launcher";
+		case KE_ROLE_MANAGER:
+			return "kafka_events manager";
+		case KE_ROLE_MAIN:
+		case KE_ROLE_RETRY:
+			return "kafka_events consumer";
+		case KE_ROLE_RELAY:
+			return "kafka_events relay";
+		case KE_ROLE_TASK:
+			return "kafka_events task";
+	}
+	pg_unreachable();
 }
 
 static const char *
 role_function(KeRole role)
 {
-	return role == KE_ROLE_MANAGER ? "ke_manager_main" : "ke_consumer_main";
+	switch (role)
+	{
+		case KE_ROLE_LAUNCHER:
+			return "ke_launcher_main";
+		case KE_ROLE_MANAGER:
+			return "ke_manager_main";
+		case KE_ROLE_MAIN:
+		case KE_ROLE_RETRY:
+			return "ke_consumer_main";
+		case KE_ROLE_RELAY:
+			return "ke_relay_main";
+		case KE_ROLE_TASK:
+			return "ke_task_main";
+	}
+	pg_unreachable();
+}
+
+/* A manager is called after its database, which says what it is. */
+static void
+name_process(const KeChild *child, char *name, Size size)
+{
+	if (child->who.role == KE_ROLE_MANAGER)
+		snprintf(name, size, "kafka_events %s", child->name);
+	else
+		snprintf(name, size, "%s %s", role_type(child->who.role),
+				 child->name);
 }
 
 static TimestampTz
@@ -153,9 +192,7 @@ launch(KeChild *child, Datum main_arg)
 	strlcpy(worker.bgw_type, role_type(child->who.role),
 			sizeof(worker.bgw_type));
 	strlcpy(worker.bgw_extra, child->name, sizeof(worker.bgw_extra));
-	snprintf(worker.bgw_name, sizeof(worker.bgw_name), "kafka_events %s%s",
-			 child->who.role == KE_ROLE_MANAGER ? "" : "consumer ",
-			 child->name);
+	name_process(child, worker.bgw_name, sizeof(worker.bgw_name));
 
 	old = MemoryContextSwitchTo(child->context);
 	registered = RegisterDynamicBackgroundWorker(&worker, &child->handle);

@@ -21,6 +21,7 @@
 #include "db/xact.h"
 #include "shm/lag.h"
 #include "shm/metrics.h"
+#include "shm/need.h"
 #include "shm/reason.h"
 #include "shm/roster.h"
 #include "worker/child.h"
@@ -303,6 +304,7 @@ step_all(TimestampTz now)
 		databases = foreach_delete_current(databases, lc);
 		ke_child_free(database->manager);
 		ke_reason_forget(database->oid);
+		ke_need_forget(database->oid, InvalidOid);
 		if (ke_guc_enabled)
 		{
 			ke_lag_forget(database->oid, InvalidOid);

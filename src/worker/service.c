@@ -2,9 +2,10 @@
  * service.c
  *	  One server of ours, as the manager runs it.
  *
- * Consumers are numbered from 0.  Which numbers should run is decided anew in
- * every round, from the configuration and what is known of the cluster; the
- * rest is the children's state machine.
+ * The processes of a role are numbered from 0.  How many of each should run
+ * is decided anew in every round, from the configuration, what is known of
+ * the cluster and what has turned out to be needed; the rest is the
+ * children's state machine.
  */
 #include "postgres.h"
 #include "core/compat.h"
@@ -14,13 +15,14 @@
 #include "utils/timestamp.h"
 
 #include "kafka/client.h"
+#include "shm/need.h"
 #include "worker/child.h"
 #include "worker/service.h"
 
 /* Before, a group with more members than partitions may never settle. */
 #define LIBRARY_WITH_SPARE_MEMBERS 0x020601ff
 
-/* What an ALTER means to running consumers: they are started again. */
+/* What an ALTER means to running processes: they are started again. */
 typedef enum Alteration
 {
 	UNALTERED,
@@ -45,7 +47,7 @@ ke_service_adopt(KeService *service, const KeSlotReport *report)
 	MemoryContext old = MemoryContextSwitchTo(service->context);
 	KeChild    *child;
 
-	child = ke_child_adopt(report, "consumer of a former manager");
+	child = ke_child_adopt(report, "process of a former manager");
 	child->renew = child->state != KE_CHILD_DOWN;
 	service->children = lappend(service->children, child);
 	MemoryContextSwitchTo(old);
@@ -77,7 +79,7 @@ find_breakage(const KeService *service)
 	return breakage;
 }
 
-/* Why the server consumes nothing, or NULL if it should. */
+/* Why the server does nothing at all, or NULL if it should. */
 static const char *
 find_obstacle(const KeService *service, const KeWatchFacts *facts,
 			  const char *obstacle)
@@ -90,7 +92,7 @@ find_obstacle(const KeService *service, const KeWatchFacts *facts,
 		return "identity not confirmed: call kafka_identity_confirm";
 	if (service->watch->blocked)
 		return service->watch->reason;
-	return find_breakage(service);
+	return NULL;
 }
 
 /* Not more members than partitions, where the library needs that. */
@@ -104,18 +106,27 @@ limit_members(const KeService *service, int workers)
 	return Min(workers, Max(partitions, 1));
 }
 
+/* How many processes of a role, if nothing is in their way. */
 static int
-wanted_consumers(const KeService *service)
+wanted_processes(const KeService *service, KeRole role)
 {
+	const KeServerOptions *options = &service->server->options;
+
+	if (role != KE_ROLE_MAIN &&
+		!ke_need_has(MyDatabaseId, service->oid, role))
+		return 0;
+	if (role == KE_ROLE_RELAY)
+		return 1;
 	if (service->subscriptions == NIL)
 		return 0;
-	return limit_members(service, service->server->options.workers);
+	return limit_members(service, role == KE_ROLE_MAIN ? options->workers :
+						 options->retry_workers);
 }
 
 /* ------------------------------------------------------------- children */
 
 static KeChild *
-find_child(const KeService *service, int ordinal)
+find_child(const KeService *service, KeRole role, int ordinal)
 {
 	ListCell   *lc;
 
@@ -123,29 +134,38 @@ find_child(const KeService *service, int ordinal)
 	{
 		KeChild    *child = (KeChild *) lfirst(lc);
 
-		if (child->who.role == KE_ROLE_MAIN && child->who.ordinal == ordinal)
+		if (child->who.role == role && child->who.ordinal == ordinal)
 			return child;
 	}
 	return NULL;
 }
 
-/* Have consumer number ordinal run, with what is in the catalogs now. */
+/* Who runs a user's code is a session of the owner, and nobody else is. */
+static Oid
+session_role(const KeService *service, KeRole role)
+{
+	if (role == KE_ROLE_MAIN || role == KE_ROLE_RETRY)
+		return service->server->owner;
+	return InvalidOid;
+}
+
+/* Have a process run, with what is in the catalogs now. */
 static void
-want_child(KeService *service, const KeWatchFacts *facts, int ordinal,
-		   Alteration alteration)
+want_child(KeService *service, const KeWatchFacts *facts, KeRole role,
+		   int ordinal, Alteration alteration)
 {
 	KeIdentityOfProcess who = {
-		.role = KE_ROLE_MAIN,
+		.role = role,
 		.database = facts->database,
 		.server = service->oid,
-		.owner = service->server->owner,
+		.owner = session_role(service, role),
 		.ordinal = ordinal,
 		.incarnation = facts->incarnation
 	};
 	char	   *name = psprintf("%s-%s-%d",
 								service->server->options.service_name,
 								ke_slot_role_name(who.role), ordinal);
-	KeChild    *child = find_child(service, ordinal);
+	KeChild    *child = find_child(service, role, ordinal);
 
 	if (child == NULL)
 	{
@@ -165,8 +185,9 @@ want_child(KeService *service, const KeWatchFacts *facts, int ordinal,
 	ke_child_hurry(child);
 }
 
+/* Those of a role that are numbered from or higher. */
 static void
-unwant_children(KeService *service, int from, bool leave)
+unwant_children(KeService *service, KeRole role, int from, bool leave)
 {
 	ListCell   *lc;
 
@@ -174,12 +195,36 @@ unwant_children(KeService *service, int from, bool leave)
 	{
 		KeChild    *child = (KeChild *) lfirst(lc);
 
-		if (child->who.role == KE_ROLE_MAIN && child->who.ordinal < from)
+		if (child->who.role != role || child->who.ordinal < from)
 			continue;
 		if (child->wanted)
 			child->leave = leave;
 		child->wanted = false;
 	}
+}
+
+static void
+unwant_all(KeService *service, bool leave)
+{
+	unwant_children(service, KE_ROLE_MAIN, 0, leave);
+	unwant_children(service, KE_ROLE_RETRY, 0, leave);
+	unwant_children(service, KE_ROLE_RELAY, 0, leave);
+	unwant_children(service, KE_ROLE_TASK, 0, leave);
+}
+
+/* Have so many processes of a role run; returns how many. */
+static int
+want_processes(KeService *service, const KeWatchFacts *facts, KeRole role,
+			   const char *obstacle, Alteration alteration)
+{
+	int			wanted = 0;
+
+	if (obstacle == NULL)
+		wanted = wanted_processes(service, role);
+	for (int i = 0; i < wanted; i++)
+		want_child(service, facts, role, i, alteration);
+	unwant_children(service, role, wanted, obstacle == NULL);
+	return wanted;
 }
 
 static TimestampTz
@@ -240,7 +285,7 @@ set_reason(KeService *service, const char *reason, bool blocking)
 
 /* ------------------------------------------------------------------- step */
 
-/* Has what consumers were started for changed? */
+/* Has what processes were started for changed? */
 static Alteration
 note_alteration(KeService *service)
 {
@@ -254,7 +299,7 @@ note_alteration(KeService *service)
 	if (!altered)
 		return UNALTERED;
 	ereport(LOG,
-			(errmsg("server \"%s\" was altered: its consumers are started again",
+			(errmsg("server \"%s\" was altered: its processes are started again",
 					server->name)));
 	return renamed ? RENAMED : ALTERED;
 }
@@ -263,12 +308,10 @@ note_alteration(KeService *service)
 static void
 rejoin(KeService *service, int wanted)
 {
-	ListCell   *lc;
-
 	service->watch->rejoin = false;
 	for (int i = 0; i < wanted; i++)
 	{
-		KeChild    *child = find_child(service, i);
+		KeChild    *child = find_child(service, KE_ROLE_MAIN, i);
 		KeSlotReport report;
 
 		if (child->state != KE_CHILD_UP)
@@ -282,35 +325,39 @@ rejoin(KeService *service, int wanted)
 	ereport(LOG,
 			(errmsg("partitions of server \"%s\" have no owner: its consumers join the group again",
 					service->server->name)));
-	foreach(lc, service->children)
-		ke_roster_ask_rejoin(((KeChild *) lfirst(lc))->slot);
+	for (int i = 0; i < wanted; i++)
+		ke_roster_ask_rejoin(find_child(service, KE_ROLE_MAIN, i)->slot);
 }
 
 TimestampTz
 ke_service_step(KeService *service, const KeWatchFacts *facts,
 				const char *obstacle, TimestampTz now)
 {
-	int			wanted = 0;
+	int			consumers;
+	int			others;
 	Alteration	alteration;
 	TimestampTz due;
 
 	if (service->server == NULL)
 	{
-		unwant_children(service, 0, true);
+		unwant_all(service, true);
 		return step_children(service, now);
 	}
 
 	obstacle = find_obstacle(service, facts, obstacle);
 	alteration = note_alteration(service);
+	others = want_processes(service, facts, KE_ROLE_RELAY, obstacle,
+							alteration);
 	if (obstacle == NULL)
-		wanted = wanted_consumers(service);
-	for (int i = 0; i < wanted; i++)
-		want_child(service, facts, i, alteration);
-	unwant_children(service, wanted, obstacle == NULL);
-	service->running = wanted > 0;
+		obstacle = find_breakage(service);
+	consumers = want_processes(service, facts, KE_ROLE_MAIN, obstacle,
+							   alteration);
+	others += want_processes(service, facts, KE_ROLE_RETRY, obstacle,
+							 alteration);
+	service->running = consumers + others > 0;
 	due = step_children(service, now);
 	if (service->watch->rejoin)
-		rejoin(service, wanted);
+		rejoin(service, consumers);
 
 	if (obstacle != NULL)
 		set_reason(service, obstacle, true);
@@ -325,7 +372,7 @@ ke_service_step(KeService *service, const KeWatchFacts *facts,
 TimestampTz
 ke_service_stop(KeService *service, TimestampTz now)
 {
-	unwant_children(service, 0, false);
+	unwant_all(service, false);
 	return step_children(service, now);
 }
 
@@ -362,6 +409,7 @@ ke_service_free(KeService *service)
 	Assert(ke_service_is_over(service));
 
 	ke_reason_set(MyDatabaseId, service->oid, NULL);
+	ke_need_forget(MyDatabaseId, service->oid);
 	ke_watch_free(service->watch);
 	pfree(service);
 }

@@ -1,7 +1,7 @@
 /*
  * service.h
- *	  One server of ours, as the manager runs it: how many consumers, which
- *	  ones, and if none, why.
+ *	  One server of ours, as the manager runs it: which processes, and if
+ *	  none, why.
  *
  * A service outlives its foreign server until its processes are gone.
  */
@@ -20,16 +20,16 @@ typedef struct KeService
 	List	   *subscriptions;	/* likewise */
 	KeWatch    *watch;
 	List	   *children;		/* of KeChild */
-	uint64		fingerprint;	/* what the consumers were started for */
+	uint64		fingerprint;	/* what the processes were started for */
 	NameData	name;			/* likewise */
-	bool		running;		/* consumers were wanted, last time */
+	bool		running;		/* processes were wanted, last time */
 	char		reason[KE_REASON_LEN];	/* why not, as the views have it */
 } KeService;
 
 /* In the current context, as everything the service will ever hold. */
 extern KeService *ke_service_make(Oid server);
 
-/* A consumer that a former manager started: it is stopped first. */
+/* A process that a former manager started: it is stopped first. */
 extern void ke_service_adopt(KeService *service, const KeSlotReport *report);
 
 /* The catalogs were read again; server NULL: it is not there any more. */
