@@ -14,6 +14,7 @@
 #include "lib/stringinfo.h"
 #include "utils/memutils.h"
 
+#include "core/classify.h"
 #include "core/failure.h"
 #include "core/format.h"
 
@@ -91,9 +92,9 @@ static const Condition conditions[] = {
 	{ERRCODE_INTERNAL_ERROR, "internal_error"},
 	{ERRCODE_DATA_CORRUPTED, "data_corrupted"},
 	{ERRCODE_INDEX_CORRUPTED, "index_corrupted"},
-	{MAKE_SQLSTATE('K', 'E', '0', '0', '1'), "kafka_retry"},
-	{MAKE_SQLSTATE('K', 'E', '0', '0', '2'), "kafka_reject"},
-	{MAKE_SQLSTATE('K', 'E', '0', '0', '3'), "kafka_skip"}
+	{KE_SQLSTATE_RETRY, "kafka_retry"},
+	{KE_SQLSTATE_REJECT, "kafka_reject"},
+	{KE_SQLSTATE_SKIP, "kafka_skip"}
 };
 
 static const char *
@@ -128,6 +129,18 @@ copy_string(MemoryContext context, const char *string)
 	return string == NULL ? NULL : MemoryContextStrdup(context, string);
 }
 
+/* What kafka_retry asked for; nobody else's detail is believed. */
+static int64
+requested_delay(const KeFailure *fail)
+{
+	long long	ms;
+
+	if (fail->sqlstate != KE_SQLSTATE_RETRY || fail->detail == NULL ||
+		sscanf(fail->detail, KE_FAILURE_DELAY_DETAIL, &ms) != 1)
+		return -1;
+	return ms;
+}
+
 KeFailure *
 ke_failure_capture(MemoryContext context)
 {
@@ -153,6 +166,7 @@ ke_failure_capture(MemoryContext context)
 	fail->column_name = copy_string(context, edata->column_name);
 	fail->datatype_name = copy_string(context, edata->datatype_name);
 	fail->constraint_name = copy_string(context, edata->constraint_name);
+	fail->retry_delay_ms = requested_delay(fail);
 
 	FreeErrorData(edata);
 	MemoryContextSwitchTo(caller);
@@ -168,6 +182,7 @@ ke_failure_make(MemoryContext context, int sqlstate, const char *fmt,...)
 
 	fail->sqlstate = sqlstate;
 	fail->ours = true;
+	fail->retry_delay_ms = -1;
 	va_start(args, fmt);
 	fail->message = ke_format(fmt, args);
 	va_end(args);

@@ -22,7 +22,14 @@ typedef struct KeFailure
 	char	   *column_name;
 	char	   *datatype_name;
 	char	   *constraint_name;
+	int64		retry_delay_ms; /* asked for by kafka_retry; -1: by nobody */
 } KeFailure;
+
+/*
+ * The DETAIL of kafka_retry with a delay: all that an error can carry of it,
+ * through every handler of exceptions that raises it again.
+ */
+#define KE_FAILURE_DELAY_DETAIL "The next attempt begins after %lld ms."
 
 /*
  * The error being handled, copied into context; the error state is flushed.

@@ -18,6 +18,14 @@ typedef struct KeHeader
 	int32		value_len;
 } KeHeader;
 
+/* What its timestamp means, as the topic is configured. */
+typedef enum KeTimestampType
+{
+	KE_TIMESTAMP_NONE,
+	KE_TIMESTAMP_CREATE,		/* when it was produced */
+	KE_TIMESTAMP_APPEND			/* when the broker stored it */
+} KeTimestampType;
+
 typedef struct KeMessage KeMessage;
 
 /* What the fetching side knows how to do; filled by kafka/. */
@@ -33,6 +41,7 @@ struct KeMessage
 	int32		partition;
 	int64		offset;
 	int64		timestamp_ms;	/* -1: none */
+	KeTimestampType timestamp_type;
 	const char *key;			/* NULL: no key */
 	const char *value;			/* NULL: a tombstone */
 	int32		key_len;

@@ -70,6 +70,21 @@ release(KeMessage *msg)
 	rd_kafka_event_destroy(msg->holder);
 }
 
+static KeTimestampType
+timestamp_type(rd_kafka_timestamp_type_t type)
+{
+	switch (type)
+	{
+		case RD_KAFKA_TIMESTAMP_NOT_AVAILABLE:
+			break;
+		case RD_KAFKA_TIMESTAMP_CREATE_TIME:
+			return KE_TIMESTAMP_CREATE;
+		case RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME:
+			return KE_TIMESTAMP_APPEND;
+	}
+	return KE_TIMESTAMP_NONE;
+}
+
 /* True when rkev held a message, which now owns it. */
 static inline bool
 take_message(KeConsumer *consumer, rd_kafka_event_t *rkev, KeMessage *msg)
@@ -90,6 +105,7 @@ take_message(KeConsumer *consumer, rd_kafka_event_t *rkev, KeMessage *msg)
 	msg->partition = from->partition;
 	msg->offset = from->offset;
 	msg->timestamp_ms = rd_kafka_message_timestamp(from, &type);
+	msg->timestamp_type = timestamp_type(type);
 	msg->key = from->key;
 	msg->key_len = (int32) from->key_len;
 	msg->value = from->payload;

@@ -15,6 +15,7 @@
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
 
+#include "shm/circuit.h"
 #include "shm/hold.h"
 #include "shm/lag.h"
 #include "shm/metrics.h"
@@ -41,6 +42,7 @@ request(void)
 	ke_hold_shmem_request();
 	ke_reason_shmem_request();
 	ke_need_shmem_request();
+	ke_circuit_shmem_request();
 	ke_request_shmem_request();
 }
 
@@ -57,6 +59,7 @@ startup(void)
 	ke_hold_shmem_init();
 	ke_reason_shmem_init();
 	ke_need_shmem_init();
+	ke_circuit_shmem_init();
 	ke_request_shmem_init();
 	LWLockRelease(AddinShmemInitLock);
 

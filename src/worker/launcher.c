@@ -19,6 +19,7 @@
 #include "db/databases.h"
 #include "db/session.h"
 #include "db/xact.h"
+#include "shm/circuit.h"
 #include "shm/lag.h"
 #include "shm/metrics.h"
 #include "shm/need.h"
@@ -309,6 +310,7 @@ step_all(TimestampTz now)
 		{
 			ke_lag_forget(database->oid, InvalidOid);
 			ke_metrics_forget_others(database->oid, NIL);
+			ke_circuit_forget_others(database->oid, NIL);
 		}
 		pfree(database);
 	}

@@ -24,6 +24,7 @@
 #include "db/session.h"
 #include "db/xact.h"
 #include "engine/attempt.h"
+#include "shm/circuit.h"
 #include "shm/lag.h"
 #include "shm/metrics.h"
 #include "shm/reason.h"
@@ -164,7 +165,7 @@ get_service(Manager *manager, Oid server)
 	return service;
 }
 
-/* Views must not show partitions and counters of what is not subscribed. */
+/* Views must not show what was known of what is not subscribed any more. */
 static void
 forget_subscriptions(const Reading *reading, Oid database)
 {
@@ -187,6 +188,7 @@ forget_subscriptions(const Reading *reading, Oid database)
 	}
 	pfree(rows);
 	ke_metrics_forget_others(database, known);
+	ke_circuit_forget_others(database, known);
 }
 
 /* What was read is what counts from now on. */
