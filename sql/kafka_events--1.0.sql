@@ -84,6 +84,83 @@ SELECT pg_catalog.pg_extension_config_dump('kafka_events.clusters', '');
 SELECT pg_catalog.pg_extension_config_dump('kafka_events.positions', '');
 SELECT pg_catalog.pg_extension_config_dump('kafka_events.starts', '');
 
+/* ---------------------------------------------------------------- outbox */
+
+-- Two tables of one form, used in turn: rows are only ever inserted, and a
+-- table in which everything is published is truncated.  Each transaction that
+-- inserted rows for a server ends with a marker for it, whose id is its place
+-- in the order of publication.  Nothing here is dumped: a restored database
+-- must not publish what the one it comes from publishes.
+
+CREATE TABLE kafka_events.outbox_a (
+  server             oid      NOT NULL,
+  marker             boolean  NOT NULL,
+  xid                xid8     NOT NULL,  -- of the whole transaction
+  id                 bigint   NOT NULL,
+  kind               "char",             -- of a row: e(vent), r(etry), d(ead)
+  topic              text COLLATE "C",
+  source_topic       text COLLATE "C",   -- of a copy
+  partition          integer,            -- null: by key
+  key                bytea,
+  value              bytea,
+  headers            bytea,              -- as core/headers writes them
+  row_count          bigint,             -- of a marker: its transaction's rows,
+  written_at         timestamptz,        --   when it ended, and in which
+  system_identifier  bigint,             --   system and database, for copies
+  database_oid       oid,                --   of them
+  PRIMARY KEY (server, marker, xid, id)
+) WITH (autovacuum_enabled = off, toast.autovacuum_enabled = off);
+COMMENT ON TABLE kafka_events.outbox_a IS
+  'Messages to be sent to Kafka, and those sent since the table was last emptied';
+
+CREATE TABLE kafka_events.outbox_b (LIKE kafka_events.outbox_a INCLUDING INDEXES)
+  WITH (autovacuum_enabled = off, toast.autovacuum_enabled = off);
+COMMENT ON TABLE kafka_events.outbox_b IS
+  'Messages to be sent to Kafka, in turn with outbox_a';
+
+CREATE SEQUENCE kafka_events.outbox_id;
+COMMENT ON SEQUENCE kafka_events.outbox_id IS
+  'The ids of rows and markers of the outbox, in the order of time';
+
+CREATE TABLE kafka_events.outbox_current (
+  only_row  boolean NOT NULL DEFAULT true PRIMARY KEY CHECK (only_row),
+  table_b   boolean NOT NULL
+) WITH (fillfactor = 10);
+COMMENT ON TABLE kafka_events.outbox_current IS
+  'Whether outbox_b takes new rows, or outbox_a';
+INSERT INTO kafka_events.outbox_current (table_b) VALUES (false);
+
+CREATE TABLE kafka_events.outbox_state (
+  server           oid     NOT NULL PRIMARY KEY,
+  epoch            bigint  NOT NULL,  -- + 1 with each relay process
+  published        pg_snapshot,       -- what it sees is published
+  taken            pg_snapshot,       -- what it sees is being published,
+  done_marker      bigint  NOT NULL,  --   so far up to this place,
+  done_id          bigint  NOT NULL,
+  done_rows        bigint  NOT NULL,  --   which are so many rows
+  published_total  bigint  NOT NULL,
+  last_error       text
+) WITH (fillfactor = 50, autovacuum_vacuum_cost_delay = 0);
+COMMENT ON TABLE kafka_events.outbox_state IS
+  'How far each server''s relay is';
+
+CREATE TABLE kafka_events.outbox_parked (
+  id            bigint  NOT NULL PRIMARY KEY,
+  server        oid     NOT NULL,
+  kind          "char"  NOT NULL,
+  topic         text COLLATE "C" NOT NULL,
+  source_topic  text COLLATE "C",
+  partition     integer,
+  key           bytea,
+  value         bytea,
+  headers       bytea,
+  reason        text    NOT NULL,
+  written_at    timestamptz NOT NULL,
+  parked_at     timestamptz NOT NULL
+);
+COMMENT ON TABLE kafka_events.outbox_parked IS
+  'Messages that no broker takes';
+
 /* ------------------------------------------------------------- subscribe */
 
 CREATE TYPE @extschema@.kafka_message AS (
