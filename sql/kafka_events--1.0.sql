@@ -251,6 +251,27 @@ AS 'MODULE_PATHNAME', 'kafka_current_message';
 COMMENT ON FUNCTION @extschema@.kafka_current_message() IS
   'Inside a handler: the message it was called for; elsewhere NULL';
 
+CREATE FUNCTION @extschema@.kafka_retry(reason text, delay interval DEFAULT NULL)
+RETURNS void
+LANGUAGE C VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'kafka_retry';
+COMMENT ON FUNCTION @extschema@.kafka_retry(text, interval) IS
+  'Inside a handler: stop here (SQLSTATE KE001) and try the message again, after a delay of its own if one is given';
+
+CREATE FUNCTION @extschema@.kafka_reject(reason text)
+RETURNS void
+LANGUAGE C VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'kafka_reject';
+COMMENT ON FUNCTION @extschema@.kafka_reject(text) IS
+  'Inside a handler: stop here (SQLSTATE KE002) and make the message a dead letter';
+
+CREATE FUNCTION @extschema@.kafka_skip(reason text)
+RETURNS void
+LANGUAGE C VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'kafka_skip';
+COMMENT ON FUNCTION @extschema@.kafka_skip(text) IS
+  'Inside a handler: stop here (SQLSTATE KE003) and drop the message, which is counted';
+
 /* ----------------------------------------------------------------- steer */
 
 CREATE FUNCTION @extschema@.kafka_consumer_pause(topic text, server name DEFAULT NULL)

@@ -16,23 +16,18 @@
 #include "core/message.h"
 
 PG_FUNCTION_INFO_V1(unit_failure);
+PG_FUNCTION_INFO_V1(unit_failure_delay);
 PG_FUNCTION_INFO_V1(unit_failure_make);
 PG_FUNCTION_INFO_V1(unit_raise_ours);
 PG_FUNCTION_INFO_V1(unit_fingerprint);
 
-/*
- * Run a statement that fails; the description of the failure, or with
- * whole the message, detail and hint that were kept.
- */
-Datum
-unit_failure(PG_FUNCTION_ARGS)
+/* Run a statement that fails: what is kept of it; NULL if it does not. */
+static KeFailure *
+failure_of(const char *statement)
 {
-	char	   *statement = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	bool		whole = PG_GETARG_BOOL(1);
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
-	KeFailure  *fail = NULL;
-	char	   *result;
+	KeFailure  *volatile fail = NULL;
 
 	BeginInternalSubTransaction(NULL);
 	PG_TRY();
@@ -50,10 +45,22 @@ unit_failure(PG_FUNCTION_ARGS)
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
+	return fail;
+}
+
+/*
+ * The description of the failure, or with whole the message, detail and
+ * hint that were kept.
+ */
+Datum
+unit_failure(PG_FUNCTION_ARGS)
+{
+	KeFailure  *fail = failure_of(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	char	   *result;
 
 	if (fail == NULL)
 		PG_RETURN_NULL();
-	if (whole)
+	if (PG_GETARG_BOOL(1))
 		result = psprintf("%s|%s|%s|%s", fail->ours ? "ours" : "",
 						  fail->message,
 						  fail->detail != NULL ? fail->detail : "",
@@ -61,6 +68,15 @@ unit_failure(PG_FUNCTION_ARGS)
 	else
 		result = ke_failure_describe(fail);
 	PG_RETURN_TEXT_P(cstring_to_text(result));
+}
+
+/* The delay that the failed statement asked for, in ms. */
+Datum
+unit_failure_delay(PG_FUNCTION_ARGS)
+{
+	KeFailure  *fail = failure_of(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+
+	PG_RETURN_INT64(fail->retry_delay_ms);
 }
 
 Datum

@@ -8,12 +8,10 @@
 #include "fmgr.h"
 #include "utils/builtins.h"
 
-#include "core/classify.h"
 #include "engine/start.h"
 
 PG_FUNCTION_INFO_V1(unit_start);
 PG_FUNCTION_INFO_V1(unit_stamp);
-PG_FUNCTION_INFO_V1(unit_classify);
 
 static const char *
 verdict_name(KeStartVerdict verdict)
@@ -88,33 +86,4 @@ unit_stamp(PG_FUNCTION_ARGS)
 	if (!ke_stamp_parse(text_to_cstring(PG_GETARG_TEXT_PP(0)), &stamp))
 		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(cstring_to_text(ke_stamp_format(&stamp)));
-}
-
-Datum
-unit_classify(PG_FUNCTION_ARGS)
-{
-	char	   *code = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	int			sqlstate = MAKE_SQLSTATE(code[0], code[1], code[2], code[3],
-										 code[4]);
-	const char *name = NULL;
-
-	switch (ke_classify(sqlstate, PG_GETARG_BOOL(1)))
-	{
-		case KE_VERDICT_NOBODY:
-			name = "nobody";
-			break;
-		case KE_VERDICT_AGAIN:
-			name = "again";
-			break;
-		case KE_VERDICT_NEVER:
-			name = "never";
-			break;
-		case KE_VERDICT_DEPLOYMENT:
-			name = "deployment";
-			break;
-		case KE_VERDICT_RETRY:
-			name = "retry";
-			break;
-	}
-	PG_RETURN_TEXT_P(cstring_to_text(name));
 }

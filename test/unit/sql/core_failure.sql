@@ -2,6 +2,7 @@
 \getenv abs_srcdir PG_ABS_SRCDIR
 \set module :abs_srcdir '/kafka_events_unit'
 CREATE FUNCTION unit_failure(statement text, whole boolean DEFAULT false) RETURNS text LANGUAGE C STRICT AS :'module';
+CREATE FUNCTION unit_failure_delay(statement text) RETURNS bigint LANGUAGE C STRICT AS :'module';
 CREATE FUNCTION unit_failure_make(sqlstate text, message text) RETURNS text LANGUAGE C STRICT AS :'module';
 CREATE FUNCTION unit_raise_ours() RETURNS void LANGUAGE C STRICT AS :'module';
 CREATE FUNCTION unit_fingerprint(key bytea, value bytea) RETURNS integer LANGUAGE C AS :'module';
@@ -43,6 +44,21 @@ DO $$BEGIN
 EXCEPTION WHEN data_exception THEN
   RAISE NOTICE '%', unit_failure($q$SELECT 'secret'::integer$q$);
 END$$;
+
+-- the delay of kafka_retry goes through handlers of exceptions; nobody else's detail is believed
+CREATE FUNCTION raised_again(statement text) RETURNS void LANGUAGE plpgsql AS
+  $$BEGIN EXECUTE statement; EXCEPTION WHEN OTHERS THEN RAISE; END$$;
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS kafka_events;
+RESET client_min_messages;
+SELECT unit_failure($$SELECT kafka_retry('not yet')$$), unit_failure_delay($$SELECT kafka_retry('not yet')$$);
+SELECT unit_failure($$SELECT kafka_retry('not yet', '1 min')$$), unit_failure_delay($$SELECT kafka_retry('not yet', '1 min')$$),
+       unit_failure_delay($$SELECT raised_again('SELECT kafka_retry(''not yet'', ''1 min'')')$$);
+SELECT unit_failure_delay($$SELECT kafka_retry('not yet', '0')$$), unit_failure_delay($$SELECT kafka_retry('not yet', '1 us')$$),
+       unit_failure_delay($$SELECT kafka_retry('not yet', '24 days')$$);
+SELECT unit_failure_delay($q$DO $d$BEGIN RAISE EXCEPTION USING errcode = 'KE001', message = 'x',
+                            detail = 'The next attempt begins after 60000 ms.'; END$d$$q$);
+SELECT unit_failure_delay($$SELECT kafka_reject('no')$$), unit_failure_delay($$SELECT 1 / 0$$);
 
 -- no failure
 SELECT unit_failure($$SELECT 1$$) IS NULL AS none;
