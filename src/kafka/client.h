@@ -11,6 +11,9 @@
 
 #include "core/options.h"
 
+/* One client of the library; what is in it is for files in kafka/. */
+typedef struct KeHandle KeHandle;
+
 /* A partition with what was asked or answered about it. */
 typedef struct KeKafkaPartition
 {
@@ -32,6 +35,14 @@ typedef struct KeKafkaList
 	int			allocated;
 	KeKafkaPartition *parts;	/* palloc'd together with their strings */
 } KeKafkaList;
+
+typedef struct KeTopicInfo
+{
+	char	   *name;
+	int			partitions;
+	int			replication_factor;
+	int			error;			/* of this topic */
+} KeTopicInfo;
 
 extern KeKafkaList *ke_kafka_list_make(int allocated);
 extern KeKafkaPartition *ke_kafka_list_add(KeKafkaList *list,

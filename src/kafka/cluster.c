@@ -10,7 +10,6 @@
 #include "postgres.h"
 #include "core/compat.h"
 
-#include "miscadmin.h"
 #include "utils/memutils.h"
 
 #include "kafka/cluster.h"
@@ -39,9 +38,16 @@ ke_cluster_open(const KeServerOptions *server,
 	ke_client_check_library();
 
 	cluster = MemoryContextAllocZero(TopMemoryContext, sizeof(KeCluster));
-	ke_handle_open(&cluster->handle,
-				   ke_config_make(server, mapping, client_id, settings));
+	ke_handle_open(&cluster->handle, RD_KAFKA_CONSUMER,
+				   ke_config_make(RD_KAFKA_CONSUMER, server, mapping,
+								  client_id, settings));
 	return cluster;
+}
+
+KeHandle *
+ke_cluster_handle(KeCluster *cluster)
+{
+	return &cluster->handle;
 }
 
 char *
@@ -50,76 +56,11 @@ ke_cluster_id(KeCluster *cluster, int timeout_ms)
 	return ke_query_cluster_id(cluster->handle.rk, timeout_ms);
 }
 
-/* Metadata of one topic, or of all if topic is NULL; the caller frees it. */
-static rd_kafka_resp_err_t
-fetch_metadata(KeCluster *cluster, const char *topic,
-			   const rd_kafka_metadata_t **metadata, int timeout_ms)
-{
-	rd_kafka_topic_t *only = NULL;
-	rd_kafka_resp_err_t err;
-
-	if (topic != NULL)
-	{
-		only = rd_kafka_topic_new(cluster->handle.rk, topic, NULL);
-		if (only == NULL)
-			return rd_kafka_last_error();
-	}
-	err = rd_kafka_metadata(cluster->handle.rk, topic == NULL, only, metadata,
-							timeout_ms);
-	if (only != NULL)
-		rd_kafka_topic_destroy(only);
-	return err;
-}
-
-static KeTopicInfo *
-describe_topic(const rd_kafka_metadata_topic_t *topic)
-{
-	KeTopicInfo *result = palloc0(sizeof(KeTopicInfo));
-
-	result->name = pstrdup(topic->topic);
-	result->error = topic->err;
-	result->partitions = topic->partition_cnt;
-	for (int i = 0; i < topic->partition_cnt; i++)
-		result->replication_factor = Max(result->replication_factor,
-										 topic->partitions[i].replica_cnt);
-	return result;
-}
-
 int
 ke_cluster_topics(KeCluster *cluster, const char *topic, List **topics,
 				  int timeout_ms)
 {
-	int64		deadline = ke_query_now_ms() + timeout_ms;
-
-	*topics = NIL;
-	for (;;)
-	{
-		const rd_kafka_metadata_t *metadata;
-		rd_kafka_resp_err_t err;
-
-		CHECK_FOR_INTERRUPTS();
-		err = fetch_metadata(cluster, topic, &metadata,
-							 ke_query_slice(deadline));
-		if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
-		{
-			PG_TRY();
-			{
-				for (int i = 0; i < metadata->topic_cnt; i++)
-					*topics = lappend(*topics,
-									  describe_topic(&metadata->topics[i]));
-			}
-			PG_FINALLY();
-			{
-				rd_kafka_metadata_destroy(metadata);
-			}
-			PG_END_TRY();
-			return 0;
-		}
-		if ((err != RD_KAFKA_RESP_ERR__TIMED_OUT &&
-			 err != RD_KAFKA_RESP_ERR__TRANSPORT) ||
-			ke_query_slice(deadline) == 0)
-			return err;
-	}
+	return ke_query_topics(cluster->handle.rk, topic, topics, timeout_ms);
 }
 
 int

@@ -12,19 +12,14 @@
 
 typedef struct KeCluster KeCluster;
 
-typedef struct KeTopicInfo
-{
-	char	   *name;
-	int			partitions;
-	int			replication_factor;
-	int			error;			/* of this topic */
-} KeTopicInfo;
-
 /* group_id: whose committed offsets ke_cluster_committed reads. */
 extern KeCluster *ke_cluster_open(const KeServerOptions *server,
 								  const KeMappingOptions *mapping,
 								  const char *group_id,
 								  const char *client_id);
+
+/* For kafka/topics; lives as long as the cluster. */
+extern KeHandle *ke_cluster_handle(KeCluster *cluster);
 
 extern char *ke_cluster_id(KeCluster *cluster, int timeout_ms);
 

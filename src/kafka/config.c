@@ -19,6 +19,17 @@ static const char *const producer_properties[] = {
 	NULL
 };
 
+/* Likewise for consumers. */
+static const char *const consumer_properties[] = {
+	"fetch.min.bytes",
+	"fetch.max.bytes",
+	"fetch.message.max.bytes",
+	"max.partition.fetch.bytes",
+	"queued.min.messages",
+	"queued.max.messages.kbytes",
+	NULL
+};
+
 /* Whose values must not be seen in an error. */
 static const char *const secret_properties[] = {
 	"sasl.password",
@@ -98,10 +109,18 @@ set_common(rd_kafka_conf_t *conf, const char *client_id)
 		set(conf, "enable.metrics.push", "false");
 }
 
+/* Properties are given for the server, so for clients of both types. */
+static bool
+is_meant_for(rd_kafka_type_t type, const char *property)
+{
+	return !is_one_of(property, type == RD_KAFKA_CONSUMER ?
+					  producer_properties : consumer_properties);
+}
+
 static void
-set_all(rd_kafka_conf_t *conf, const KeServerOptions *server,
-		const KeMappingOptions *mapping, const char *client_id,
-		const KeSetting *settings)
+set_all(rd_kafka_conf_t *conf, rd_kafka_type_t type,
+		const KeServerOptions *server, const KeMappingOptions *mapping,
+		const char *client_id, const KeSetting *settings)
 {
 	ListCell   *lc;
 
@@ -115,20 +134,21 @@ set_all(rd_kafka_conf_t *conf, const KeServerOptions *server,
 	{
 		KeProperty *property = lfirst(lc);
 
-		if (!is_one_of(property->name, producer_properties))
+		if (is_meant_for(type, property->name))
 			set(conf, property->name, property->value);
 	}
 }
 
 rd_kafka_conf_t *
-ke_config_make(const KeServerOptions *server, const KeMappingOptions *mapping,
-			   const char *client_id, const KeSetting *settings)
+ke_config_make(rd_kafka_type_t type, const KeServerOptions *server,
+			   const KeMappingOptions *mapping, const char *client_id,
+			   const KeSetting *settings)
 {
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 
 	PG_TRY();
 	{
-		set_all(conf, server, mapping, client_id, settings);
+		set_all(conf, type, server, mapping, client_id, settings);
 	}
 	PG_CATCH();
 	{

@@ -18,12 +18,13 @@ typedef struct KeSetting
 } KeSetting;
 
 /*
- * A configuration with what every client of a server has in common, then
- * settings (ended by a name of NULL), then the properties given as server
- * options.  The caller owns it.  Raises when the library refuses a value; no
- * credential is quoted.
+ * A configuration for a client of type, with what every client of a server
+ * has in common, then settings (ended by a name of NULL), then the properties
+ * given as server options.  The caller owns it.  Raises when the library
+ * refuses a value; no credential is quoted.
  */
-extern rd_kafka_conf_t *ke_config_make(const KeServerOptions *server,
+extern rd_kafka_conf_t *ke_config_make(rd_kafka_type_t type,
+									   const KeServerOptions *server,
 									   const KeMappingOptions *mapping,
 									   const char *client_id,
 									   const KeSetting *settings);

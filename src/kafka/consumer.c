@@ -64,7 +64,8 @@ make_config(const KeServerOptions *server, const KeMappingOptions *mapping,
 		{NULL, NULL}
 	};
 
-	return ke_config_make(server, mapping, member->client_id, settings);
+	return ke_config_make(RD_KAFKA_CONSUMER, server, mapping,
+						  member->client_id, settings);
 }
 
 /* What a numeric property is, whoever set it. */
@@ -98,7 +99,8 @@ ke_consumer_open(const KeServerOptions *server,
 							mapping->password ? mapping->password : "");
 	consumer->polled_at_ms = ke_query_now_ms();
 
-	ke_handle_open(&consumer->handle, make_config(server, mapping, member));
+	ke_handle_open(&consumer->handle, RD_KAFKA_CONSUMER,
+				   make_config(server, mapping, member));
 
 	/* Four times while a full queue is emptied. */
 	consumer->needs_nudge = ke_client_library_version() < 0x02020000;

@@ -87,8 +87,32 @@ open_wakeup(KeWakeup *wakeup, rd_kafka_conf_t *conf)
 	PG_END_TRY();
 }
 
+/* What the library tells us about; the rest of it never happens. */
+static void
+set_events(rd_kafka_conf_t *conf, rd_kafka_type_t type)
+{
+	int			events = RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_LOG;
+
+	if (type == RD_KAFKA_CONSUMER)
+		events |= RD_KAFKA_EVENT_REBALANCE | RD_KAFKA_EVENT_OFFSET_COMMIT |
+			RD_KAFKA_EVENT_STATS;
+	else
+		events |= RD_KAFKA_EVENT_DR;
+	rd_kafka_conf_set_events(conf, events);
+}
+
+/* The one queue that everything comes out of. */
+static rd_kafka_queue_t *
+get_queue(rd_kafka_t *rk, rd_kafka_type_t type)
+{
+	if (type == RD_KAFKA_PRODUCER)
+		return rd_kafka_queue_get_main(rk);
+	rd_kafka_poll_set_consumer(rk);
+	return rd_kafka_queue_get_consumer(rk);
+}
+
 void
-ke_handle_open(KeHandle *handle, rd_kafka_conf_t *conf)
+ke_handle_open(KeHandle *handle, rd_kafka_type_t type, rd_kafka_conf_t *conf)
 {
 	char		reason[512];
 	sigset_t	before;
@@ -101,15 +125,10 @@ ke_handle_open(KeHandle *handle, rd_kafka_conf_t *conf)
 	open_wakeup(&handle->wakeup, conf);
 
 	rd_kafka_conf_set_log_cb(conf, swallow_log);
-	rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_REBALANCE |
-							 RD_KAFKA_EVENT_OFFSET_COMMIT |
-							 RD_KAFKA_EVENT_ERROR |
-							 RD_KAFKA_EVENT_STATS |
-							 RD_KAFKA_EVENT_LOG);
+	set_events(conf, type);
 
 	before = block_signals();
-	handle->rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf,
-							  reason, sizeof(reason));
+	handle->rk = rd_kafka_new(type, conf, reason, sizeof(reason));
 	restore_signals(before);
 	if (handle->rk == NULL)
 	{
@@ -121,8 +140,7 @@ ke_handle_open(KeHandle *handle, rd_kafka_conf_t *conf)
 	}
 	living++;
 
-	rd_kafka_poll_set_consumer(handle->rk);
-	handle->queue = rd_kafka_queue_get_consumer(handle->rk);
+	handle->queue = get_queue(handle->rk, type);
 	rd_kafka_set_log_queue(handle->rk, handle->queue);
 	rd_kafka_queue_io_event_enable(handle->queue, handle->wakeup.write_fd,
 								   "", 1);

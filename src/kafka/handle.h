@@ -5,23 +5,25 @@
 #ifndef KE_HANDLE_H
 #define KE_HANDLE_H
 
+#include "kafka/client.h"
 #include "kafka/library.h"
 #include "kafka/wakeup.h"
 
-typedef struct KeHandle
+struct KeHandle
 {
 	rd_kafka_t *rk;				/* NULL: destroyed */
 	rd_kafka_queue_t *queue;	/* whatever the library has to say */
 	KeWakeup	wakeup;			/* readable when something is in queue */
 	int			trouble;		/* newest error that says what is wrong */
 	char		trouble_text[512];
-} KeHandle;
+};
 
 /*
- * Make a consumer of conf, which is consumed in any case.  Raises if the
+ * Make a client of conf, which is consumed in any case.  Raises if the
  * library refuses.  From now on the process ends with _exit().
  */
-extern void ke_handle_open(KeHandle *handle, rd_kafka_conf_t *conf);
+extern void ke_handle_open(KeHandle *handle, rd_kafka_type_t type,
+						   rd_kafka_conf_t *conf);
 
 /*
  * What an error event is about: its own error and text, or, where it only

@@ -34,6 +34,10 @@ extern int	ke_query_watermarks(rd_kafka_t *rk, const char *topic,
 /* palloc'd; NULL if no broker has told it in time. */
 extern char *ke_query_cluster_id(rd_kafka_t *rk, int timeout_ms);
 
+/* Topics as the cluster has them now; all when topic is NULL. */
+extern int	ke_query_topics(rd_kafka_t *rk, const char *topic, List **topics,
+							int timeout_ms);
+
 /* What is left of a wait that ends at deadline_ms, at most one slice. */
 extern int64 ke_query_now_ms(void);
 extern int	ke_query_slice(int64 deadline_ms);
