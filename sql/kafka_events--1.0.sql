@@ -402,6 +402,47 @@ CREATE VIEW @extschema@.kafka_consumer_lag AS
 COMMENT ON VIEW @extschema@.kafka_consumer_lag IS
   'Every partition of this database''s subscriptions: where it stands and how far behind it is';
 
+CREATE FUNCTION kafka_events.metrics(
+  OUT server               name,
+  OUT topic                text,
+  OUT received_total       bigint,
+  OUT succeeded_total      bigint,
+  OUT retried_total        bigint,
+  OUT dead_lettered_total  bigint,
+  OUT skipped_total        bigint,
+  OUT failed_total         bigint,
+  OUT rows_total           bigint,
+  OUT bytes_total          bigint,
+  OUT batches_total        bigint,
+  OUT processing_ms_total  bigint,
+  OUT latency_p50_ms       float8,
+  OUT latency_p95_ms       float8,
+  OUT latency_p99_ms       float8,
+  OUT last_success_at      timestamptz,
+  OUT last_failure_at      timestamptz)
+RETURNS SETOF record
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'kafka_metrics';
+COMMENT ON FUNCTION kafka_events.metrics() IS
+  'The rows of view kafka_metrics';
+
+CREATE VIEW @extschema@.kafka_metrics AS
+  SELECT * FROM kafka_events.metrics();
+COMMENT ON VIEW @extschema@.kafka_metrics IS
+  'What became of each subscription''s messages since the server started, and how long it took lately';
+
+CREATE FUNCTION @extschema@.kafka_metrics_prometheus()
+RETURNS text
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'kafka_metrics_prometheus';
+COMMENT ON FUNCTION @extschema@.kafka_metrics_prometheus() IS
+  'Everything that is counted, as text for Prometheus; asks no broker';
+
+REVOKE ALL ON FUNCTION kafka_events.metrics(), @extschema@.kafka_metrics_prometheus() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION kafka_events.metrics(), @extschema@.kafka_metrics_prometheus() TO pg_monitor;
+REVOKE ALL ON @extschema@.kafka_metrics FROM PUBLIC;
+GRANT SELECT ON @extschema@.kafka_metrics TO pg_monitor;
+
 REVOKE ALL ON FUNCTION
   kafka_events.subscriptions(), kafka_events.consumer_health(), kafka_events.consumer_lag()
   FROM PUBLIC;

@@ -17,9 +17,11 @@
 #include "utils/timestamp.h"
 
 #include "api/monitor.h"
+#include "api/row.h"
 #include "core/guc.h"
 #include "db/catalog.h"
 #include "shm/lag.h"
+#include "shm/need.h"
 #include "shm/reason.h"
 #include "shm/roster.h"
 #include "shm/shmem.h"
@@ -29,62 +31,6 @@ PG_FUNCTION_INFO_V1(kafka_consumer_lag);
 
 /* A process that has not served its queue for so long is not healthy. */
 #define HEALTHY_MS 60000
-
-#define HEALTH_COLUMNS 15
-#define LAG_COLUMNS 13
-
-/* A row being made. */
-typedef struct Row
-{
-	Datum		values[HEALTH_COLUMNS];
-	bool		nulls[HEALTH_COLUMNS];
-	int			count;
-} Row;
-
-static void
-put(Row *row, Datum value, bool isnull)
-{
-	row->values[row->count] = value;
-	row->nulls[row->count] = isnull;
-	row->count++;
-}
-
-static void
-put_text(Row *row, const char *text)
-{
-	bool		isnull = text == NULL || text[0] == '\0';
-
-	put(row, isnull ? (Datum) 0 : CStringGetTextDatum(text), isnull);
-}
-
-static void
-put_name(Row *row, const char *name)
-{
-	put(row, DirectFunctionCall1(namein, CStringGetDatum(name)), false);
-}
-
-static void
-put_time(Row *row, TimestampTz time)
-{
-	put(row, TimestampTzGetDatum(time), time == 0);
-}
-
-/* An offset or a number of messages; negative: not known. */
-static void
-put_number(Row *row, int64 number)
-{
-	put(row, Int64GetDatum(number), number < 0);
-}
-
-static void
-emit(FunctionCallInfo fcinfo, Row *row)
-{
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-
-	Assert(row->count == rsinfo->setDesc->natts);
-	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, row->values,
-						 row->nulls);
-}
 
 static char *
 group_of(const KeServer *server, KeRole role)
@@ -121,8 +67,8 @@ ke_monitor_server_reason(const KeServer *server)
 
 /* ------------------------------------------------------------------ health */
 
-static bool
-is_healthy(const KeSlotReport *report)
+bool
+ke_monitor_is_healthy(const KeSlotReport *report)
 {
 	return report->phase == KE_PHASE_ATTACHED &&
 		report->status == KE_STATUS_RUNNING &&
@@ -136,7 +82,7 @@ emit_consumer(FunctionCallInfo fcinfo, const KeServer *server, KeRole role,
 			  int ordinal, const KeSlotReport *report)
 {
 	static const KeSlotReport none = {.status = KE_STATUS_STOPPED};
-	Row			row = {.count = 0};
+	KeRow		row = {0};
 	bool		runs;
 	const char *error;
 
@@ -149,40 +95,72 @@ emit_consumer(FunctionCallInfo fcinfo, const KeServer *server, KeRole role,
 	if (report == &none && error[0] == '\0')
 		error = "no partition left for this worker";
 
-	put_name(&row, server->name);
-	put_text(&row, consumer_of(server, role, ordinal));
-	put_text(&row, ke_slot_role_name(role));
-	put_text(&row, group_of(server, role));
-	put(&row, Int32GetDatum(report->pid), !runs);
-	put_text(&row, ke_slot_status_name(report->status));
-	put(&row, BoolGetDatum(is_healthy(report)), false);
-	put_time(&row, report->started_at);
-	put_time(&row, report->heartbeat);
-	put_time(&row, report->last_message_at);
-	put(&row, Int32GetDatum(report->assigned), false);
-	put(&row, Int64GetDatum(report->messages), false);
-	put(&row, Int64GetDatum(report->restarts), false);
-	put_text(&row, error);
-	put_time(&row, report->error_at);
-	emit(fcinfo, &row);
+	ke_row_put_name(&row, server->name);
+	ke_row_put_text(&row, consumer_of(server, role, ordinal));
+	ke_row_put_text(&row, ke_slot_role_name(role));
+	ke_row_put_text(&row, group_of(server, role));
+	ke_row_put(&row, Int32GetDatum(report->pid), !runs);
+	ke_row_put_text(&row, ke_slot_status_name(report->status));
+	ke_row_put_bool(&row, ke_monitor_is_healthy(report));
+	ke_row_put_time(&row, report->started_at);
+	ke_row_put_time(&row, report->heartbeat);
+	ke_row_put_time(&row, report->last_message_at);
+	ke_row_put_int(&row, report->assigned);
+	ke_row_put_number(&row, report->messages);
+	ke_row_put_number(&row, report->restarts);
+	ke_row_put_text(&row, error);
+	ke_row_put_time(&row, report->error_at);
+	ke_row_emit(&row, fcinfo);
+}
+
+int
+ke_monitor_expected(const KeServer *server, KeRole role, bool subscribed)
+{
+	if (!subscribed)
+		return 0;
+	if (role == KE_ROLE_MAIN)
+		return server->options.workers;
+	return ke_need_has(MyDatabaseId, server->oid, role) ?
+		server->options.retry_workers : 0;
 }
 
 static const KeSlotReport *
-find_report(const KeSlotReport *reports, int count, Oid server, int ordinal)
+find_report(const KeSlotReport *reports, int count, Oid server, KeRole role,
+			int ordinal)
 {
 	for (int i = 0; i < count; i++)
 	{
 		if (reports[i].who.server == server &&
-			reports[i].who.role == KE_ROLE_MAIN &&
+			reports[i].who.role == role &&
 			reports[i].who.ordinal == ordinal)
 			return &reports[i];
 	}
 	return NULL;
 }
 
+/* Those that should run, and those that are about to stop. */
+static void
+emit_consumers(FunctionCallInfo fcinfo, const KeServer *server, KeRole role,
+			   int expected, const KeSlotReport *reports, int count)
+{
+	for (int i = 0; i < expected; i++)
+		emit_consumer(fcinfo, server, role, i,
+					  find_report(reports, count, server->oid, role, i));
+
+	for (int i = 0; i < count; i++)
+	{
+		const KeIdentityOfProcess *who = &reports[i].who;
+
+		if (who->server == server->oid && who->role == role &&
+			who->ordinal >= expected)
+			emit_consumer(fcinfo, server, role, who->ordinal, &reports[i]);
+	}
+}
+
 Datum
 kafka_consumer_health(PG_FUNCTION_ARGS)
 {
+	static const KeRole roles[] = {KE_ROLE_MAIN, KE_ROLE_RETRY};
 	KeSlotReport *reports;
 	int			count;
 	ListCell   *lc;
@@ -194,26 +172,15 @@ kafka_consumer_health(PG_FUNCTION_ARGS)
 	foreach(lc, ke_catalog_servers())
 	{
 		KeServer   *server = ke_catalog_server(lfirst_oid(lc));
-		int			expected = 0;
+		bool		subscribed;
 
 		if (server == NULL)
 			continue;
-		if (ke_catalog_subscriptions(server) != NIL)
-			expected = server->options.workers;
-		for (int i = 0; i < expected; i++)
-			emit_consumer(fcinfo, server, KE_ROLE_MAIN, i,
-						  find_report(reports, count, server->oid, i));
-
-		/* Those that are about to stop, too. */
-		for (int i = 0; i < count; i++)
-		{
-			const KeIdentityOfProcess *who = &reports[i].who;
-
-			if (who->server == server->oid &&
-				(who->role != KE_ROLE_MAIN || who->ordinal >= expected))
-				emit_consumer(fcinfo, server, who->role, who->ordinal,
-							  &reports[i]);
-		}
+		subscribed = ke_catalog_subscriptions(server) != NIL;
+		for (int i = 0; i < lengthof(roles); i++)
+			emit_consumers(fcinfo, server, roles[i],
+						   ke_monitor_expected(server, roles[i], subscribed),
+						   reports, count);
 	}
 	return (Datum) 0;
 }
@@ -239,8 +206,8 @@ partition_status(KePartitionStatus status)
 	pg_unreachable();
 }
 
-static int64
-lag_of(const KeLagRow *lag)
+int64
+ke_monitor_lag(const KeLagRow *lag)
 {
 	if (lag->position < 0 || lag->last_stable < 0)
 		return -1;
@@ -251,26 +218,27 @@ static void
 emit_partition(FunctionCallInfo fcinfo, const KeServer *server,
 			   const char *topic, const KeLagRow *lag)
 {
-	Row			row = {.count = 0};
+	KeRow		row = {0};
 	const char *reason = lag->reason;
 
 	if (reason[0] == '\0' && lag->status == KE_PARTITION_UNASSIGNED)
 		reason = ke_monitor_server_reason(server);
 
-	put_name(&row, server->name);
-	put_text(&row, ke_slot_role_name(lag->role));
-	put_text(&row, group_of(server, lag->role));
-	put_text(&row, topic);
-	put(&row, Int32GetDatum(lag->partition), lag->partition == KE_LAG_TOPIC);
-	put_text(&row, consumer_of(server, lag->role, lag->ordinal));
-	put_number(&row, lag->position);
-	put_number(&row, lag->committed);
-	put_number(&row, lag->end);
-	put_number(&row, lag->last_stable);
-	put_number(&row, lag_of(lag));
-	put_text(&row, partition_status(lag->status));
-	put_text(&row, reason);
-	emit(fcinfo, &row);
+	ke_row_put_name(&row, server->name);
+	ke_row_put_text(&row, ke_slot_role_name(lag->role));
+	ke_row_put_text(&row, group_of(server, lag->role));
+	ke_row_put_text(&row, topic);
+	ke_row_put(&row, Int32GetDatum(lag->partition),
+			   lag->partition == KE_LAG_TOPIC);
+	ke_row_put_text(&row, consumer_of(server, lag->role, lag->ordinal));
+	ke_row_put_number(&row, lag->position);
+	ke_row_put_number(&row, lag->committed);
+	ke_row_put_number(&row, lag->end);
+	ke_row_put_number(&row, lag->last_stable);
+	ke_row_put_number(&row, ke_monitor_lag(lag));
+	ke_row_put_text(&row, partition_status(lag->status));
+	ke_row_put_text(&row, reason);
+	ke_row_emit(&row, fcinfo);
 }
 
 Datum

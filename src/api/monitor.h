@@ -1,16 +1,31 @@
 /*
  * monitor.h
- *	  What the views about processes and those about subscriptions share.
+ *	  What the functions that show how things are have in common.
  */
 #ifndef KE_MONITOR_H
 #define KE_MONITOR_H
 
 #include "db/catalog.h"
+#include "shm/lag.h"
+#include "shm/roster.h"
 
 /*
  * Why the server's consumers do not run, as far as settings and processes
  * go; empty: nothing is known.  Needs shared memory.
  */
 extern char *ke_monitor_server_reason(const KeServer *server);
+
+/* Running, and its queue was served in the last 60 s. */
+extern bool ke_monitor_is_healthy(const KeSlotReport *report);
+
+/*
+ * How many consumers of a role (main or retry) a server should have, given
+ * whether it has any subscription.  Needs shared memory.
+ */
+extern int	ke_monitor_expected(const KeServer *server, KeRole role,
+								bool subscribed);
+
+/* Messages from the position to the end; -1: not known. */
+extern int64 ke_monitor_lag(const KeLagRow *lag);
 
 #endif							/* KE_MONITOR_H */

@@ -17,6 +17,7 @@
 #include "db/session.h"
 #include "db/xact.h"
 #include "engine/effects.h"
+#include "engine/measure.h"
 
 /* Rows are written ahead of the handler's calls for about this long. */
 #define CHUNK_MS 50
@@ -175,6 +176,7 @@ void
 ke_effects_transact(KeEngine *engine, KeEffects *effects,
 					const KeEffectsFrame *frame)
 {
+	TimestampTz started = GetCurrentTimestamp();
 	ErrorContextCallback context;
 
 	effects->at = -1;
@@ -198,6 +200,8 @@ ke_effects_transact(KeEngine *engine, KeEffects *effects,
 	}
 	PG_END_TRY();
 	error_context_stack = context.previous;
+	if (effects->committed)
+		ke_measure_effects(engine, effects, started);
 	if (effects->stage->sink != NULL)
 		ke_sink_end(effects->stage->sink);
 	MemoryContextSwitchTo(engine->scratch);

@@ -1,0 +1,434 @@
+/*
+ * prometheus.c
+ *	  Everything that is counted, as text for Prometheus.
+ *
+ * All of it comes from the catalogs and from shared memory, so a scrape asks
+ * neither a broker nor a process.  Names follow Prometheus' rules: base units
+ * (seconds, bytes), counters that end in _total.  The text is read as
+ * OpenMetrics (it ends with # EOF) and as the older text format, which knows
+ * a counter only if its TYPE line has the whole name, _total included.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include "commands/dbcommands.h"
+#include "fmgr.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "api/monitor.h"
+#include "shm/metrics.h"
+#include "shm/shmem.h"
+
+PG_FUNCTION_INFO_V1(kafka_metrics_prometheus);
+
+/* A subscription with what was counted for it. */
+typedef struct Subject
+{
+	KeServer   *server;
+	Oid			subscription;
+	char	   *labels;
+	KeMetrics	metrics;
+} Subject;
+
+/* What one scrape looks at, read once. */
+typedef struct Scrape
+{
+	StringInfo	out;
+	List	   *servers;		/* of KeServer */
+	List	   *subjects;		/* of Subject */
+	KeLagRow   *partitions;
+	int			npartitions;
+	KeSlotReport *reports;
+	int			nreports;
+} Scrape;
+
+/* ------------------------------------------------------------ the format */
+
+/* The value of a label: backslashes, quotes and line feeds are escaped. */
+static void
+append_quoted(StringInfo out, const char *value)
+{
+	appendStringInfoChar(out, '"');
+	for (; *value != '\0'; value++)
+	{
+		if (*value == '\n')
+			appendStringInfoString(out, "\\n");
+		else
+		{
+			if (*value == '\\' || *value == '"')
+				appendStringInfoChar(out, '\\');
+			appendStringInfoChar(out, *value);
+		}
+	}
+	appendStringInfoChar(out, '"');
+}
+
+static char *
+labels_of(const KeServer *server, const char *topic)
+{
+	StringInfoData labels;
+
+	initStringInfo(&labels);
+	appendStringInfoString(&labels, "database=");
+	append_quoted(&labels, get_database_name(MyDatabaseId));
+	appendStringInfoString(&labels, ",server=");
+	append_quoted(&labels, server->name);
+	if (topic != NULL)
+	{
+		appendStringInfoString(&labels, ",topic=");
+		append_quoted(&labels, topic);
+	}
+	return labels.data;
+}
+
+static void
+begin_family(StringInfo out, const char *name, const char *type,
+			 const char *help)
+{
+	appendStringInfo(out, "# HELP kafka_events_%s %s\n# TYPE kafka_events_%s %s\n",
+					 name, help, name, type);
+}
+
+static void
+put_sample(StringInfo out, const char *name, const char *labels, int64 value)
+{
+	appendStringInfo(out, "kafka_events_%s{%s} " INT64_FORMAT "\n",
+					 name, labels, value);
+}
+
+/* value is in millionths of a second */
+static void
+put_seconds(StringInfo out, const char *name, const char *labels, int64 value)
+{
+	appendStringInfo(out, "kafka_events_%s{%s} %.6f\n", name, labels,
+					 value / 1000000.0);
+}
+
+/* ---------------------------------------------------------- subscriptions */
+
+static void
+put_counters(Scrape *scrape)
+{
+	static const struct
+	{
+		const char *name;
+		size_t		offset;
+		const char *help;
+	}			counters[] =
+	{
+		{"received_messages_total", offsetof(KeMetricsCounters, received),
+		"Messages taken from Kafka whose fate is committed."},
+		{"succeeded_messages_total", offsetof(KeMetricsCounters, succeeded),
+		"Messages that had their effect."},
+		{"retried_messages_total", offsetof(KeMetricsCounters, retried),
+		"Messages that failed and will be tried again."},
+		{"dead_lettered_messages_total",
+			offsetof(KeMetricsCounters, dead_lettered),
+		"Messages sent to the dead letter queue."},
+		{"skipped_messages_total", offsetof(KeMetricsCounters, skipped),
+		"Messages that were not to be processed."},
+		{"failed_messages_total", offsetof(KeMetricsCounters, failed),
+		"Messages passed over, with neither retries nor a dead letter queue."},
+		{"written_rows_total", offsetof(KeMetricsCounters, rows),
+		"Rows inserted, updated or deleted."},
+		{"received_bytes_total", offsetof(KeMetricsCounters, bytes),
+		"Bytes of keys and values received."},
+		{"batches_total", offsetof(KeMetricsCounters, batches),
+		"Transactions that processed messages."},
+	};
+	ListCell   *lc;
+
+	for (int i = 0; i < lengthof(counters); i++)
+	{
+		begin_family(scrape->out, counters[i].name, "counter",
+					 counters[i].help);
+		foreach(lc, scrape->subjects)
+		{
+			Subject    *subject = (Subject *) lfirst(lc);
+			const char *base = (const char *) &subject->metrics.counters;
+
+			put_sample(scrape->out, counters[i].name, subject->labels,
+					   *(const int64 *) (base + counters[i].offset));
+		}
+	}
+
+	begin_family(scrape->out, "processing_seconds_total", "counter",
+				 "Time spent in transactions that processed messages.");
+	foreach(lc, scrape->subjects)
+	{
+		Subject    *subject = (Subject *) lfirst(lc);
+
+		put_seconds(scrape->out, "processing_seconds_total", subject->labels,
+					subject->metrics.counters.processing_us);
+	}
+}
+
+/* Bounds are some of the buckets' own: powers of two, in milliseconds. */
+static void
+put_histogram(StringInfo out, const Subject *subject)
+{
+	const KeHistogram *histogram = &subject->metrics.total;
+	uint64		total = ke_histogram_upto(histogram, PG_INT64_MAX);
+
+	for (int64 bound = 1; bound <= INT64CONST(1) << 22; bound *= 2)
+		appendStringInfo(out, "kafka_events_latency_seconds_bucket{%s,le=\"%.3f\"} " UINT64_FORMAT "\n",
+						 subject->labels, bound / 1000.0,
+						 ke_histogram_upto(histogram, bound));
+	appendStringInfo(out, "kafka_events_latency_seconds_bucket{%s,le=\"+Inf\"} " UINT64_FORMAT "\n",
+					 subject->labels, total);
+	put_seconds(out, "latency_seconds_sum", subject->labels,
+				subject->metrics.counters.latency_ms * 1000);
+	put_sample(out, "latency_seconds_count", subject->labels, (int64) total);
+}
+
+static void
+put_latencies(Scrape *scrape)
+{
+	ListCell   *lc;
+
+	begin_family(scrape->out, "latency_seconds", "histogram",
+				 "From a message's timestamp to the commit of its effects.");
+	foreach(lc, scrape->subjects)
+		put_histogram(scrape->out, (Subject *) lfirst(lc));
+}
+
+static void
+put_time(Scrape *scrape, const char *name, const char *help, bool success)
+{
+	ListCell   *lc;
+
+	begin_family(scrape->out, name, "gauge", help);
+	foreach(lc, scrape->subjects)
+	{
+		Subject    *subject = (Subject *) lfirst(lc);
+		TimestampTz time = success ? subject->metrics.last_success_at :
+		subject->metrics.last_failure_at;
+
+		if (time != 0)
+			put_seconds(scrape->out, name, subject->labels,
+						time - SetEpochTimestamp());
+	}
+}
+
+static void
+put_dead_letters(Scrape *scrape)
+{
+	ListCell   *lc;
+
+	begin_family(scrape->out, "dlq_pending_messages", "gauge",
+				 "Dead letters nobody has reprocessed or discarded yet.");
+	foreach(lc, scrape->subjects)
+	{
+		Subject    *subject = (Subject *) lfirst(lc);
+
+		if (subject->metrics.dlq_pending >= 0)
+			put_sample(scrape->out, "dlq_pending_messages", subject->labels,
+					   subject->metrics.dlq_pending);
+	}
+}
+
+/* ------------------------------------------------------------- partitions */
+
+static const Subject *
+subject_of(const Scrape *scrape, const KeLagRow *row)
+{
+	ListCell   *lc;
+
+	foreach(lc, scrape->subjects)
+	{
+		Subject    *subject = (Subject *) lfirst(lc);
+
+		if (subject->subscription == row->subscription)
+			return subject;
+	}
+	return NULL;
+}
+
+static char *
+partition_labels(const Subject *subject, const KeLagRow *row)
+{
+	return psprintf("%s,role=\"%s\",partition=\"%d\"", subject->labels,
+					ke_slot_role_name(row->role), row->partition);
+}
+
+static void
+put_partitions(Scrape *scrape)
+{
+	begin_family(scrape->out, "lag_messages", "gauge",
+				 "Messages from a partition's position to its end.");
+	for (int i = 0; i < scrape->npartitions; i++)
+	{
+		const KeLagRow *row = &scrape->partitions[i];
+		const Subject *subject = subject_of(scrape, row);
+		int64		lag = ke_monitor_lag(row);
+
+		if (subject != NULL && row->partition != KE_LAG_TOPIC && lag >= 0)
+			put_sample(scrape->out, "lag_messages",
+					   partition_labels(subject, row), lag);
+	}
+
+	begin_family(scrape->out, "partition_stopped", "gauge",
+				 "1 for a partition that does not go on without help.");
+	for (int i = 0; i < scrape->npartitions; i++)
+	{
+		const KeLagRow *row = &scrape->partitions[i];
+		const Subject *subject = subject_of(scrape, row);
+
+		if (subject != NULL && row->partition != KE_LAG_TOPIC)
+			put_sample(scrape->out, "partition_stopped",
+					   partition_labels(subject, row),
+					   row->status == KE_PARTITION_STOPPED);
+	}
+}
+
+/* --------------------------------------------------------------- processes */
+
+static bool
+has_subject(const Scrape *scrape, const KeServer *server)
+{
+	ListCell   *lc;
+
+	foreach(lc, scrape->subjects)
+	{
+		if (((Subject *) lfirst(lc))->server == server)
+			return true;
+	}
+	return false;
+}
+
+static char *
+role_labels(const KeServer *server, KeRole role)
+{
+	return psprintf("%s,role=\"%s\"", labels_of(server, NULL),
+					ke_slot_role_name(role));
+}
+
+static int64
+count_healthy(const Scrape *scrape, const KeServer *server, KeRole role)
+{
+	int64		healthy = 0;
+
+	for (int i = 0; i < scrape->nreports; i++)
+	{
+		const KeSlotReport *report = &scrape->reports[i];
+
+		healthy += report->who.server == server->oid &&
+			report->who.role == role && ke_monitor_is_healthy(report);
+	}
+	return healthy;
+}
+
+static int64
+count_restarts(const Scrape *scrape, const KeServer *server, KeRole role)
+{
+	int64		restarts = 0;
+
+	for (int i = 0; i < scrape->nreports; i++)
+	{
+		const KeSlotReport *report = &scrape->reports[i];
+
+		if (report->who.server == server->oid && report->who.role == role)
+			restarts += report->restarts;
+	}
+	return restarts;
+}
+
+static int64
+count_expected(const Scrape *scrape, const KeServer *server, KeRole role)
+{
+	return ke_monitor_expected(server, role, has_subject(scrape, server));
+}
+
+static void
+put_consumers(Scrape *scrape)
+{
+	static const struct
+	{
+		const char *name;
+		const char *type;
+		int64		(*count) (const Scrape *scrape, const KeServer *server,
+							  KeRole role);
+		const char *help;
+	}			families[] =
+	{
+		{"expected_consumers", "gauge", count_expected,
+		"Consumer processes that should run."},
+		{"healthy_consumers", "gauge", count_healthy,
+		"Consumer processes that run and serve their queue."},
+		{"consumer_restarts_total", "counter", count_restarts,
+		"Restarts of consumer processes, whatever ended them."},
+	};
+	ListCell   *lc;
+
+	for (int i = 0; i < lengthof(families); i++)
+	{
+		begin_family(scrape->out, families[i].name, families[i].type,
+					 families[i].help);
+		foreach(lc, scrape->servers)
+		{
+			KeServer   *server = (KeServer *) lfirst(lc);
+
+			for (KeRole role = KE_ROLE_MAIN; role <= KE_ROLE_RETRY; role++)
+				put_sample(scrape->out, families[i].name,
+						   role_labels(server, role),
+						   families[i].count(scrape, server, role));
+		}
+	}
+}
+
+/* -------------------------------------------------------------------- all */
+
+static void
+look(Scrape *scrape)
+{
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	scrape->partitions = ke_lag_rows(MyDatabaseId, &scrape->npartitions);
+	scrape->reports = ke_roster_reports(MyDatabaseId, &scrape->nreports);
+	foreach(lc, ke_catalog_servers())
+	{
+		KeServer   *server = ke_catalog_server(lfirst_oid(lc));
+
+		if (server == NULL)
+			continue;
+		scrape->servers = lappend(scrape->servers, server);
+		foreach(lc2, ke_catalog_subscriptions(server))
+		{
+			KeSubscription *sub = (KeSubscription *) lfirst(lc2);
+			Subject    *subject = palloc(sizeof(Subject));
+
+			subject->server = server;
+			subject->subscription = sub->oid;
+			subject->labels = labels_of(server, sub->topic);
+			(void) ke_metrics_read(MyDatabaseId, sub->oid, &subject->metrics);
+			scrape->subjects = lappend(scrape->subjects, subject);
+		}
+	}
+}
+
+Datum
+kafka_metrics_prometheus(PG_FUNCTION_ARGS)
+{
+	Scrape		scrape = {.out = makeStringInfo()};
+
+	ke_shmem_require();
+	look(&scrape);
+	put_counters(&scrape);
+	put_latencies(&scrape);
+	put_time(&scrape, "last_success_timestamp_seconds",
+			 "When a message last had its effect.", true);
+	put_time(&scrape, "last_failure_timestamp_seconds",
+			 "When a message last failed for good, or was to be tried again.",
+			 false);
+	put_partitions(&scrape);
+	put_dead_letters(&scrape);
+	put_consumers(&scrape);
+	appendStringInfoString(scrape.out, "# EOF\n");
+
+	PG_RETURN_TEXT_P(cstring_to_text_with_len(scrape.out->data,
+											  scrape.out->len));
+}
