@@ -20,7 +20,7 @@ typedef struct KeRow
 } KeRow;
 
 extern void ke_row_put(KeRow *row, Datum value, bool isnull);
-extern void ke_row_put_text(KeRow *row, const char *text);	/* NULL, "": null */
+extern void ke_row_put_text(KeRow *row, const char *text);	/* "": null */
 extern void ke_row_put_name(KeRow *row, const char *name);
 extern void ke_row_put_time(KeRow *row, TimestampTz time);	/* 0: null */
 extern void ke_row_put_bool(KeRow *row, bool value);
