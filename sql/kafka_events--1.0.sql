@@ -304,6 +304,13 @@ AS 'MODULE_PATHNAME', 'kafka_consumer_seek';
 COMMENT ON FUNCTION @extschema@.kafka_consumer_seek(text, bigint, timestamptz, text, integer, name) IS
   'Move the position of a subscription, in all partitions or one';
 
+CREATE FUNCTION @extschema@.kafka_circuit_reset(topic text, server name DEFAULT NULL)
+RETURNS regclass
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'kafka_circuit_reset';
+COMMENT ON FUNCTION @extschema@.kafka_circuit_reset(text, name) IS
+  'Close the circuit breaker of a subscription at once and count its failures from zero';
+
 CREATE FUNCTION @extschema@.kafka_identity_confirm(action text)
 RETURNS uuid
 LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE
@@ -442,6 +449,32 @@ REVOKE ALL ON FUNCTION kafka_events.metrics(), @extschema@.kafka_metrics_prometh
 GRANT EXECUTE ON FUNCTION kafka_events.metrics(), @extschema@.kafka_metrics_prometheus() TO pg_monitor;
 REVOKE ALL ON @extschema@.kafka_metrics FROM PUBLIC;
 GRANT SELECT ON @extschema@.kafka_metrics TO pg_monitor;
+
+CREATE FUNCTION kafka_events.circuit_breakers(
+  OUT server           name,
+  OUT topic            text,
+  OUT state            text,
+  OUT failures_in_row  integer,
+  OUT opened_at        timestamptz,
+  OUT next_try_at      timestamptz,
+  OUT last_sqlstate    text,
+  OUT last_partition   integer,
+  OUT last_offset      bigint)
+RETURNS SETOF record
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'kafka_circuit_breakers';
+COMMENT ON FUNCTION kafka_events.circuit_breakers() IS
+  'The rows of view kafka_circuit_breakers';
+
+CREATE VIEW @extschema@.kafka_circuit_breakers AS
+  SELECT * FROM kafka_events.circuit_breakers();
+COMMENT ON VIEW @extschema@.kafka_circuit_breakers IS
+  'The circuit breaker of every subscription of this database';
+
+REVOKE ALL ON FUNCTION kafka_events.circuit_breakers() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION kafka_events.circuit_breakers() TO pg_monitor;
+REVOKE ALL ON @extschema@.kafka_circuit_breakers FROM PUBLIC;
+GRANT SELECT ON @extschema@.kafka_circuit_breakers TO pg_monitor;
 
 REVOKE ALL ON FUNCTION
   kafka_events.subscriptions(), kafka_events.consumer_health(), kafka_events.consumer_lag()

@@ -19,6 +19,7 @@
 #include "api/monitor.h"
 #include "db/catalog.h"
 #include "db/identity.h"
+#include "shm/circuit.h"
 #include "shm/lag.h"
 #include "shm/shmem.h"
 
@@ -120,11 +121,51 @@ partition_reason(KeSubscription *sub, const Observed *observed)
 	return NULL;
 }
 
+/* What messages in a row failed with, or why the last one did. */
+static char *
+circuit_reason(const KeCircuitReport *report, const char *what)
+{
+	return psprintf("%s, the last one at offset " INT64_FORMAT " of partition %d: %s",
+					what, report->breaker.last.offset,
+					report->breaker.last.partition, report->failure);
+}
+
+/* The status its circuit breaker gives it, with *reason; NULL if none. */
+static const char *
+circuit_status(KeSubscription *sub, const Observed *observed, char **reason)
+{
+	KeCircuitReport report;
+
+	if (!observed->preloaded)
+		return NULL;
+	ke_circuit_look(MyDatabaseId, sub->oid, &report);
+	switch (report.breaker.state)
+	{
+		case KE_BREAKER_CLOSED:
+			break;
+		case KE_BREAKER_OPEN:
+		case KE_BREAKER_HALF_OPEN:
+			*reason = circuit_reason(&report,
+									 psprintf("the circuit breaker is %s after %d failures in a row",
+											  ke_breaker_state_name(report.breaker.state),
+											  report.breaker.failures));
+			return "open";
+		case KE_BREAKER_BROKEN:
+		case KE_BREAKER_MENDING:
+			*reason = circuit_reason(&report,
+									 psprintf("%d messages in a row cannot be processed as functions, tables and configuration are",
+											  KE_BREAKER_SUSPECTS));
+			return "broken";
+	}
+	return NULL;
+}
+
 static const char *
 status_of(KeServer *server, KeSubscription *sub, const Observed *observed,
 		  char **reason)
 {
 	char	   *stopped = stopped_reason(sub, observed);
+	const char *status;
 
 	if (sub->options.paused)
 	{
@@ -144,6 +185,9 @@ status_of(KeServer *server, KeSubscription *sub, const Observed *observed,
 		*reason = stopped;
 		return "broken";
 	}
+	status = circuit_status(sub, observed, reason);
+	if (status != NULL)
+		return status;
 	*reason = partition_reason(sub, observed);
 	return "active";
 }

@@ -10,6 +10,7 @@
 #include "postgres.h"
 #include "core/compat.h"
 
+#include "mb/pg_wchar.h"
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
 #include "storage/spin.h"
@@ -198,6 +199,8 @@ ke_circuit_failed(const KeCircuit *circuit, const KeBreakerFailure *failure,
 	KeBreakerState before = KE_BREAKER_CLOSED;
 	bool		routed = true;
 	CircuitEntry *entry;
+	int			len = pg_mbcliplen(description, strlen(description),
+								   KE_REASON_LEN - 1);
 
 	add(circuit);
 	entry = enter(circuit->database, circuit->subscription);
@@ -206,7 +209,8 @@ ke_circuit_failed(const KeCircuit *circuit, const KeBreakerFailure *failure,
 		before = entry->breaker.state;
 		routed = ke_breaker_failed(&entry->breaker, &circuit->settings,
 								   who(circuit), failure, now);
-		strlcpy(entry->failure, description, sizeof(entry->failure));
+		memcpy(entry->failure, description, len);
+		entry->failure[len] = '\0';
 		after = entry->breaker;
 	}
 	leave(entry);
