@@ -11,7 +11,9 @@ GRANT USAGE ON FOREIGN DATA WRAPPER kafka_events TO regress_kafka_owner;
 SET kafka_events.request_timeout = '100ms';
 SET client_min_messages = error;
 
--- everything that PUBLIC may do
+-- everything that PUBLIC may not do
+\pset format unaligned
+\pset footer off
 SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_depend d ON d.objid = p.oid AND d.deptype = 'e'
   WHERE d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'kafka_events')
     AND d.classid = 'pg_proc'::regclass
@@ -24,6 +26,8 @@ SELECT c.relname, r.rolname,
   WHERE r.rolname IN ('regress_kafka_stranger', 'regress_kafka_monitor')
     AND c.relkind IN ('r', 'v') AND (c.relnamespace = 'kafka_events'::regnamespace OR c.relname LIKE 'kafka\_%')
   ORDER BY c.relname COLLATE "C", r.rolname COLLATE "C";
+\pset format aligned
+\pset footer on
 
 SET ROLE regress_kafka_owner;
 CREATE SERVER shop FOREIGN DATA WRAPPER kafka_events
