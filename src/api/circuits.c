@@ -30,10 +30,13 @@ emit_breaker(FunctionCallInfo fcinfo, const KeServer *server,
 	KeCircuitReport report;
 	const KeBreaker *breaker = &report.breaker;
 	const KeBreakerFailure *last = &breaker->last;
+	const char *sqlstate = NULL;
 	bool		has_failed;
 
 	ke_circuit_look(MyDatabaseId, sub->oid, &report);
 	has_failed = last->sqlstate != 0;
+	if (has_failed)
+		sqlstate = unpack_sql_state(last->sqlstate);
 
 	ke_row_put_name(&row, server->name);
 	ke_row_put_text(&row, sub->topic);
@@ -41,7 +44,7 @@ emit_breaker(FunctionCallInfo fcinfo, const KeServer *server,
 	ke_row_put_int(&row, breaker->failures);
 	ke_row_put_time(&row, breaker->opened_at);
 	ke_row_put_time(&row, breaker->next_try_at);
-	ke_row_put_text(&row, has_failed ? unpack_sql_state(last->sqlstate) : NULL);
+	ke_row_put_text(&row, sqlstate);
 	ke_row_put(&row, Int32GetDatum(last->partition), !has_failed);
 	ke_row_put(&row, Int64GetDatum(last->offset), !has_failed);
 	ke_row_emit(&row, fcinfo);

@@ -121,43 +121,40 @@ partition_reason(KeSubscription *sub, const Observed *observed)
 	return NULL;
 }
 
-/* What messages in a row failed with, or why the last one did. */
-static char *
-circuit_reason(const KeCircuitReport *report, const char *what)
-{
-	return psprintf("%s, the last one at offset " INT64_FORMAT " of partition %d: %s",
-					what, report->breaker.last.offset,
-					report->breaker.last.partition, report->failure);
-}
-
-/* The status its circuit breaker gives it, with *reason; NULL if none. */
+/* What its circuit breaker has to say: the status, or NULL. */
 static const char *
 circuit_status(KeSubscription *sub, const Observed *observed, char **reason)
 {
 	KeCircuitReport report;
+	const KeBreaker *breaker = &report.breaker;
+	const char *status = NULL;
+	char	   *what = NULL;
 
 	if (!observed->preloaded)
 		return NULL;
 	ke_circuit_look(MyDatabaseId, sub->oid, &report);
-	switch (report.breaker.state)
+	switch (breaker->state)
 	{
 		case KE_BREAKER_CLOSED:
-			break;
+			return NULL;
 		case KE_BREAKER_OPEN:
 		case KE_BREAKER_HALF_OPEN:
-			*reason = circuit_reason(&report,
-									 psprintf("the circuit breaker is %s after %d failures in a row",
-											  ke_breaker_state_name(report.breaker.state),
-											  report.breaker.failures));
-			return "open";
+			status = "open";
+			what = psprintf("the circuit breaker is %s after %d failures in a row",
+							ke_breaker_state_name(breaker->state),
+							breaker->failures);
+			break;
 		case KE_BREAKER_BROKEN:
 		case KE_BREAKER_MENDING:
-			*reason = circuit_reason(&report,
-									 psprintf("%d messages in a row cannot be processed as functions, tables and configuration are",
-											  KE_BREAKER_SUSPECTS));
-			return "broken";
+			status = "broken";
+			what = psprintf("%d messages in a row cannot be processed as functions, tables and configuration are",
+							KE_BREAKER_SUSPECTS);
+			break;
 	}
-	return NULL;
+	*reason = psprintf("%s, the last one at offset " INT64_FORMAT " of partition %d: %s",
+					   what, breaker->last.offset, breaker->last.partition,
+					   report.failure);
+	return status;
 }
 
 static const char *
