@@ -1,18 +1,30 @@
 # pg_upgrade: the check and the upgrade pass with a preloaded library, nothing
 # is consumed afterwards before kafka_identity_confirm, and then every event
-# has its effect once.  From this version to itself, which takes all the steps.
+# has its effect once.  From the installation that OLD_PG_CONFIG names, or else
+# from this version to itself, which takes all the steps.
 
 use strict;
 use warnings;
 
+use File::Basename qw(dirname);
 use PostgreSQL::Test::Utils;
 use Test::More;
 
 use KafkaEvents::Test;
 
+# Where the older installation's bin and lib are, if there is one.
+sub old_installation
+{
+	my $pg_config = $ENV{OLD_PG_CONFIG} or return;
+
+	chomp(my $bindir = qx{"$pg_config" --bindir});
+	return dirname($bindir);
+}
+
 my $kafka = KafkaEvents::Kafka->shared;
 my $topic = $kafka->create_topic($kafka->unique('events'), partitions => 2);
-my $old = KafkaEvents::Node->start_new('old');
+my $old =
+  KafkaEvents::Node->start_new('old', install_path => old_installation());
 
 $old->create_service($kafka, 'shop');
 $old->safe_psql('postgres', qq{
@@ -25,6 +37,7 @@ $old->wait_until_drained($kafka, $topic);
 $old->stop;
 
 my $new = KafkaEvents::Node->new('new');
+note('from ' . $old->pg_version . ' to ' . $new->pg_version);
 $new->init;
 $new->append_conf('postgresql.conf', <<CONF);
 shared_preload_libraries = 'kafka_events'

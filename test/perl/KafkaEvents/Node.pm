@@ -18,7 +18,7 @@ use parent -norequire, 'PostgreSQL::Test::Cluster';
 sub start_new
 {
 	my ($class, $name, %args) = @_;
-	my $node = $class->new($name);
+	my $node = $class->new($name, install_path => $args{install_path});
 
 	$node->init(%{ $args{init} || {} });
 	$node->append_conf('postgresql.conf', <<CONF);

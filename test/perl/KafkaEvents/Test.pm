@@ -43,7 +43,8 @@
 #	tool(name, args)                     Kafka's own command line tools
 #
 # KafkaEvents::Node, a PostgreSQL::Test::Cluster
-#	start_new(name, conf => 'lines of postgresql.conf')
+#	start_new(name, conf => 'lines of postgresql.conf',
+#		install_path => 'not the installation of this run')
 #	create_service(kafka, server, %options)     returns the service's name
 #	wait_for(sql, expected, what)        polls; shows the views on failure
 #	wait_until_drained(kafka, topic)     position = end in every partition
