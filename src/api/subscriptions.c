@@ -174,6 +174,9 @@ status_of(KeServer *server, KeSubscription *sub, const Observed *observed,
 		*reason = sub->broken;
 		return "broken";
 	}
+	status = circuit_status(sub, observed, reason);
+	if (status != NULL)
+		return status;
 	*reason = server_reason(server, observed);
 	if (*reason != NULL)
 		return "active";
@@ -182,9 +185,6 @@ status_of(KeServer *server, KeSubscription *sub, const Observed *observed,
 		*reason = stopped;
 		return "broken";
 	}
-	status = circuit_status(sub, observed, reason);
-	if (status != NULL)
-		return status;
 	*reason = partition_reason(sub, observed);
 	return "active";
 }
