@@ -17,7 +17,7 @@
 #define FIRST_SIZE 64
 
 /* So many messages tell how long one takes; fewer tell less. */
-#define SPEED_COUNT 500.0
+#define SPEED_COUNT 1000.0
 
 static void
 open_sides(KeEngine *engine, KeStage *stage, KeSubscription *sub)
@@ -189,5 +189,5 @@ ke_stage_note_speed(KeStage *stage, int count, int64 microseconds)
 	double		ms = microseconds / 1000.0 / count;
 
 	stage->message_ms += (ms - stage->message_ms) *
-		Min(count / SPEED_COUNT, 1.0) / 8;
+		Min(count / SPEED_COUNT, 1.0);
 }

@@ -12,7 +12,6 @@
 #include "db/positions.h"
 #include "engine/attempt.h"
 #include "engine/survey.h"
-#include "shm/lag.h"
 
 /* What each question may take; a broker that is well needs a millisecond. */
 #define ASK_MS 500
@@ -313,30 +312,30 @@ publish_unowned(const Unowned *unowned, int i, Oid subscription)
 }
 
 /*
- * Keep the time that partitions have had no owner.  It happens that a group
- * settles without giving all of them out, and then no event ever comes; other
- * databases' members, or foreign ones, may have them too, so each rejoin that
- * did not help doubles the time.
+ * Keep the time that partitions have had no owner, or consumers no work.  It
+ * happens that a group settles without giving all of them out, and then no
+ * event ever comes; other databases' members, or foreign ones, may have them
+ * too, so each rejoin that did not help doubles the time.
  */
 static void
-note_unowned(KeWatch *watch, const KeSurvey *survey, bool any)
+note_trouble(KeWatch *watch, const KeSurvey *survey, bool any)
 {
 	if (!any || survey->server->options.shared)
 	{
-		watch->unowned_since = 0;
+		watch->trouble_since = 0;
 		watch->rejoin_ms = FIRST_REJOIN_MS;
 		watch->rejoin = false;
 	}
-	else if (watch->unowned_since == 0)
+	else if (watch->trouble_since == 0)
 	{
-		watch->unowned_since = survey->now;
+		watch->trouble_since = survey->now;
 		watch->rejoin_ms = Max(watch->rejoin_ms, FIRST_REJOIN_MS);
 	}
-	else if (TimestampDifferenceExceeds(watch->unowned_since, survey->now,
+	else if (TimestampDifferenceExceeds(watch->trouble_since, survey->now,
 										watch->rejoin_ms))
 	{
 		watch->rejoin = true;
-		watch->unowned_since = survey->now;
+		watch->trouble_since = survey->now;
 		watch->rejoin_ms = Min(watch->rejoin_ms * 2, MAX_REJOIN_MS);
 	}
 }
@@ -349,6 +348,7 @@ ke_survey_unowned(KeSurvey *survey)
 	KeKafkaList *list = ke_kafka_list_make(16);
 	Oid		   *subscriptions;
 	Unowned		unowned = {.survey = survey,.ends = list};
+	bool		stalled;
 	int			i = 0;
 	ListCell   *lc;
 
@@ -366,8 +366,9 @@ ke_survey_unowned(KeSurvey *survey)
 		}
 		i++;
 	}
+	stalled = ke_survey_is_stalled(survey, rows, nrows);
 	pfree(rows);
-	note_unowned(survey->watch, survey, list->count > 0);
+	note_trouble(survey->watch, survey, list->count > 0 || stalled);
 	if (list->count == 0)
 		return;
 

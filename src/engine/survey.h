@@ -6,6 +6,7 @@
 #define KE_SURVEY_H
 
 #include "engine/watch.h"
+#include "shm/lag.h"
 
 typedef struct KeSurvey
 {
@@ -31,6 +32,13 @@ extern void ke_survey_starts(KeSurvey *survey);
 
 /* Publish where partitions stand that nobody consumes. */
 extern void ke_survey_unowned(KeSurvey *survey);
+
+/*
+ * Do consumers that are well get nothing to do, though there is something?
+ * rows is what the lag table holds now.
+ */
+extern bool ke_survey_is_stalled(KeSurvey *survey, const KeLagRow *rows,
+								 int nrows);
 
 /*
  * Has a commit with this database's uuid and another manager's incarnation

@@ -20,7 +20,7 @@
 #define LOOK_INTERVAL_MS 10000
 #define FIRST_DELAY_MS 1000
 
-/* While partitions have no owner. */
+/* While partitions have no owner, or deliver nothing. */
 #define UNOWNED_INTERVAL_MS 3000
 
 /* Long enough for a broker that is well, once the connection is made. */
@@ -241,6 +241,6 @@ ke_watch_look(KeWatch *watch, const KeWatchFacts *facts, KeServer *server,
 							 server->name, watch->partitions)));
 	watch->delay_ms = 0;
 	watch->next_look =
-		TimestampTzPlusMilliseconds(now, watch->unowned_since != 0 ?
+		TimestampTzPlusMilliseconds(now, watch->trouble_since != 0 ?
 									UNOWNED_INTERVAL_MS : LOOK_INTERVAL_MS);
 }

@@ -25,6 +25,8 @@ typedef struct KeWatchFacts
 	bool		orphans;		/* a former manager's processes still run */
 } KeWatchFacts;
 
+typedef struct KeStallMark KeStallMark;
+
 typedef struct KeWatch
 {
 	MemoryContext context;		/* everything here lives in it */
@@ -39,9 +41,12 @@ typedef struct KeWatch
 
 	TimestampTz next_look;
 	int			delay_ms;		/* grows while nobody answers */
-	TimestampTz unowned_since;	/* partitions nobody has; 0: none */
+	TimestampTz trouble_since;	/* partitions nobody has, or that deliver
+								 * nothing; 0: none */
 	int			rejoin_ms;		/* how long that is taken for normal */
 	bool		rejoin;			/* it was longer: consumers should rejoin */
+	KeStallMark *stall_marks;	/* stall.c's */
+	int			nstall_marks;
 	List	   *marks;			/* where other incarnations' commits were */
 	TimestampTz copy_seen_at;	/* when one of them had moved; 0: never */
 } KeWatch;

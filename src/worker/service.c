@@ -304,7 +304,7 @@ note_alteration(KeService *service)
 	return renamed ? RENAMED : ALTERED;
 }
 
-/* Partitions lie about without an owner, though every consumer is well. */
+/* Partitions lie about, though every consumer is well. */
 static void
 rejoin(KeService *service, int wanted)
 {
@@ -323,7 +323,7 @@ rejoin(KeService *service, int wanted)
 	if (wanted == 0)
 		return;
 	ereport(LOG,
-			(errmsg("partitions of server \"%s\" have no owner: its consumers join the group again",
+			(errmsg("partitions of server \"%s\" have no owner or deliver nothing: its consumers join the group again",
 					service->server->name)));
 	for (int i = 0; i < wanted; i++)
 		ke_roster_ask_rejoin(find_child(service, KE_ROLE_MAIN, i)->slot);
