@@ -117,6 +117,11 @@ sub alter_workers
 {
 	$workers = { 1 => 4, 4 => 2, 2 => 1 }->{$workers};
 	sql("ALTER SERVER shop OPTIONS (SET workers '$workers')");
+	# Who is killed while leaving keeps its place for session_timeout, and so
+	# does who cannot leave because its group waits for somebody dead.
+	$node->wait_for('SELECT count(*) FROM kafka_consumer_health',
+		$workers, "$workers workers");
+	owned_again('', time());
 }
 
 my $subscribed = 0;
