@@ -16,12 +16,12 @@ my $kafka = KafkaEvents::Kafka->shared;
 my $topic = $kafka->create_topic($kafka->unique('orders'));
 my $node = KafkaEvents::Node->start_new('main');
 
-# A port where nobody listens, and one where nobody answers.
-my $closed = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1');
+# A port where nobody listens (ours as long as the test runs), and one where
+# nobody answers.
+my $closed = IO::Socket::INET->new(Proto => 'tcp', LocalAddr => '127.0.0.1');
 my $silent = IO::Socket::INET->new(Listen => 128, LocalAddr => '127.0.0.1');
 my %address = map { $_->[0] => '127.0.0.1:' . $_->[1]->sockport }
   ([ 'down', $closed ], [ 'silent', $silent ]);
-close $closed;
 
 sub seconds
 {
