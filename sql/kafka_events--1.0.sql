@@ -74,15 +74,58 @@ CREATE TABLE kafka_events.starts (
 COMMENT ON TABLE kafka_events.starts IS
   'Subscriptions that start from "latest" and whose offsets the cluster could not be asked for yet';
 
+CREATE TABLE kafka_events.retries (
+  cluster_id          text COLLATE "C" NOT NULL,
+  group_id            text COLLATE "C" NOT NULL,
+  topic               text COLLATE "C" NOT NULL,  -- where it was read
+  partition           integer NOT NULL,
+  "offset"            bigint  NOT NULL,
+  source              text COLLATE "C" NOT NULL,  -- the subscription's topic
+  ordering            integer NOT NULL,           -- 0 none, 1 key, 2 partition
+  attempt             integer NOT NULL,           -- the next run's
+  due_at              timestamptz NOT NULL,       -- infinity: after another
+  tries               integer NOT NULL,           -- starts after unclean ends
+  sqlstate            text COLLATE "C",           -- of the last failure
+  original_topic      text COLLATE "C" NOT NULL,  -- as the handler sees it
+  original_partition  integer NOT NULL,
+  original_offset     bigint  NOT NULL,
+  original_timestamp  bigint  NOT NULL,           -- ms, -1: none
+  timestamp_type      integer NOT NULL,
+  key                 bytea,
+  value               bytea,
+  headers             bytea   NOT NULL,
+  PRIMARY KEY (cluster_id, group_id, topic, partition, "offset")
+) WITH (autovacuum_vacuum_cost_delay = 0);
+CREATE INDEX retries_due ON kafka_events.retries (cluster_id, group_id, source, due_at);
+COMMENT ON TABLE kafka_events.retries IS
+  'Messages that failed, and those that wait behind them, until they are run again';
+COMMENT ON INDEX kafka_events.retries_due IS
+  'The messages of a subscription in the order in which they are due';
+
+CREATE TABLE kafka_events.copies (
+  group_id  text COLLATE "C" NOT NULL,
+  copy_id   text COLLATE "C" NOT NULL,
+  seen_at   timestamptz NOT NULL,
+  PRIMARY KEY (group_id, copy_id)
+) WITH (autovacuum_vacuum_cost_delay = 0);
+CREATE INDEX copies_seen ON kafka_events.copies (group_id, seen_at);
+COMMENT ON TABLE kafka_events.copies IS
+  'Retry copies that were taken from Kafka, for 7 days: one that comes twice is dropped';
+COMMENT ON INDEX kafka_events.copies_seen IS
+  'The oldest come first, to be forgotten';
+
 -- The database's owner dumps them, who need not be the extension's owner.
 GRANT SELECT ON
-  kafka_events.identity, kafka_events.clusters, kafka_events.positions, kafka_events.starts
+  kafka_events.identity, kafka_events.clusters, kafka_events.positions, kafka_events.starts,
+  kafka_events.retries, kafka_events.copies
   TO pg_database_owner;
 
 SELECT pg_catalog.pg_extension_config_dump('kafka_events.identity', '');
 SELECT pg_catalog.pg_extension_config_dump('kafka_events.clusters', '');
 SELECT pg_catalog.pg_extension_config_dump('kafka_events.positions', '');
 SELECT pg_catalog.pg_extension_config_dump('kafka_events.starts', '');
+SELECT pg_catalog.pg_extension_config_dump('kafka_events.retries', '');
+SELECT pg_catalog.pg_extension_config_dump('kafka_events.copies', '');
 
 /* ---------------------------------------------------------------- outbox */
 
@@ -475,6 +518,31 @@ REVOKE ALL ON FUNCTION kafka_events.circuit_breakers() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION kafka_events.circuit_breakers() TO pg_monitor;
 REVOKE ALL ON @extschema@.kafka_circuit_breakers FROM PUBLIC;
 GRANT SELECT ON @extschema@.kafka_circuit_breakers TO pg_monitor;
+
+CREATE VIEW @extschema@.kafka_retries AS
+  SELECT services.server,
+         retries.source AS topic,
+         retries.attempt,
+         CASE WHEN pg_catalog.isfinite(retries.due_at) THEN retries.due_at END AS due_at,
+         retries.original_partition,
+         retries.original_offset,
+         retries.sqlstate
+    FROM kafka_events.retries
+    LEFT JOIN (
+      SELECT srv.srvname AS server, opt.option_value AS service_name
+        FROM pg_catalog.pg_foreign_server AS srv
+        JOIN pg_catalog.pg_foreign_data_wrapper AS fdw
+          ON fdw.oid OPERATOR(pg_catalog.=) srv.srvfdw
+         AND fdw.fdwname OPERATOR(pg_catalog.=) 'kafka_events',
+             pg_catalog.pg_options_to_table(srv.srvoptions) AS opt
+       WHERE opt.option_name OPERATOR(pg_catalog.=) 'service_name'
+    ) AS services
+      ON retries.group_id OPERATOR(pg_catalog.=) (services.service_name OPERATOR(pg_catalog.||) '-main')
+      OR retries.group_id OPERATOR(pg_catalog.=) (services.service_name OPERATOR(pg_catalog.||) '-retry');
+COMMENT ON VIEW @extschema@.kafka_retries IS
+  'Messages that wait in the database to be run again; without due_at they wait for one before them';
+REVOKE ALL ON @extschema@.kafka_retries FROM PUBLIC;
+GRANT SELECT ON @extschema@.kafka_retries TO pg_monitor;
 
 REVOKE ALL ON FUNCTION
   kafka_events.subscriptions(), kafka_events.consumer_health(), kafka_events.consumer_lag()

@@ -17,6 +17,7 @@ bool		ke_guc_enabled = true;
 int			ke_guc_max_workers = 32;
 int			ke_guc_max_subscriptions = 256;
 int			ke_guc_request_timeout = 30000;
+int			ke_guc_max_parked_retries = 100000;
 
 void
 ke_guc_define(void)
@@ -52,6 +53,14 @@ ke_guc_define(void)
 							30000, 100, 3600000,
 							PGC_USERSET,
 							GUC_UNIT_MS,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("kafka_events.max_parked_retries",
+							"Sets how many messages of a subscription may wait in the database to be run again.",
+							"When there are more, no further ones are fetched until some of them have run.",
+							&ke_guc_max_parked_retries,
+							100000, 1, PG_INT32_MAX,
+							PGC_SIGHUP,
+							0,
 							NULL, NULL, NULL);
 
 #ifdef KE_TESTING

@@ -19,6 +19,7 @@
 #define DISTRUST_MS 500
 
 #define ASK_END_MS 500
+#define ASK_BREAKER_MS 1000
 
 KePartition *
 ke_assignment_find(KeEngine *engine, const char *topic, int32 partition)
@@ -47,7 +48,7 @@ find_stage(KeEngine *engine, const char *topic)
 	{
 		KeStage    *stage = (KeStage *) lfirst(lc);
 
-		if (strcmp(stage->sub->topic, topic) == 0)
+		if (strcmp(stage->topic, topic) == 0)
 			return stage;
 	}
 	return NULL;
@@ -70,22 +71,22 @@ ke_assignment_hold(KeEngine *engine, KePartition *part)
 	}
 }
 
-/* Why the partition's subscription may not run now; NULL: it may. */
-static const char *
-obstacle(const KePartition *part)
+/* Why a subscription may not run now; NULL: it may. */
+const char *
+ke_assignment_obstacle(const KeStage *stage)
 {
-	if (part->stage == NULL)
+	if (stage == NULL)
 		return "no subscription for this topic";
-	if (part->stage->sub->options.paused)
+	if (stage->sub->options.paused)
 		return "paused by kafka_consumer_pause";
-	return part->stage->sub->broken;
+	return stage->sub->broken;
 }
 
 /* PAUSED or STARTING, as the partition's subscription says. */
 static void
 enter(KePartition *part)
 {
-	const char *reason = obstacle(part);
+	const char *reason = ke_assignment_obstacle(part->stage);
 
 	part->decided = false;
 	part->verifying = false;
@@ -310,6 +311,30 @@ ke_assignment_uncrowd(KeEngine *engine, KeStage *stage)
 	stage->crowded = false;
 }
 
+/*
+ * Nothing of the stage is to run for a while, so nothing more is fetched.
+ * reason is shown in views, and outlives the stage.
+ */
+void
+ke_assignment_halt(KeEngine *engine, KeStage *stage, const char *reason)
+{
+	stage->halted = reason;
+	ke_assignment_crowd(engine, stage);
+}
+
+/* Look again when the breaker said, or soon (ask_at 0): nobody wakes us. */
+void
+ke_assignment_wait_for_breaker(KeEngine *engine, KeStage *stage,
+							   TimestampTz ask_at)
+{
+	TimestampTz latest =
+		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ASK_BREAKER_MS);
+
+	stage->not_before = ask_at == 0 ? latest : Min(ask_at, latest);
+	if (stage->count > 0)
+		ke_assignment_halt(engine, stage, "its circuit breaker is open");
+}
+
 /* Subscriptions were loaded again: bring every partition in line. */
 void
 ke_assignment_attach(KeEngine *engine)
@@ -326,7 +351,7 @@ ke_assignment_attach(KeEngine *engine)
 		if (part->stage != stage && part->stage != NULL)
 			ke_stage_drop(part->stage, part);
 		part->stage = stage;
-		reason = obstacle(part);
+		reason = ke_assignment_obstacle(stage);
 		if (reason != NULL)
 		{
 			ke_assignment_hold(engine, part);
@@ -509,6 +534,12 @@ ke_assignment_publish(KeEngine *engine)
 			row.last_stable = Max(row.last_stable, part->asked_end);
 		}
 		strlcpy(row.reason, part->reason, sizeof(row.reason));
+		if (part->status == KE_PARTITION_RUNNING &&
+			part->stage->halted != NULL)
+		{
+			row.status = KE_PARTITION_PAUSED;
+			strlcpy(row.reason, part->stage->halted, sizeof(row.reason));
+		}
 		ke_lag_publish(&row);
 	}
 }

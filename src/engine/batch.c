@@ -13,25 +13,19 @@
 #include "postgres.h"
 #include "core/compat.h"
 
-#include "miscadmin.h"
-#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "core/classify.h"
+#include "core/testing.h"
 #include "engine/effects.h"
 #include "engine/progress.h"
-
-/* Serialization failures and out of memory are tried this often. */
-#define REPEATS 3
+#include "engine/routing.h"
 
 /* While failures are frequent, transactions are small. */
 #define SIZE_AFTER_FAILURE 16
 
 /* Batches that fail though each of their messages succeeds. */
 #define PHANTOMS 3
-
-#define BACKOFF_FIRST_MS 100
-#define BACKOFF_LAST_MS 10000
 
 /* One try at a range of a stage's messages. */
 typedef struct Attempt
@@ -114,36 +108,75 @@ announce(KeEngine *engine, KeStage *stage)
 	return false;
 }
 
-/* The database is in trouble: wait, longer each time. */
-static KeBatchOutcome
-wait_for_database(KeStage *stage, const KeFailure *fail)
+/* What is written about a culprit at the stage's head. */
+typedef struct Settlement
 {
-	stage->backoff_ms = stage->backoff_ms == 0 ? BACKOFF_FIRST_MS :
-		Min(2 * stage->backoff_ms, BACKOFF_LAST_MS);
-	stage->not_before = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-													stage->backoff_ms);
-	ke_slot_set_error(psprintf("topic \"%s\" waits: %s", stage->sub->topic,
-							   ke_failure_describe(fail)));
-	if (stage->backoff_ms == BACKOFF_FIRST_MS)
-		ereport(LOG,
-				(errmsg("topic \"%s\" waits for the database: %s",
-						stage->sub->topic, ke_failure_describe(fail))));
+	KeCulprit	culprit;
+	KeProgress *progress;
+} Settlement;
+
+/* In a transaction: the copy, and the position behind its message. */
+static void
+write_settlement(KeEngine *engine, void *argument)
+{
+	Settlement *settlement = (Settlement *) argument;
+
+	ke_routing_write(engine, &settlement->culprit);
+	ke_progress_collect(settlement->progress, settlement->culprit.stage, 1);
+	if (!ke_progress_store(engine, settlement->progress))
+		ke_progress_raise();
+}
+
+/* Put what has been decided into effect, in a transaction of its own. */
+static KeBatchOutcome
+settle(KeEngine *engine, Settlement *settlement)
+{
+	KeStage    *stage = settlement->culprit.stage;
+	KeFailure  *fail;
+
+	KE_CRASH_POINT("before_routing");
+	if (ke_transact(engine, write_settlement, settlement, false, &fail))
+	{
+		ke_routing_done(engine, &settlement->culprit);
+		ke_progress_commit(engine, settlement->progress, stage, 1);
+		return KE_BATCH_PROGRESS;
+	}
+	if (settlement->progress->lost != NULL)
+	{
+		ke_progress_give_up(engine, settlement->progress);
+		return KE_BATCH_PROGRESS;
+	}
+	ke_stage_wait_for_database(stage, fail);
 	return KE_BATCH_WAIT;
 }
 
-/*
- * A message failed alone.  Nothing is skipped: its partition stops.
- */
-static void
-stop_at(KeEngine *engine, KeStage *stage, const KeFailure *fail)
+/* A message failed alone: decide about it. */
+static KeBatchOutcome
+judge_culprit(KeEngine *engine, KeStage *stage, const Attempt *attempt)
 {
-	KePartition *part = stage->parts[stage->head];
+	Settlement	settlement = {.progress = attempt->progress};
+	KeCulprit  *culprit = &settlement.culprit;
 
-	stage->repeats = 0;
-	ke_assignment_stop(engine, part,
-					   psprintf("offset %lld: %s",
-								(long long) stage->msgs[stage->head].offset,
-								ke_failure_describe(fail)));
+	ke_routing_begin(culprit, stage, attempt->effects.msgs[0]);
+	ke_routing_decide(culprit, &attempt->effects);
+	switch (culprit->route.kind)
+	{
+		case KE_ROUTE_AGAIN:
+			return KE_BATCH_PROGRESS;
+		case KE_ROUTE_WAIT:
+			ke_stage_wait_for_database(stage, attempt->effects.fail);
+			return KE_BATCH_WAIT;
+		case KE_ROUTE_RETRY:
+		case KE_ROUTE_DEAD:
+		case KE_ROUTE_FAILED:
+			if (!culprit->held)
+				break;
+			ke_assignment_wait_for_breaker(engine, stage, 0);
+			return KE_BATCH_WAIT;
+		case KE_ROUTE_SKIP:
+			break;
+	}
+	return settle(engine, &settlement);
 }
 
 /* How many messages the next attempt takes, of at most limit. */
@@ -210,33 +243,51 @@ note_failure(KeEngine *engine, KeStage *stage, Redo *redo,
 	if (fail->sqlstate == ERRCODE_QUERY_CANCELED && !timed_out &&
 		engine->should_stop())
 		return KE_BATCH_CANCELLED;
-	if (verdict == KE_VERDICT_AGAIN && ++stage->repeats <= REPEATS)
-		return KE_BATCH_PROGRESS;
-	if (verdict == KE_VERDICT_NOBODY)
-	{
-		if (fail->sqlstate != ERRCODE_OUT_OF_MEMORY)
-			return wait_for_database(stage, fail);
-		if (attempt->count == 1 && ++stage->repeats < REPEATS)
-			return wait_for_database(stage, fail);
-	}
-	stage->size = Min(stage->size, SIZE_AFTER_FAILURE);
 	if (attempt->count == 1)
 	{
-		stop_at(engine, stage, fail);
 		redo->culprit = -1;
 		redo->suspects = 0;
+		stage->size = Min(stage->size, SIZE_AFTER_FAILURE);
+		return judge_culprit(engine, stage, attempt);
 	}
-	else if (attempt->at >= 0)
+	if (verdict == KE_VERDICT_AGAIN && stage->repeats < KE_ROUTE_REPEATS)
 	{
-		redo->culprit = attempt->at;
-		redo->suspects = 0;
+		stage->repeats++;
+		return KE_BATCH_PROGRESS;
 	}
-	else
+	if (verdict == KE_VERDICT_NOBODY &&
+		fail->sqlstate != ERRCODE_OUT_OF_MEMORY)
 	{
-		redo->culprit = -1;
-		redo->suspects = attempt->count;
+		ke_stage_wait_for_database(stage, fail);
+		return KE_BATCH_WAIT;
 	}
+	stage->repeats = 0;
+	stage->size = Min(stage->size, SIZE_AFTER_FAILURE);
+	redo->culprit = attempt->at;
+	redo->suspects = attempt->at >= 0 ? 0 : attempt->count;
 	return KE_BATCH_PROGRESS;
+}
+
+/* How many messages may run now, of those that wait; 0: none. */
+static int
+admit(KeEngine *engine, KeStage *stage)
+{
+	KeBreakerTurn turn = ke_circuit_ask(&stage->circuit,
+										GetCurrentTimestamp());
+
+	switch (turn.go)
+	{
+		case KE_BREAKER_RUN:
+			break;
+		case KE_BREAKER_TRY:
+			ke_stage_bring_forward(stage, turn.after_partition);
+			return 1;
+		case KE_BREAKER_WAIT:
+			ke_assignment_wait_for_breaker(engine, stage, turn.ask_at);
+			return 0;
+	}
+	stage->halted = NULL;
+	return Min(stage->size, stage->count);
 }
 
 /*
@@ -246,7 +297,7 @@ KeBatchOutcome
 ke_batch_run(KeEngine *engine, KeStage *stage)
 {
 	TimestampTz started = GetCurrentTimestamp();
-	int			left = Min(stage->size, stage->count);
+	int			left = admit(engine, stage);
 	Redo		redo = {-1, 0};
 	KeBatchOutcome outcome = KE_BATCH_PROGRESS;
 	Attempt		attempt = {.effects.stage = stage};
@@ -267,6 +318,7 @@ ke_batch_run(KeEngine *engine, KeStage *stage)
 			break;
 		if (attempt.effects.committed)
 		{
+			ke_circuit_succeeded(&stage->circuit);
 			note_success(stage, &redo, attempt.done,
 						 attempt.count == stage->size);
 			left -= attempt.done;
@@ -283,7 +335,7 @@ ke_batch_run(KeEngine *engine, KeStage *stage)
 
 			outcome = note_failure(engine, stage, &redo, &attempt);
 			if (stage->count != before)
-				break;			/* a partition was set aside */
+				break;			/* routed, or somebody else's now */
 		}
 	}
 	if (waited > stage->count)
@@ -297,9 +349,7 @@ static void
 store_ends(KeEngine *engine, void *argument)
 {
 	if (!ke_progress_store(engine, (KeProgress *) argument))
-		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("another process took the partition over")));
+		ke_progress_raise();
 }
 
 /*

@@ -19,6 +19,7 @@
 #include "db/inspect.h"
 #include "db/sink.h"
 #include "kafka/consumer.h"
+#include "shm/circuit.h"
 #include "shm/lag.h"
 
 typedef struct KeStage KeStage;
@@ -56,7 +57,8 @@ typedef struct KePartition
 /* A subscription, with the messages that wait for their batch in order. */
 struct KeStage
 {
-	KeSubscription *sub;		/* in engine->config, as the next two */
+	KeSubscription *sub;		/* in engine->config, as the next three */
+	const char *topic;			/* what is fetched: it, or its retry topic */
 	KeInspector *inspector;		/* NULL: none; so for the next two */
 	KeHandler  *handler;
 	KeSink	   *sink;
@@ -70,10 +72,16 @@ struct KeStage
 	int			size;			/* messages in the next transaction */
 	int			phantoms;		/* batches that failed for no message */
 	bool		crowded;		/* its partitions wait in the library */
-	TimestampTz not_before;		/* database trouble: when to try again */
+	KeCircuit	circuit;
+	const char *halted;			/* why nothing of it runs now, or NULL */
+	TimestampTz not_before;		/* trouble: when to try again */
 	int			backoff_ms;
-	int			repeats;		/* tries of the same range */
+	int			repeats;		/* tries of the same messages */
 	double		message_ms;		/* what one takes, lately */
+
+	/* only in retry consumers */
+	TimestampTz due_at;			/* the next look for parked messages */
+	int			parked;			/* how many there are, about; -1: not known */
 };
 
 typedef struct KeEngine
@@ -96,6 +104,10 @@ typedef struct KeEngine
 	int			next_to_ask;	/* whose end is asked for next */
 	KePartition *last_found;
 	TimestampTz commit_at;		/* when Kafka's commit is due; 0: nothing */
+	KePosition	runner;			/* retry consumers: see due.c */
+	bool		has_runner;
+	int			runner_careful; /* parked messages still to be announced */
+	TimestampTz forget_at;		/* when old copies are forgotten next */
 	bool		extension_gone;
 	bool		(*should_stop) (void);	/* the process was asked to end */
 } KeEngine;
@@ -128,8 +140,11 @@ extern void ke_stage_push(KeStage *stage, KePartition *part,
 						  const KeMessage *msg);
 extern void ke_stage_discard(KeStage *stage, int count);
 extern void ke_stage_drop(KeStage *stage, KePartition *part);
+extern void ke_stage_bring_forward(KeStage *stage, int32 after);
 extern bool ke_stage_is_ready(const KeStage *stage);
 extern bool ke_stage_is_full(const KeStage *stage);
+extern void ke_stage_wait_for_database(KeStage *stage,
+									   const KeFailure *fail);
 extern void ke_stage_note_speed(KeStage *stage, int count,
 								int64 microseconds);
 
@@ -150,6 +165,11 @@ extern void ke_assignment_publish(KeEngine *engine);
 extern void ke_assignment_hold(KeEngine *engine, KePartition *part);
 extern void ke_assignment_crowd(KeEngine *engine, KeStage *stage);
 extern void ke_assignment_uncrowd(KeEngine *engine, KeStage *stage);
+extern void ke_assignment_halt(KeEngine *engine, KeStage *stage,
+							   const char *reason);
+extern void ke_assignment_wait_for_breaker(KeEngine *engine, KeStage *stage,
+										   TimestampTz ask_at);
+extern const char *ke_assignment_obstacle(const KeStage *stage);
 
 /* starting.c: from assigned to fetched */
 extern void ke_starting_decide(KeEngine *engine, TimestampTz now);

@@ -88,6 +88,14 @@ ke_progress_store(KeEngine *engine, KeProgress *progress)
 }
 
 void
+ke_progress_raise(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			 errmsg("another process took the partition over")));
+}
+
+void
 ke_progress_commit(KeEngine *engine, KeProgress *progress, KeStage *stage,
 				   int count)
 {

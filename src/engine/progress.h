@@ -28,11 +28,14 @@ extern void ke_progress_collect(KeProgress *progress, KeStage *stage,
  */
 extern bool ke_progress_store(KeEngine *engine, KeProgress *progress);
 
+/* After it said no, to roll back by an error. */
+extern void ke_progress_raise(void) pg_attribute_noreturn();
+
 /* It is committed: so it is in memory, and the messages are done with. */
 extern void ke_progress_commit(KeEngine *engine, KeProgress *progress,
 							   KeStage *stage, int count);
 
-/* After store said no. */
+/* After it said no and the transaction is over. */
 extern void ke_progress_give_up(KeEngine *engine, KeProgress *progress);
 
 #endif							/* KE_PROGRESS_H */

@@ -10,19 +10,66 @@
 #include "core/compat.h"
 
 #include "utils/memutils.h"
+#include "utils/timestamp.h"
 
 #include "engine/engine.h"
 
 #define STAGE_BYTES ((Size) 32 * 1024 * 1024)
 #define FIRST_SIZE 64
 
+#define BACKOFF_FIRST_MS 100
+#define BACKOFF_LAST_MS 10000
+
 /* So many messages tell how long one takes; fewer tell less. */
 #define SPEED_COUNT 1000.0
+
+/*
+ * Who has a message from the breaker's one try must be done with it within
+ * two runs: alone, and again for a serialization failure.
+ */
+#define LEASE_RUNS 2
+#define LEASE_MS 10000
+
+static KeCircuit
+make_circuit(KeEngine *engine, const KeSubscription *sub)
+{
+	KeCircuit	circuit = {
+		.database = engine->database,
+		.subscription = sub->oid,
+		.topic = sub->topic,
+		.role = engine->role,
+		.ordinal = engine->ordinal,
+		.settings = {
+			.threshold = sub->options.breaker_threshold,
+			.timeout_ms = sub->options.breaker_timeout_ms,
+			.lease_ms = (int) Min((int64) PG_INT32_MAX, LEASE_MS +
+								  (int64) LEASE_RUNS *
+								  sub->options.handler_timeout_ms)
+		}
+	};
+
+	return circuit;
+}
+
+/* What the process fetches of a subscription; in the current context. */
+static const char *
+fetched_topic(KeEngine *engine, const KeSubscription *sub)
+{
+	if (engine->role != KE_ROLE_RETRY)
+		return sub->topic;
+	return psprintf("%s%s", sub->topic,
+					engine->server->options.retry_suffix);
+}
 
 static void
 open_sides(KeEngine *engine, KeStage *stage, KeSubscription *sub)
 {
+	MemoryContext old = MemoryContextSwitchTo(engine->config);
+
 	stage->sub = sub;
+	stage->topic = fetched_topic(engine, sub);
+	stage->circuit = make_circuit(engine, sub);
+	MemoryContextSwitchTo(old);
 	stage->inspector = sub->broken == NULL ?
 		ke_inspector_open(sub, engine->config) : NULL;
 	stage->handler = OidIsValid(sub->handler) && sub->broken == NULL ?
@@ -33,6 +80,9 @@ open_sides(KeEngine *engine, KeStage *stage, KeSubscription *sub)
 	stage->not_before = 0;
 	stage->backoff_ms = 0;
 	stage->phantoms = 0;
+	stage->halted = NULL;
+	stage->due_at = 0;
+	stage->parked = -1;
 }
 
 KeStage *
@@ -166,6 +216,36 @@ ke_stage_drop(KeStage *stage, KePartition *part)
 	stage->count = kept - stage->head;
 }
 
+/*
+ * Have the first message of the partition that follows after in number, or
+ * of the first one if none does, be the next to run.
+ */
+void
+ke_stage_bring_forward(KeStage *stage, int32 after)
+{
+	KeMessage	msg;
+	KePartition *part;
+	int			best = stage->head;
+	int			i;
+
+	for (i = stage->head + 1; i < stage->head + stage->count; i++)
+	{
+		int32		have = stage->parts[best]->partition;
+		int32		other = stage->parts[i]->partition;
+
+		if ((other > after) == (have > after) ? other < have : other > after)
+			best = i;
+	}
+	msg = stage->msgs[best];
+	part = stage->parts[best];
+	memmove(&stage->msgs[stage->head + 1], &stage->msgs[stage->head],
+			(best - stage->head) * sizeof(KeMessage));
+	memmove(&stage->parts[stage->head + 1], &stage->parts[stage->head],
+			(best - stage->head) * sizeof(KePartition *));
+	stage->msgs[stage->head] = msg;
+	stage->parts[stage->head] = part;
+}
+
 /* Enough for a transaction of the size that goes well at present? */
 bool
 ke_stage_is_ready(const KeStage *stage)
@@ -177,6 +257,24 @@ bool
 ke_stage_is_full(const KeStage *stage)
 {
 	return stage->bytes >= 2 * STAGE_BYTES;
+}
+
+/* The database is in trouble: wait, longer each time. */
+void
+ke_stage_wait_for_database(KeStage *stage, const KeFailure *fail)
+{
+	char	   *description = ke_failure_describe(fail);
+
+	stage->backoff_ms = stage->backoff_ms == 0 ? BACKOFF_FIRST_MS :
+		Min(2 * stage->backoff_ms, BACKOFF_LAST_MS);
+	stage->not_before = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+													stage->backoff_ms);
+	ke_slot_set_error(psprintf("topic \"%s\" waits: %s", stage->topic,
+							   description));
+	if (stage->backoff_ms == BACKOFF_FIRST_MS)
+		ereport(LOG,
+				(errmsg("topic \"%s\" waits for the database: %s",
+						stage->topic, description)));
 }
 
 /*

@@ -18,7 +18,9 @@
 #include "utils/timestamp.h"
 
 #include "db/session.h"
+#include "engine/due.h"
 #include "engine/engine.h"
+#include "engine/park.h"
 #include "worker/consumer.h"
 #include "worker/runtime.h"
 
@@ -110,7 +112,7 @@ topics_changed(Consumer *consumer)
 		return true;
 	foreach(lc, engine->stages)
 	{
-		const char *topic = ((KeStage *) lfirst(lc))->sub->topic;
+		const char *topic = ((KeStage *) lfirst(lc))->topic;
 
 		for (i = 0; i < consumer->ntopics; i++)
 			if (strcmp(consumer->topics[i], topic) == 0)
@@ -134,7 +136,7 @@ subscribe(Consumer *consumer)
 	consumer->ntopics = 0;
 	foreach(lc, engine->stages)
 		consumer->topics[consumer->ntopics++] =
-			pstrdup(((KeStage *) lfirst(lc))->sub->topic);
+			pstrdup(((KeStage *) lfirst(lc))->topic);
 	MemoryContextSwitchTo(old);
 	consumer->resubscribe_at = 0;
 	if (consumer->ntopics > 0)
@@ -263,6 +265,7 @@ finish(Consumer *consumer, bool in_user_code)
 	{
 		(void) ke_commits_wait(&consumer->engine, CLOSE_COMMIT_MS);
 		ke_assignment_release(&consumer->engine);
+		ke_due_release(&consumer->engine);
 	}
 	ke_runtime_forget_fd();
 	ke_consumer_close(consumer->engine.consumer, planned && leave);
@@ -387,6 +390,28 @@ serve_queue(Consumer *consumer, TimestampTz now)
 	return false;
 }
 
+/*
+ * Messages that wait in the stage: for a main consumer to process them, for
+ * a retry consumer to park them until they are due.
+ */
+static KeBatchOutcome
+run_stage(KeEngine *engine, KeStage *stage)
+{
+	if (takes_long(stage, stage->count))
+		ke_assignment_crowd(engine, stage);
+	return engine->role == KE_ROLE_RETRY ? ke_park_run(engine, stage) :
+		ke_batch_run(engine, stage);
+}
+
+static void
+check_outcome(Consumer *consumer, KeBatchOutcome outcome)
+{
+	if (outcome == KE_BATCH_CANCELLED)
+		finish(consumer, true);
+	if (consumer->engine.extension_gone)
+		give_up(consumer, "the extension was dropped or updated");
+}
+
 /* Run every stage that has something; true if anything was done. */
 static bool
 run_stages(Consumer *consumer, TimestampTz now)
@@ -399,16 +424,19 @@ run_stages(Consumer *consumer, TimestampTz now)
 	{
 		KeStage    *stage = (KeStage *) lfirst(lc);
 
-		if (!may_run(stage, now))
-			continue;
-		if (takes_long(stage, stage->count))
-			ke_assignment_crowd(engine, stage);
-		ke_runtime_activity("processing topic %s", stage->sub->topic);
-		if (ke_batch_run(engine, stage) == KE_BATCH_CANCELLED)
-			finish(consumer, true);
-		worked = true;
-		if (engine->extension_gone)
-			give_up(consumer, "the extension was dropped or updated");
+		if (may_run(stage, now))
+		{
+			ke_runtime_activity("processing topic %s", stage->topic);
+			check_outcome(consumer, run_stage(engine, stage));
+			worked = true;
+		}
+		if (engine->role == KE_ROLE_RETRY && ke_due_at(stage) <= now)
+		{
+			ke_runtime_activity("retrying messages of topic %s",
+								stage->sub->topic);
+			check_outcome(consumer, ke_due_run(engine, stage));
+			worked = true;
+		}
 	}
 	return worked;
 }
@@ -432,9 +460,14 @@ keep_house(Consumer *consumer, TimestampTz now)
 	{
 		KeStage    *stage = (KeStage *) lfirst(lc);
 
-		if (stage->crowded && !ke_stage_is_ready(stage))
+		if (stage->count == 0)
+			stage->halted = NULL;
+		if (stage->crowded && stage->halted == NULL &&
+			!ke_stage_is_ready(stage))
 			ke_assignment_uncrowd(engine, stage);
 	}
+	if (engine->role == KE_ROLE_RETRY)
+		ke_park_forget_copies(engine, now);
 	if (now >= consumer->publish_at)
 	{
 		ke_slot_heartbeat();
@@ -464,8 +497,14 @@ idle_ms(Consumer *consumer)
 	sooner(&deadline, engine->commit_at);
 	sooner(&deadline, consumer->resubscribe_at);
 	foreach(lc, engine->stages)
-		if (((KeStage *) lfirst(lc))->count > 0)
-			sooner(&deadline, ((KeStage *) lfirst(lc))->not_before);
+	{
+		KeStage    *stage = (KeStage *) lfirst(lc);
+
+		if (stage->count > 0)
+			sooner(&deadline, stage->not_before);
+		if (engine->role == KE_ROLE_RETRY)
+			sooner(&deadline, ke_due_at(stage));
+	}
 	for (i = 0; i < engine->nparts; i++)
 		if (engine->parts[i]->status == KE_PARTITION_STARTING)
 			sooner(&deadline, engine->parts[i]->start_at);

@@ -1,0 +1,16 @@
+/*
+ * park.h
+ *	  From the retry topics into kafka_events.retries.
+ */
+#ifndef KE_PARK_H
+#define KE_PARK_H
+
+#include "engine/engine.h"
+
+/* Park what waits in the stage; for retry consumers. */
+extern KeBatchOutcome ke_park_run(KeEngine *engine, KeStage *stage);
+
+/* Forget copies that were seen long ago; now and then. */
+extern void ke_park_forget_copies(KeEngine *engine, TimestampTz now);
+
+#endif							/* KE_PARK_H */

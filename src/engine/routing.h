@@ -1,0 +1,47 @@
+/*
+ * routing.h
+ *	  Where a message goes that failed alone.
+ */
+#ifndef KE_ROUTING_H
+#define KE_ROUTING_H
+
+#include "core/copy.h"
+#include "core/route.h"
+#include "engine/effects.h"
+
+typedef struct KeCulprit
+{
+	KeStage    *stage;
+	KeMessage  *msg;			/* as its handler saw it */
+	KeTrail		trail;			/* where it came from */
+	const KeFailure *fail;
+	KeRoute		route;
+	bool		held;			/* the circuit breaker lets nothing through */
+} KeCulprit;
+
+/* A message that is read from its source topic, with its trail. */
+extern void ke_routing_begin(KeCulprit *culprit, KeStage *stage,
+							 KeMessage *msg);
+
+/*
+ * Decide, after effects failed with nothing but this message; tells the
+ * circuit breaker.
+ */
+extern void ke_routing_decide(KeCulprit *culprit, const KeEffects *effects);
+
+/* The same for a message that must not be run at all. */
+extern void ke_routing_refuse(KeCulprit *culprit, const KeFailure *fail);
+
+/*
+ * In the transaction that moves past the message: write the copy, if there
+ * is to be one.  A retry that waits in the database is the caller's.
+ */
+extern void ke_routing_write(KeEngine *engine, const KeCulprit *culprit);
+
+/* Once that is committed: count it, and say so. */
+extern void ke_routing_done(KeEngine *engine, const KeCulprit *culprit);
+
+/* Milliseconds since 1970. */
+extern int64 ke_routing_ms(TimestampTz time);
+
+#endif							/* KE_ROUTING_H */
