@@ -4,11 +4,17 @@
  *
  * Runs in the manager, which cannot wait long for anything: a question that
  * no broker answers is tried again by the caller, a little longer each time.
+ * The one that changes something, making a topic, is not.
  */
 #include "postgres.h"
 #include "core/compat.h"
 
 #include "engine/answers.h"
+#include "kafka/topics.h"
+#include "shm/findings.h"
+
+/* The brokers' own time for making a topic is well below a second. */
+#define CREATE_PATIENCE_MS 3000
 
 KeAnswer *
 ke_answers_refuse(const char *text, const char *hint)
@@ -40,6 +46,9 @@ asked_time(const KeQuestion *question)
 	switch (question->kind)
 	{
 		case KE_ASK_TOPIC:
+		case KE_ASK_TOPICS:
+		case KE_ASK_HEALTH:
+		case KE_ASK_CREATE:
 			break;
 		case KE_ASK_EARLIEST:
 			return KE_KAFKA_BEGINNING;
@@ -91,9 +100,10 @@ describe_error(const KeTopicInfo *topic, const char *cluster_id)
 	return answer;
 }
 
-KeAnswer *
-ke_answers_try(KeCluster *cluster, const KeServer *server,
-			   const KeQuestion *question, int timeout_ms, KeAnswer **problem)
+/* The questions about one topic. */
+static KeAnswer *
+answer_topic(KeCluster *cluster, const KeServer *server,
+			 const KeQuestion *question, int timeout_ms, KeAnswer **problem)
 {
 	char	   *cluster_id;
 	List	   *topics;
@@ -131,4 +141,131 @@ ke_answers_try(KeCluster *cluster, const KeServer *server,
 		return NULL;
 	}
 	return answer;
+}
+
+static KeAnswer *
+answer_with(StringInfo payload)
+{
+	KeAnswer   *answer = palloc0(sizeof(KeAnswer));
+
+	answer->answered = true;
+	answer->payload = payload;
+	return answer;
+}
+
+static KeAnswer *
+answer_topics(KeCluster *cluster, const KeServer *server, int timeout_ms,
+			  KeAnswer **problem)
+{
+	List	   *topics;
+	List	   *findings = NIL;
+	ListCell   *lc;
+	int			error;
+
+	error = ke_cluster_topics(cluster, NULL, &topics, timeout_ms);
+	if (error != 0)
+	{
+		*problem = not_reachable(cluster, server, error);
+		return NULL;
+	}
+	foreach(lc, topics)
+	{
+		KeTopicInfo *topic = (KeTopicInfo *) lfirst(lc);
+		KeTopicFinding *finding;
+
+		if (topic->error != 0)
+			continue;
+		finding = palloc(sizeof(KeTopicFinding));
+		finding->name = topic->name;
+		finding->partitions = topic->partitions;
+		finding->replication_factor = topic->replication_factor;
+		findings = lappend(findings, finding);
+	}
+	return answer_with(ke_findings_put_topics(findings));
+}
+
+/* A broker must answer now; what takes longer to find out, the watch knows. */
+static KeAnswer *
+answer_health(KeWatch *watch, const KeServer *server, int timeout_ms,
+			  KeAnswer **problem)
+{
+	KeHealthFindings health = {0};
+	int			error;
+
+	error = ke_cluster_ping(watch->cluster, &health.brokers,
+							&health.latency_us, timeout_ms);
+	if (error != 0)
+	{
+		*problem = not_reachable(watch->cluster, server, error);
+		return NULL;
+	}
+	if (watch->trouble[0] != '\0')
+		health.problems = list_make1(pstrdup(watch->trouble));
+	return answer_with(ke_findings_put_health(&health));
+}
+
+/* Asked once: the second time, it would be there already. */
+static KeAnswer *
+answer_create(KeCluster *cluster, const KeServer *server,
+			  const KeQuestion *question)
+{
+	KeTopicWish *wish = ke_findings_get_wish(question->payload);
+	KeNewTopic	topic = {
+		.name = question->topic,
+		.partitions = wish->partitions,
+		.replication_factor = wish->replication_factor
+	};
+	KeTopicConfig *configs =
+	palloc0(list_length(wish->settings) * sizeof(KeTopicConfig));
+	KeAnswer   *answer;
+	ListCell   *lc;
+	char	   *text;
+	bool		created;
+	int			error;
+
+	foreach(lc, wish->settings)
+	{
+		KeTopicSetting *setting = (KeTopicSetting *) lfirst(lc);
+
+		configs[topic.nconfigs].name = setting->name;
+		configs[topic.nconfigs].value = setting->value;
+		topic.nconfigs++;
+	}
+	topic.configs = configs;
+
+	error = ke_topics_create(ke_cluster_handle(cluster), &topic, &created,
+							 &text,
+							 Min(question->patience_ms, CREATE_PATIENCE_MS));
+	if (error != 0)
+		return text == NULL ? not_reachable(cluster, server, error) :
+			ke_answers_refuse(text, ke_client_error_hint(error));
+
+	answer = answer_with(NULL);
+	answer->topic_exists = true;
+	answer->created = created;
+	return answer;
+}
+
+KeAnswer *
+ke_answers_try(KeWatch *watch, const KeServer *server,
+			   const KeQuestion *question, int timeout_ms, KeAnswer **problem)
+{
+	KeCluster  *cluster = watch->cluster;
+
+	switch (question->kind)
+	{
+		case KE_ASK_TOPIC:
+		case KE_ASK_EARLIEST:
+		case KE_ASK_LATEST:
+		case KE_ASK_TIME:
+			return answer_topic(cluster, server, question, timeout_ms,
+								problem);
+		case KE_ASK_TOPICS:
+			return answer_topics(cluster, server, timeout_ms, problem);
+		case KE_ASK_HEALTH:
+			return answer_health(watch, server, timeout_ms, problem);
+		case KE_ASK_CREATE:
+			return answer_create(cluster, server, question);
+	}
+	pg_unreachable();
 }

@@ -6,16 +6,16 @@
 #define KE_ANSWERS_H
 
 #include "db/catalog.h"
-#include "kafka/cluster.h"
+#include "engine/watch.h"
 #include "shm/request.h"
 
 /*
- * Try to answer within timeout_ms, or a little longer.  Returns NULL if no
- * broker has answered: trying again may help; *problem then says what is
- * wrong, as an answer to give when time is up.  Both are in the current
- * context.
+ * Try to answer within timeout_ms, or a little longer; the watch's cluster is
+ * open.  Returns NULL if no broker has answered: trying again may help;
+ * *problem then says what is wrong, as an answer to give when time is up.
+ * Both are in the current context.
  */
-extern KeAnswer *ke_answers_try(KeCluster *cluster, const KeServer *server,
+extern KeAnswer *ke_answers_try(KeWatch *watch, const KeServer *server,
 								const KeQuestion *question, int timeout_ms,
 								KeAnswer **problem);
 

@@ -89,16 +89,22 @@ publish_topic(const KeSurvey *survey, const KeSubscription *sub,
 	}
 }
 
+/* NULL: none */
 static char *
-topic_problem(const char *topic, int error)
+topic_problem(const char *name, const KeTopicInfo *topic)
 {
 	const char *hint;
 
-	if (ke_client_is_missing_topic(error))
-		return psprintf("topic \"%s\" does not exist in the cluster", topic);
-	hint = ke_client_error_hint(error);
-	return psprintf("topic \"%s\": %s%s%s", topic,
-					ke_client_error_name(error),
+	if (topic->error == 0 && topic->leaderless == 0)
+		return NULL;
+	if (topic->error == 0)
+		return psprintf("%d of %d partitions of topic \"%s\" have no leader: their brokers are down",
+						topic->leaderless, topic->partitions, name);
+	if (ke_client_is_missing_topic(topic->error))
+		return psprintf("topic \"%s\" does not exist in the cluster", name);
+	hint = ke_client_error_hint(topic->error);
+	return psprintf("topic \"%s\": %s%s%s", name,
+					ke_client_error_name(topic->error),
 					hint ? ": " : "", hint ? hint : "");
 }
 
@@ -124,13 +130,39 @@ ke_survey_topics(KeSurvey *survey)
 		topic = (KeTopicInfo *) linitial(topics);
 		if (topic->error == 0)
 			survey->partitions[i] = topic->partitions;
-		publish_topic(survey, sub, topic->error == 0 ? NULL :
-					  topic_problem(sub->topic, topic->error));
+		publish_topic(survey, sub, topic_problem(sub->topic, topic));
 		total += survey->partitions[i];
 		i++;
 	}
 	survey->watch->partitions = total;
 	return true;
+}
+
+/* ------------------------------------------------------------------- group */
+
+/*
+ * Without permission on the group its coordinator cannot be asked for
+ * anything, and for that the library has no other word than a timeout.
+ */
+void
+ke_survey_group(KeSurvey *survey)
+{
+	KeWatch    *watch = survey->watch;
+	KeKafkaList *list = all_partitions(survey, KE_KAFKA_NONE);
+	int			error;
+
+	watch->trouble[0] = '\0';
+	list->count = Min(list->count, 1);
+	error = ke_cluster_committed(watch->cluster, list, ASK_MS);
+	if (error == 0 && list->count > 0)
+		error = list->parts[0].error;
+	if (error == 0)
+		return;
+	snprintf(watch->trouble, sizeof(watch->trouble),
+			 "consumer group \"%s\": %s: %s", survey->group,
+			 ke_client_error_name(error),
+			 ke_client_error_hint(error) ? ke_client_error_hint(error) :
+			 "its coordinator gives no answer");
 }
 
 /* ------------------------------------------------------------------ starts */

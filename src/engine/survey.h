@@ -27,6 +27,9 @@ typedef struct KeSurvey
  */
 extern bool ke_survey_topics(KeSurvey *survey);
 
+/* Note in the watch what keeps the consumer group from working. */
+extern void ke_survey_group(KeSurvey *survey);
+
 /* Give subscriptions that start from 'latest' their first positions. */
 extern void ke_survey_starts(KeSurvey *survey);
 

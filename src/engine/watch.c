@@ -230,6 +230,7 @@ ke_watch_look(KeWatch *watch, const KeWatchFacts *facts, KeServer *server,
 		return;
 	}
 
+	ke_survey_group(&survey);
 	ke_survey_starts(&survey);
 	ke_survey_unowned(&survey);
 	if (ke_survey_finds_copy(&survey))

@@ -10,6 +10,8 @@
 #ifndef KE_WATCH_H
 #define KE_WATCH_H
 
+#include "datatype/timestamp.h"
+
 #include "db/catalog.h"
 #include "db/identity.h"
 #include "kafka/cluster.h"
@@ -37,6 +39,7 @@ typedef struct KeWatch
 	/* findings */
 	bool		blocked;		/* the server must not run: reason */
 	char		reason[KE_REASON_LEN];	/* or an empty string */
+	char		trouble[KE_REASON_LEN]; /* it runs, but something is wrong */
 	int			partitions;		/* of all subscribed topics; -1: not known */
 
 	TimestampTz next_look;

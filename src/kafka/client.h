@@ -41,6 +41,7 @@ typedef struct KeTopicInfo
 	char	   *name;
 	int			partitions;
 	int			replication_factor;
+	int			leaderless;		/* partitions that no broker serves now */
 	int			error;			/* of this topic */
 } KeTopicInfo;
 

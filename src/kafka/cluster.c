@@ -64,6 +64,14 @@ ke_cluster_topics(KeCluster *cluster, const char *topic, List **topics,
 }
 
 int
+ke_cluster_ping(KeCluster *cluster, int *brokers, int64 *latency_us,
+				int timeout_ms)
+{
+	return ke_query_brokers(cluster->handle.rk, brokers, latency_us,
+							timeout_ms);
+}
+
+int
 ke_cluster_watermarks(KeCluster *cluster, const char *topic, int32 partition,
 					  int64 *low, int64 *high, int timeout_ms)
 {

@@ -26,6 +26,11 @@ extern char *ke_cluster_id(KeCluster *cluster, int timeout_ms);
 /* All topics when topic is NULL: a list of KeTopicInfo *. */
 extern int	ke_cluster_topics(KeCluster *cluster, const char *topic,
 							  List **topics, int timeout_ms);
+
+/* How many brokers there are, and what a question to one of them takes. */
+extern int	ke_cluster_ping(KeCluster *cluster, int *brokers,
+							int64 *latency_us, int timeout_ms);
+
 extern int	ke_cluster_watermarks(KeCluster *cluster, const char *topic,
 								  int32 partition, int64 *low, int64 *high,
 								  int timeout_ms);

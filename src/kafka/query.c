@@ -137,24 +137,53 @@ ke_query_cluster_id(rd_kafka_t *rk, int timeout_ms)
 	}
 }
 
-/* Metadata of one topic, or of all if topic is NULL; the caller frees it. */
+/* What metadata is asked for. */
+typedef enum Scope
+{
+	SCOPE_BROKERS,				/* no topics but those the client knows */
+	SCOPE_TOPIC,
+	SCOPE_ALL_TOPICS
+} Scope;
+
 static rd_kafka_resp_err_t
-fetch_metadata(rd_kafka_t *rk, const char *topic,
+fetch_metadata(rd_kafka_t *rk, Scope scope, const char *topic,
 			   const rd_kafka_metadata_t **metadata, int timeout_ms)
 {
 	rd_kafka_topic_t *only = NULL;
 	rd_kafka_resp_err_t err;
 
-	if (topic != NULL)
+	if (scope == SCOPE_TOPIC)
 	{
 		only = rd_kafka_topic_new(rk, topic, NULL);
 		if (only == NULL)
 			return rd_kafka_last_error();
 	}
-	err = rd_kafka_metadata(rk, topic == NULL, only, metadata, timeout_ms);
+	err = rd_kafka_metadata(rk, scope == SCOPE_ALL_TOPICS, only, metadata,
+							timeout_ms);
 	if (only != NULL)
 		rd_kafka_topic_destroy(only);
 	return err;
+}
+
+/* Ask until there is an answer; the caller frees it. */
+static rd_kafka_resp_err_t
+ask_metadata(rd_kafka_t *rk, Scope scope, const char *topic,
+			 const rd_kafka_metadata_t **metadata, int timeout_ms)
+{
+	int64		deadline = ke_query_now_ms() + timeout_ms;
+
+	for (;;)
+	{
+		rd_kafka_resp_err_t err;
+
+		CHECK_FOR_INTERRUPTS();
+		err = fetch_metadata(rk, scope, topic, metadata,
+							 ke_query_slice(deadline));
+		if ((err != RD_KAFKA_RESP_ERR__TIMED_OUT &&
+			 err != RD_KAFKA_RESP_ERR__TRANSPORT) ||
+			ke_query_slice(deadline) == 0)
+			return err;
+	}
 }
 
 static KeTopicInfo *
@@ -166,8 +195,12 @@ describe_topic(const rd_kafka_metadata_topic_t *topic)
 	result->error = topic->err;
 	result->partitions = topic->partition_cnt;
 	for (int i = 0; i < topic->partition_cnt; i++)
+	{
 		result->replication_factor = Max(result->replication_factor,
 										 topic->partitions[i].replica_cnt);
+		if (topic->partitions[i].leader < 0)
+			result->leaderless++;
+	}
 	return result;
 }
 
@@ -175,35 +208,51 @@ int
 ke_query_topics(rd_kafka_t *rk, const char *topic, List **topics,
 				int timeout_ms)
 {
-	int64		deadline = ke_query_now_ms() + timeout_ms;
+	const rd_kafka_metadata_t *metadata;
+	rd_kafka_resp_err_t err;
 
 	*topics = NIL;
-	for (;;)
-	{
-		const rd_kafka_metadata_t *metadata;
-		rd_kafka_resp_err_t err;
+	err = ask_metadata(rk, topic == NULL ? SCOPE_ALL_TOPICS : SCOPE_TOPIC,
+					   topic, &metadata, timeout_ms);
+	if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return err;
 
-		CHECK_FOR_INTERRUPTS();
-		err = fetch_metadata(rk, topic, &metadata,
-							 ke_query_slice(deadline));
-		if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
-		{
-			PG_TRY();
-			{
-				for (int i = 0; i < metadata->topic_cnt; i++)
-					*topics = lappend(*topics,
-									  describe_topic(&metadata->topics[i]));
-			}
-			PG_FINALLY();
-			{
-				rd_kafka_metadata_destroy(metadata);
-			}
-			PG_END_TRY();
-			return 0;
-		}
-		if ((err != RD_KAFKA_RESP_ERR__TIMED_OUT &&
-			 err != RD_KAFKA_RESP_ERR__TRANSPORT) ||
-			ke_query_slice(deadline) == 0)
-			return err;
+	PG_TRY();
+	{
+		for (int i = 0; i < metadata->topic_cnt; i++)
+			*topics = lappend(*topics, describe_topic(&metadata->topics[i]));
 	}
+	PG_FINALLY();
+	{
+		rd_kafka_metadata_destroy(metadata);
+	}
+	PG_END_TRY();
+	return 0;
+}
+
+/* Asked twice: the first time, it may take a connection to be made. */
+int
+ke_query_brokers(rd_kafka_t *rk, int *brokers, int64 *latency_us,
+				 int timeout_ms)
+{
+	const rd_kafka_metadata_t *metadata;
+	rd_kafka_resp_err_t err;
+	instr_time	start;
+	instr_time	took;
+
+	err = ask_metadata(rk, SCOPE_BROKERS, NULL, &metadata, timeout_ms);
+	if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return err;
+	rd_kafka_metadata_destroy(metadata);
+
+	INSTR_TIME_SET_CURRENT(start);
+	err = ask_metadata(rk, SCOPE_BROKERS, NULL, &metadata, timeout_ms);
+	if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return err;
+	INSTR_TIME_SET_CURRENT(took);
+	INSTR_TIME_SUBTRACT(took, start);
+	*latency_us = (int64) INSTR_TIME_GET_MICROSEC(took);
+	*brokers = metadata->broker_cnt;
+	rd_kafka_metadata_destroy(metadata);
+	return 0;
 }

@@ -38,6 +38,10 @@ extern char *ke_query_cluster_id(rd_kafka_t *rk, int timeout_ms);
 extern int	ke_query_topics(rd_kafka_t *rk, const char *topic, List **topics,
 							int timeout_ms);
 
+/* How many brokers there are, and what a question to one of them takes. */
+extern int	ke_query_brokers(rd_kafka_t *rk, int *brokers, int64 *latency_us,
+							 int timeout_ms);
+
 /* What is left of a wait that ends at deadline_ms, at most one slice. */
 extern int64 ke_query_now_ms(void);
 extern int	ke_query_slice(int64 deadline_ms);

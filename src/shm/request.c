@@ -14,8 +14,6 @@
 
 #include "access/htup_details.h"
 #include "access/xact.h"
-#include "lib/stringinfo.h"
-#include "libpq/pqformat.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/dsm.h"
@@ -30,16 +28,20 @@
 #include "utils/timestamp.h"
 
 #include "core/guc.h"
+#include "shm/payload.h"
 #include "shm/reason.h"
 #include "shm/request.h"
 #include "shm/roster.h"
 #include "shm/shmem.h"
 
 /* Questions at once, of all databases; who comes later waits for a slot. */
-#define MAX_REQUESTS 16
+#define MAX_REQUESTS 64
 
-/* An answer is some hundred bytes, and 8 for each partition. */
+/* Most answers fit; others are sent in parts, as they are read. */
 #define QUEUE_SIZE ((Size) 16384)
+
+/* The manager's part of a question's time; the rest is for the way. */
+#define PATIENCE_OF(timeout_ms) ((timeout_ms) - (timeout_ms) / 5)
 
 /* How long to sleep when nobody can be expected to wake us. */
 #define MAX_NAP_MS 200L
@@ -55,8 +57,9 @@ typedef struct RequestSlot
 {
 	RequestState state;
 	Oid			database;
-	dsm_handle	segment;		/* all of it is one shm_mq */
-	KeQuestion	question;
+	dsm_handle	segment;		/* the question's payload, then a shm_mq */
+	int			payload_len;
+	KeQuestion	question;		/* payload is not a pointer for others */
 } RequestSlot;
 
 typedef struct RequestTable
@@ -111,59 +114,55 @@ ke_request_shmem_init(void)
 /* ------------------------------------------------- an answer as bytes */
 
 static void
-put_string(StringInfo buf, const char *string)
-{
-	pq_sendbyte(buf, string != NULL);
-	if (string != NULL)
-		appendBinaryStringInfo(buf, string, strlen(string) + 1);
-}
-
-static char *
-get_string(StringInfo buf)
-{
-	if (!pq_getmsgbyte(buf))
-		return NULL;
-	return pstrdup(pq_getmsgrawstring(buf));
-}
-
-static void
 put_answer(StringInfo buf, const KeAnswer *answer)
 {
-	pq_sendbyte(buf, answer->answered);
-	pq_sendbyte(buf, answer->topic_exists);
-	pq_sendint32(buf, answer->partitions);
-	pq_sendbyte(buf, answer->offsets != NULL);
+	ke_payload_put_bool(buf, answer->answered);
+	ke_payload_put_bool(buf, answer->topic_exists);
+	ke_payload_put_bool(buf, answer->created);
+	ke_payload_put_int(buf, answer->partitions);
+	ke_payload_put_bool(buf, answer->offsets != NULL);
 	if (answer->offsets != NULL)
-		appendBinaryStringInfo(buf, (char *) answer->offsets,
-							   answer->partitions * sizeof(int64));
-	put_string(buf, answer->cluster_id);
-	put_string(buf, answer->text);
-	put_string(buf, answer->hint);
+		ke_payload_put_bytes(buf, (char *) answer->offsets,
+							 answer->partitions * sizeof(int64));
+	ke_payload_put_string(buf, answer->cluster_id);
+	ke_payload_put_string(buf, answer->text);
+	ke_payload_put_string(buf, answer->hint);
+	ke_payload_put_int(buf, answer->payload != NULL ? answer->payload->len : -1);
+	if (answer->payload != NULL)
+		ke_payload_put_bytes(buf, answer->payload->data, answer->payload->len);
+}
+
+/* A copy of the next len bytes, to be read in turn. */
+static StringInfo
+get_payload(StringInfo buf, int len)
+{
+	StringInfo	payload = palloc(sizeof(StringInfoData));
+
+	ke_payload_open(payload, ke_payload_get_bytes(buf, len), len);
+	return payload;
 }
 
 static KeAnswer *
-get_answer(void *data, Size len)
+get_answer(void *data, Size size)
 {
 	KeAnswer   *answer = palloc0(sizeof(KeAnswer));
 	StringInfoData buf;
+	int			len;
 
-	buf.data = data;
-	buf.len = buf.maxlen = len;
-	buf.cursor = 0;
-
-	answer->answered = pq_getmsgbyte(&buf);
-	answer->topic_exists = pq_getmsgbyte(&buf);
-	answer->partitions = pq_getmsgint(&buf, 4);
-	if (pq_getmsgbyte(&buf))
-	{
-		Size		size = answer->partitions * sizeof(int64);
-
-		answer->offsets = palloc(size);
-		pq_copymsgbytes(&buf, (char *) answer->offsets, size);
-	}
-	answer->cluster_id = get_string(&buf);
-	answer->text = get_string(&buf);
-	answer->hint = get_string(&buf);
+	ke_payload_open(&buf, data, size);
+	answer->answered = ke_payload_get_bool(&buf);
+	answer->topic_exists = ke_payload_get_bool(&buf);
+	answer->created = ke_payload_get_bool(&buf);
+	answer->partitions = ke_payload_get_int(&buf);
+	if (ke_payload_get_bool(&buf))
+		answer->offsets = (int64 *)
+			ke_payload_get_bytes(&buf, answer->partitions * sizeof(int64));
+	answer->cluster_id = ke_payload_get_string(&buf);
+	answer->text = ke_payload_get_string(&buf);
+	answer->hint = ke_payload_get_string(&buf);
+	len = ke_payload_get_int(&buf);
+	if (len >= 0)
+		answer->payload = get_payload(&buf, len);
 
 	return answer;
 }
@@ -193,6 +192,12 @@ release(int code, Datum arg)
 	wait->slot = NULL;
 }
 
+static int
+payload_len(const KeQuestion *question)
+{
+	return question->payload != NULL ? question->payload->len : 0;
+}
+
 /* Put the question into a free slot, if there is one. */
 static void
 submit(Wait *wait)
@@ -207,7 +212,12 @@ submit(Wait *wait)
 		slot->state = REQUEST_ASKED;
 		slot->database = MyDatabaseId;
 		slot->segment = dsm_segment_handle(wait->segment);
+		slot->payload_len = payload_len(wait->question);
 		slot->question = *wait->question;
+		slot->question.payload = NULL;
+		slot->question.patience_ms =
+			PATIENCE_OF(TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
+														wait->deadline));
 		wait->slot = slot;
 	}
 	LWLockRelease(requests_lock);
@@ -300,12 +310,29 @@ wait_for_answer(Wait *wait)
 	}
 }
 
+/* Make the segment, with the payload in front of the queue. */
+static void
+open_queue(Wait *wait)
+{
+	const KeQuestion *question = wait->question;
+	Size		front = MAXALIGN(payload_len(question));
+	char	   *address;
+	shm_mq	   *queue;
+
+	wait->segment = dsm_create(front + QUEUE_SIZE, 0);
+	address = dsm_segment_address(wait->segment);
+	if (question->payload != NULL)
+		memcpy(address, question->payload->data, question->payload->len);
+	queue = shm_mq_create(address + front, QUEUE_SIZE);
+	shm_mq_set_receiver(queue, MyProc);
+	wait->queue = shm_mq_attach(queue, wait->segment, NULL);
+}
+
 KeAnswer *
 ke_request_ask(const KeQuestion *question, int timeout_ms)
 {
 	Wait		wait = {.question = question};
 	KeAnswer   *answer;
-	shm_mq	   *queue;
 
 	ke_shmem_require();
 	answer = refusal(question);
@@ -314,10 +341,7 @@ ke_request_ask(const KeQuestion *question, int timeout_ms)
 
 	wait.deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 												timeout_ms);
-	wait.segment = dsm_create(QUEUE_SIZE, 0);
-	queue = shm_mq_create(dsm_segment_address(wait.segment), QUEUE_SIZE);
-	shm_mq_set_receiver(queue, MyProc);
-	wait.queue = shm_mq_attach(queue, wait.segment, NULL);
+	open_queue(&wait);
 
 	PG_ENSURE_ERROR_CLEANUP(release, PointerGetDatum(&wait));
 	{
@@ -334,12 +358,14 @@ ke_request_ask(const KeQuestion *question, int timeout_ms)
 
 /* Attach what the question came with; NULL: whoever asked is gone. */
 static KeRequest *
-attach(RequestSlot *slot, dsm_handle handle, const KeQuestion *question)
+attach(RequestSlot *slot, dsm_handle handle, const KeQuestion *question,
+	   int payload_len)
 {
 	MemoryContext context;
 	MemoryContext caller;
 	dsm_segment *segment;
 	KeRequest  *request;
+	StringInfoData buf;
 	shm_mq	   *queue;
 
 	segment = dsm_attach(handle);
@@ -355,7 +381,10 @@ attach(RequestSlot *slot, dsm_handle handle, const KeQuestion *question)
 	request->handle = handle;
 	request->question = *question;
 	request->segment = segment;
-	queue = dsm_segment_address(segment);
+	ke_payload_open(&buf, dsm_segment_address(segment), payload_len);
+	request->question.payload = get_payload(&buf, payload_len);
+	queue = (shm_mq *) ((char *) dsm_segment_address(segment) +
+						MAXALIGN(payload_len));
 	shm_mq_set_sender(queue, MyProc);
 	request->queue = shm_mq_attach(queue, segment, NULL);
 	MemoryContextSwitchTo(caller);
@@ -373,18 +402,20 @@ ke_request_take(Oid database)
 		RequestSlot *slot = &shared->slots[i];
 		KeQuestion	question;
 		dsm_handle	handle = DSM_HANDLE_INVALID;
+		int			len = 0;
 
 		LWLockAcquire(requests_lock, LW_EXCLUSIVE);
 		if (slot->state == REQUEST_ASKED && slot->database == database)
 		{
 			slot->state = REQUEST_TAKEN;
 			handle = slot->segment;
+			len = slot->payload_len;
 			question = slot->question;
 		}
 		LWLockRelease(requests_lock);
 
 		if (handle != DSM_HANDLE_INVALID)
-			request = attach(slot, handle, &question);
+			request = attach(slot, handle, &question, len);
 	}
 
 	return request;

@@ -3,14 +3,15 @@
  *	  Questions of users' backends to their database's manager.
  *
  * A fixed slot in shared memory and one DSM segment with a shm_mq per
- * request: the reply may be of any size, and each side sees the other's end
- * or death by the queue being detached.  Privileges are checked by the
+ * request: question and answer may be of any size, and each side sees the
+ * other's end or death by the queue being detached.  Privileges are checked by the
  * asking backend before it asks.
  */
 #ifndef KE_REQUEST_H
 #define KE_REQUEST_H
 
 #include "datatype/timestamp.h"
+#include "lib/stringinfo.h"
 
 #define KE_TOPIC_LEN 250		/* 249 characters and a NUL */
 
@@ -19,7 +20,10 @@ typedef enum KeQuestionKind
 	KE_ASK_TOPIC,				/* does it exist, how many partitions */
 	KE_ASK_EARLIEST,			/* first offset of every partition */
 	KE_ASK_LATEST,				/* end of every partition */
-	KE_ASK_TIME					/* first offset at or after a time */
+	KE_ASK_TIME,				/* first offset at or after a time */
+	KE_ASK_TOPICS,				/* all topics: payload of shm/findings */
+	KE_ASK_HEALTH,				/* how the cluster is: likewise */
+	KE_ASK_CREATE				/* make a topic; both ways */
 } KeQuestionKind;
 
 typedef struct KeQuestion
@@ -28,6 +32,8 @@ typedef struct KeQuestion
 	Oid			server;
 	int64		timestamp_ms;	/* KE_ASK_TIME */
 	char		topic[KE_TOPIC_LEN];
+	StringInfo	payload;		/* what else there is to say, or NULL */
+	int			patience_ms;	/* the manager may think that long; set by ask */
 } KeQuestion;
 
 typedef struct KeAnswer
@@ -37,6 +43,8 @@ typedef struct KeAnswer
 	int			partitions;
 	int64	   *offsets;		/* one per partition, where asked */
 	char	   *cluster_id;
+	bool		created;		/* KE_ASK_CREATE: it was not there */
+	StringInfo	payload;		/* or NULL */
 	char	   *text;
 	char	   *hint;			/* or NULL */
 } KeAnswer;
@@ -66,7 +74,8 @@ extern bool ke_request_is_wanted(KeRequest *request);
 
 /*
  * Send the answer.  False: it does not fit into the queue at once, call it
- * again soon.  True: sent, or nobody wants it; the request is gone.
+ * again, with any answer, when the other side has read (it sets our latch).
+ * True: sent, or nobody wants it; the request is gone.
  */
 extern bool ke_request_reply(KeRequest *request, const KeAnswer *answer);
 
