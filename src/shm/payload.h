@@ -14,15 +14,16 @@ extern void ke_payload_put_bool(StringInfo buf, bool value);
 extern void ke_payload_put_int(StringInfo buf, int32 value);
 extern void ke_payload_put_int64(StringInfo buf, int64 value);
 extern void ke_payload_put_bytes(StringInfo buf, const char *bytes, Size len);
-extern void ke_payload_put_string(StringInfo buf, const char *string);	/* or NULL */
+extern void ke_payload_put_string(StringInfo buf, const char *string);
 
 /* Read bytes that stay where they are; then get what was put, in order. */
 extern void ke_payload_open(StringInfo buf, char *bytes, Size len);
 
+/* A string may be NULL; what is got is a copy. */
 extern bool ke_payload_get_bool(StringInfo buf);
 extern int32 ke_payload_get_int(StringInfo buf);
 extern int64 ke_payload_get_int64(StringInfo buf);
-extern char *ke_payload_get_bytes(StringInfo buf, Size len);	/* a copy */
-extern char *ke_payload_get_string(StringInfo buf); /* a copy, or NULL */
+extern char *ke_payload_get_bytes(StringInfo buf, Size len);
+extern char *ke_payload_get_string(StringInfo buf);
 
 #endif							/* KE_PAYLOAD_H */

@@ -127,7 +127,8 @@ put_answer(StringInfo buf, const KeAnswer *answer)
 	ke_payload_put_string(buf, answer->cluster_id);
 	ke_payload_put_string(buf, answer->text);
 	ke_payload_put_string(buf, answer->hint);
-	ke_payload_put_int(buf, answer->payload != NULL ? answer->payload->len : -1);
+	ke_payload_put_int(buf,
+					   answer->payload != NULL ? answer->payload->len : -1);
 	if (answer->payload != NULL)
 		ke_payload_put_bytes(buf, answer->payload->data, answer->payload->len);
 }

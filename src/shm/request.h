@@ -4,8 +4,8 @@
  *
  * A fixed slot in shared memory and one DSM segment with a shm_mq per
  * request: question and answer may be of any size, and each side sees the
- * other's end or death by the queue being detached.  Privileges are checked by the
- * asking backend before it asks.
+ * other's end or death by the queue being detached.  Privileges are checked
+ * by the asking backend before it asks.
  */
 #ifndef KE_REQUEST_H
 #define KE_REQUEST_H
@@ -33,7 +33,7 @@ typedef struct KeQuestion
 	int64		timestamp_ms;	/* KE_ASK_TIME */
 	char		topic[KE_TOPIC_LEN];
 	StringInfo	payload;		/* what else there is to say, or NULL */
-	int			patience_ms;	/* the manager may think that long; set by ask */
+	int			patience_ms;	/* the manager's, set by ke_request_ask */
 } KeQuestion;
 
 typedef struct KeAnswer
