@@ -175,7 +175,7 @@ INSERT INTO kafka_events.outbox_current (table_b) VALUES (false);
 
 CREATE TABLE kafka_events.outbox_state (
   server           oid     NOT NULL PRIMARY KEY,
-  epoch            bigint  NOT NULL,  -- + 1 with each relay process
+  reader           bigint  NOT NULL,  -- the relay process that wrote this
   published        pg_snapshot,       -- what it sees is published
   taken            pg_snapshot,       -- what it sees is being published,
   done_marker      bigint  NOT NULL,  --   so far up to this place,
@@ -361,6 +361,114 @@ AS 'MODULE_PATHNAME', 'kafka_identity_confirm';
 COMMENT ON FUNCTION @extschema@.kafka_identity_confirm(text) IS
   'After a restore, a copy or pg_upgrade: "continue" as the database it was, or start as a "new" one';
 REVOKE ALL ON FUNCTION @extschema@.kafka_identity_confirm(text) FROM PUBLIC;
+
+/* --------------------------------------------------------------- produce */
+
+CREATE FUNCTION @extschema@.kafka_produce(
+  topic      text,
+  value      text,
+  key        text     DEFAULT NULL,
+  headers    jsonb    DEFAULT NULL,
+  partition  integer  DEFAULT NULL,
+  server     name     DEFAULT NULL)
+RETURNS bigint
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'kafka_produce_text';
+COMMENT ON FUNCTION @extschema@.kafka_produce(text, text, text, jsonb, integer, name) IS
+  'Publish an event when this transaction commits, its value as it is, in UTF-8; returns its id';
+
+CREATE FUNCTION @extschema@.kafka_produce(
+  topic      text,
+  value      bytea,
+  key        text     DEFAULT NULL,
+  headers    jsonb    DEFAULT NULL,
+  partition  integer  DEFAULT NULL,
+  server     name     DEFAULT NULL)
+RETURNS bigint
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'kafka_produce_bytea';
+COMMENT ON FUNCTION @extschema@.kafka_produce(text, bytea, text, jsonb, integer, name) IS
+  'Publish an event when this transaction commits, its value as it is; returns its id';
+
+CREATE FUNCTION @extschema@.kafka_produce(
+  topic      text,
+  value      json,
+  key        text     DEFAULT NULL,
+  headers    jsonb    DEFAULT NULL,
+  partition  integer  DEFAULT NULL,
+  server     name     DEFAULT NULL)
+RETURNS bigint
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'kafka_produce_text';
+COMMENT ON FUNCTION @extschema@.kafka_produce(text, json, text, jsonb, integer, name) IS
+  'Publish an event when this transaction commits, its value as it is, in UTF-8; returns its id';
+
+CREATE FUNCTION @extschema@.kafka_produce(
+  topic      text,
+  value      jsonb,
+  key        text     DEFAULT NULL,
+  headers    jsonb    DEFAULT NULL,
+  partition  integer  DEFAULT NULL,
+  server     name     DEFAULT NULL)
+RETURNS bigint
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'kafka_produce_jsonb';
+COMMENT ON FUNCTION @extschema@.kafka_produce(text, jsonb, text, jsonb, integer, name) IS
+  'Publish an event when this transaction commits, its value as jsonb writes it; returns its id';
+
+CREATE FUNCTION @extschema@.kafka_outbox_retry(id bigint)
+RETURNS bigint
+LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'kafka_outbox_retry';
+COMMENT ON FUNCTION @extschema@.kafka_outbox_retry(bigint) IS
+  'Send a parked message again, behind everything there is; returns its new id';
+
+CREATE FUNCTION @extschema@.kafka_outbox_discard(id bigint)
+RETURNS bigint
+LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'kafka_outbox_discard';
+COMMENT ON FUNCTION @extschema@.kafka_outbox_discard(bigint) IS
+  'Give a parked message up; returns its id';
+
+CREATE FUNCTION kafka_events.outbox_status(
+  OUT server              name,
+  OUT pending_total       bigint,
+  OUT oldest_pending_age  interval,
+  OUT published_total     bigint,
+  OUT parked_total        bigint,
+  OUT last_error          text)
+RETURNS SETOF record
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'kafka_outbox_status';
+COMMENT ON FUNCTION kafka_events.outbox_status() IS
+  'The rows of view kafka_outbox_status';
+
+CREATE VIEW @extschema@.kafka_outbox_status AS
+  SELECT * FROM kafka_events.outbox_status();
+COMMENT ON VIEW @extschema@.kafka_outbox_status IS
+  'How much each server has to publish, and what is in the way';
+
+CREATE VIEW @extschema@.kafka_outbox_parked AS
+  SELECT p.id,
+         s.srvname AS server,
+         p.topic,
+         p.partition,
+         CASE p.kind WHEN 'e' THEN 'event' WHEN 'r' THEN 'retry' ELSE 'dead' END AS kind,
+         p.source_topic,
+         p.reason,
+         octet_length(p.key) AS key_bytes,
+         octet_length(p.value) AS value_bytes,
+         octet_length(p.headers) AS headers_bytes,
+         p.written_at,
+         p.parked_at
+    FROM kafka_events.outbox_parked p JOIN pg_catalog.pg_foreign_server s ON s.oid = p.server;
+COMMENT ON VIEW @extschema@.kafka_outbox_parked IS
+  'Messages that no broker takes, to be sent again by kafka_outbox_retry or given up by kafka_outbox_discard';
+
+REVOKE ALL ON FUNCTION kafka_events.outbox_status() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION kafka_events.outbox_status() TO pg_monitor;
+REVOKE ALL ON @extschema@.kafka_outbox_status, @extschema@.kafka_outbox_parked FROM PUBLIC;
+GRANT SELECT ON @extschema@.kafka_outbox_status, @extschema@.kafka_outbox_parked TO pg_monitor;
 
 /* ------------------------------------------------------------------- see */
 

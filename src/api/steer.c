@@ -23,6 +23,7 @@
 #include "api/subscription.h"
 #include "core/guc.h"
 #include "db/identity.h"
+#include "db/outbox_read.h"
 #include "db/positions.h"
 #include "shm/request.h"
 #include "shm/shmem.h"
@@ -327,6 +328,8 @@ kafka_identity_confirm(PG_FUNCTION_ARGS)
 				 errmsg("action must be 'continue' or 'new', not \"%s\"",
 						action),
 				 errhint("Use 'continue' when the database this one was copied from no longer runs, 'new' when it does.")));
+	if (as_new)
+		ke_outbox_forget_foreign();
 	ke_identity_confirm(as_new, uuid);
 	if (as_new)
 		ke_positions_clear();

@@ -38,6 +38,8 @@
 	object_aclcheck(NamespaceRelationId, oid, role, mode)
 #define ke_aclcheck_database(oid, role, mode) \
 	object_aclcheck(DatabaseRelationId, oid, role, mode)
+#define ke_aclcheck_server(oid, role, mode) \
+	object_aclcheck(ForeignServerRelationId, oid, role, mode)
 #else
 #define ke_aclcheck_function(oid, role, mode) \
 	pg_proc_aclcheck(oid, role, mode)
@@ -45,6 +47,8 @@
 	pg_namespace_aclcheck(oid, role, mode)
 #define ke_aclcheck_database(oid, role, mode) \
 	pg_database_aclcheck(oid, role, mode)
+#define ke_aclcheck_server(oid, role, mode) \
+	pg_foreign_server_aclcheck(oid, role, mode)
 #endif
 
 /* 18: a deferrable primary key must be asked for. */
@@ -79,6 +83,15 @@
 	ExecInsertIndexTuples(target, slot, estate, false, false, NULL, NIL)
 #endif
 
+/* 18: an index scan can be measured. */
+#if PG_VERSION_NUM >= 180000
+#define ke_index_beginscan(rel, index, snapshot, nkeys) \
+	index_beginscan(rel, index, snapshot, NULL, nkeys, 0)
+#else
+#define ke_index_beginscan(rel, index, snapshot, nkeys) \
+	index_beginscan(rel, index, snapshot, nkeys, 0)
+#endif
+
 /* 18: there are other constraints with expressions than CHECK. */
 #if PG_VERSION_NUM < 180000
 #define ri_CheckConstraintExprs ri_ConstraintExprs
@@ -88,9 +101,13 @@
 #if PG_VERSION_NUM >= 180000
 #define ke_b64_encode(src, len, dst, dst_len) \
 	pg_b64_encode((const uint8 *) (src), len, dst, dst_len)
+#define ke_b64_decode(src, len, dst, dst_len) \
+	pg_b64_decode(src, len, (uint8 *) (dst), dst_len)
 #else
 #define ke_b64_encode(src, len, dst, dst_len) \
 	pg_b64_encode(src, len, dst, dst_len)
+#define ke_b64_decode(src, len, dst, dst_len) \
+	pg_b64_decode(src, len, dst, dst_len)
 #endif
 
 /*

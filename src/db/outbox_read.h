@@ -21,8 +21,8 @@
  * stored: take, or save, is called again.  After a restart the first take
  * goes on in the interval that was taken, behind what was saved as done.
  *
- * Memory: a reader knows some 24 bytes per transaction of its interval, a
- * million of them at most at a time, and no rows.
+ * Memory: a reader knows 40 bytes for each of the next transactions of its
+ * interval, at most 20 MB in all, and no rows.
  *
  * One reader per server at a time, in a process that may stay: if another
  * process has made one since, take, read, save and park raise
@@ -37,11 +37,17 @@
 
 typedef struct KeOutboxReader KeOutboxReader;
 
-/* A place in the order of publication; compare marker, then id. */
+/*
+ * Where a row is, in the order of publication (compare marker, then id) and
+ * in the tables.
+ */
 typedef struct KeOutboxMark
 {
 	int64		marker;			/* of the transaction */
 	int64		id;				/* of the row */
+	uint64		xid;
+	TimestampTz written_at;		/* when the transaction was to commit */
+	int			table;
 } KeOutboxMark;
 
 typedef struct KeOutboxEntry
@@ -77,12 +83,20 @@ extern bool ke_outbox_take(KeOutboxReader *reader);
  * Show rows to visit(), from where the last call ended, until it returns
  * false (that row was not taken, and is the first one next time) or the
  * interval ends: then returns true.  Needs a transaction.  An entry lives
- * while it is visited; its memory is released afterwards.
+ * while it is visited: what visit() allocates in the current context goes
+ * with it.
  */
 typedef bool (*KeOutboxVisit) (const KeOutboxEntry *entry, void *argument);
 
 extern bool ke_outbox_read(KeOutboxReader *reader, KeOutboxVisit visit,
 						   void *argument);
+
+/*
+ * Show one row of the interval again, for it to be sent alone; where reading
+ * goes on stays as it is.  False if visit() returned that.
+ */
+extern bool ke_outbox_show(KeOutboxReader *reader, const KeOutboxMark *mark,
+						   KeOutboxVisit visit, void *argument);
 
 /* Read again from behind what is done: everything not done is to be resent. */
 extern void ke_outbox_rewind(KeOutboxReader *reader);
@@ -103,7 +117,10 @@ extern void ke_outbox_set_error(KeOutboxReader *reader, const char *text);
 /* Is there anything that ke_outbox_save would write? */
 extern bool ke_outbox_is_unsaved(const KeOutboxReader *reader);
 
-/* Store what is done and the error.  Needs a transaction. */
+/*
+ * Store what is done and the error.  Needs a transaction; if that fails,
+ * save again whatever ke_outbox_is_unsaved says.
+ */
 extern void ke_outbox_save(KeOutboxReader *reader);
 
 /*
@@ -111,8 +128,8 @@ extern void ke_outbox_save(KeOutboxReader *reader);
  * where users see it.  Needs a transaction; when that has committed, the row
  * counts as done (ke_outbox_done, not published).
  */
-extern void ke_outbox_park(KeOutboxReader *reader,
-						   const KeOutboxEntry *entry, const char *reason);
+extern void ke_outbox_park(KeOutboxReader *reader, const KeOutboxMark *mark,
+						   const char *reason);
 
 /*
  * Let the tables be used in turn, and empty those in which everything is
@@ -121,6 +138,12 @@ extern void ke_outbox_park(KeOutboxReader *reader,
  * tables are emptied.  Cheap, but not for every interval: every 10 s.
  */
 extern void ke_outbox_tidy(bool idle);
+
+/*
+ * This database starts anew: what the one it is a copy of had not published
+ * is that one's to publish.  Needs a transaction.
+ */
+extern void ke_outbox_forget_foreign(void);
 
 /*
  * Is there anything for this server that is not published, prepared

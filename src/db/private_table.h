@@ -11,6 +11,7 @@
 
 #include "access/skey.h"
 #include "executor/tuptable.h"
+#include "storage/lockdefs.h"
 #include "utils/relcache.h"
 #include "utils/snapshot.h"
 
