@@ -18,6 +18,7 @@
 #include "core/classify.h"
 #include "core/testing.h"
 #include "engine/effects.h"
+#include "engine/mending.h"
 #include "engine/progress.h"
 #include "engine/routing.h"
 
@@ -171,6 +172,7 @@ judge_culprit(KeEngine *engine, KeStage *stage, const Attempt *attempt)
 		case KE_ROUTE_FAILED:
 			if (!culprit->held)
 				break;
+			ke_mending_tried(stage);
 			ke_assignment_wait_for_breaker(engine, stage, 0);
 			return KE_BATCH_WAIT;
 		case KE_ROUTE_SKIP:
@@ -283,6 +285,8 @@ admit(KeEngine *engine, KeStage *stage)
 			ke_stage_bring_forward(stage, turn.after_partition);
 			return 1;
 		case KE_BREAKER_WAIT:
+			if (turn.ask_at == 0)
+				ke_mending_look(engine, stage);
 			ke_assignment_wait_for_breaker(engine, stage, turn.ask_at);
 			return 0;
 	}

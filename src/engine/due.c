@@ -22,6 +22,7 @@
 #include "core/testing.h"
 #include "db/retries.h"
 #include "engine/due.h"
+#include "engine/mending.h"
 #include "engine/progress.h"
 #include "engine/routing.h"
 
@@ -255,6 +256,7 @@ judge_culprit(KeEngine *engine, Run *run, const KeEffects *effects)
 			if (!culprit->held)
 				break;
 			(void) ke_transact(engine, write_turn, run, false, &fail);
+			ke_mending_tried(run->stage);
 			ke_assignment_wait_for_breaker(engine, run->stage, 0);
 			return KE_BATCH_WAIT;
 		case KE_ROUTE_SKIP:
@@ -369,6 +371,8 @@ admit(KeEngine *engine, KeStage *stage, bool *only_one)
 	*only_one = turn.go == KE_BREAKER_TRY;
 	if (turn.go != KE_BREAKER_WAIT)
 		return true;
+	if (turn.ask_at == 0)
+		ke_mending_look(engine, stage);
 	ke_assignment_wait_for_breaker(engine, stage, turn.ask_at);
 	return false;
 }

@@ -73,6 +73,7 @@ struct KeStage
 	int			phantoms;		/* batches that failed for no message */
 	bool		crowded;		/* its partitions wait in the library */
 	KeCircuit	circuit;
+	uint64		changes;		/* in the catalogs, when last looked at */
 	const char *halted;			/* why nothing of it runs now, or NULL */
 	TimestampTz not_before;		/* trouble: when to try again */
 	int			backoff_ms;

@@ -121,11 +121,16 @@ who(const KeCircuit *circuit)
 	return circuit->ordinal * (KE_ROLE_TASK + 1) + circuit->role;
 }
 
-/* One LOG line per change of state; now is a copy. */
+/*
+ * One LOG line when it opens, breaks or closes; tries, and that they failed,
+ * are for debugging.  now is a copy.
+ */
 static void
 tell(const KeCircuit *circuit, KeBreakerState before, const KeBreaker *now,
 	 const char *description)
 {
+	int			level = before == KE_BREAKER_CLOSED ? LOG : DEBUG1;
+
 	if (now->state == before)
 		return;
 	switch (now->state)
@@ -136,18 +141,20 @@ tell(const KeCircuit *circuit, KeBreakerState before, const KeBreaker *now,
 							circuit->topic)));
 			break;
 		case KE_BREAKER_OPEN:
-			ereport(LOG,
+			ereport(level,
 					(errmsg("circuit breaker of topic \"%s\" opened after %d failures in a row, the last one: %s",
 							circuit->topic, now->failures, description)));
 			break;
 		case KE_BREAKER_BROKEN:
-			ereport(LOG,
+			if (before == KE_BREAKER_HALF_OPEN)
+				level = LOG;
+			ereport(level,
 					(errmsg("topic \"%s\" stopped because messages in a row cannot be processed as things are, the last one: %s",
 							circuit->topic, description)));
 			break;
 		case KE_BREAKER_HALF_OPEN:
 		case KE_BREAKER_MENDING:
-			ereport(LOG,
+			ereport(DEBUG1,
 					(errmsg("circuit breaker of topic \"%s\" lets one message through",
 							circuit->topic)));
 			break;

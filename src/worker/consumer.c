@@ -20,6 +20,7 @@
 #include "db/session.h"
 #include "engine/due.h"
 #include "engine/engine.h"
+#include "engine/mending.h"
 #include "engine/park.h"
 #include "worker/consumer.h"
 #include "worker/runtime.h"
@@ -173,6 +174,7 @@ reload(Consumer *consumer)
 	if (loaded.server->fingerprint != consumer->engine.server->fingerprint)
 		give_up(consumer, "its server was altered");
 	ke_configuration_adopt(&consumer->engine, &loaded);
+	ke_mending_reloaded(&consumer->engine);
 	ke_assignment_recheck(&consumer->engine);
 	if (consumer->resubscribe_at == 0 && topics_changed(consumer))
 		resubscribe(consumer);
