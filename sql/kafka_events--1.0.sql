@@ -469,6 +469,83 @@ REVOKE ALL ON FUNCTION kafka_events.outbox_status() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION kafka_events.outbox_status() TO pg_monitor;
 REVOKE ALL ON @extschema@.kafka_outbox_status, @extschema@.kafka_outbox_parked FROM PUBLIC;
 GRANT SELECT ON @extschema@.kafka_outbox_status, @extschema@.kafka_outbox_parked TO pg_monitor;
+/* ---------------------------------------------------------- dead letters */
+
+CREATE TABLE kafka_events.dlq_positions (
+  cluster_id   text COLLATE "C" NOT NULL,
+  group_id     text COLLATE "C" NOT NULL,
+  topic        text COLLATE "C" NOT NULL,
+  partition    integer     NOT NULL,
+  next_offset  bigint      NOT NULL,  -- the first letter not looked at yet
+  in_motion    boolean     NOT NULL,  -- a run has begun and not said its end
+  written_at   timestamptz NOT NULL,
+  PRIMARY KEY (cluster_id, group_id, topic, partition)
+);
+COMMENT ON TABLE kafka_events.dlq_positions IS
+  'How far dead letters were reprocessed: Kafka''s own record, which it forgets after a while';
+
+CREATE TABLE kafka_events.dlq_letters (
+  cluster_id  text COLLATE "C" NOT NULL,
+  group_id    text COLLATE "C" NOT NULL,
+  topic       text COLLATE "C" NOT NULL,
+  partition   integer NOT NULL,
+  "offset"    bigint  NOT NULL,
+  moved       boolean NOT NULL,  -- ahead of the position; else pending behind it
+  marker      bigint,            -- the Kafka transaction that decides about it
+  error       text,              -- why it could not be sent
+  PRIMARY KEY (cluster_id, group_id, topic, partition, "offset")
+);
+COMMENT ON TABLE kafka_events.dlq_letters IS
+  'Dead letters that the position alone says nothing true about: failed ones, and single ones that were moved';
+
+GRANT SELECT ON kafka_events.dlq_positions, kafka_events.dlq_letters
+  TO pg_database_owner;
+
+SELECT pg_catalog.pg_extension_config_dump('kafka_events.dlq_positions', '');
+SELECT pg_catalog.pg_extension_config_dump('kafka_events.dlq_letters', '');
+
+CREATE FUNCTION @extschema@.kafka_dlq_stats(
+  topic   text DEFAULT NULL,
+  server  name DEFAULT NULL,
+  OUT topic          text,
+  OUT source_topic   text,
+  OUT message_count  bigint,
+  OUT pending        bigint,
+  OUT partitions     integer,
+  OUT oldest_offset  bigint,
+  OUT newest_offset  bigint)
+RETURNS SETOF record
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'kafka_dlq_stats';
+COMMENT ON FUNCTION @extschema@.kafka_dlq_stats(text, name) IS
+  'How many dead letters there are, and how many of them are pending';
+
+CREATE FUNCTION @extschema@.kafka_dlq_messages(
+  topic         text,
+  max_messages  integer DEFAULT 100,
+  from_offset   bigint  DEFAULT NULL,
+  partition     integer DEFAULT NULL,
+  pending_only  boolean DEFAULT false,
+  server        name    DEFAULT NULL,
+  OUT topic               text,
+  OUT partition           integer,
+  OUT "offset"            bigint,
+  OUT "timestamp"         timestamptz,
+  OUT key                 bytea,
+  OUT value               bytea,
+  OUT headers             jsonb,
+  OUT reason              text,
+  OUT sqlstate            text,
+  OUT attempts            integer,
+  OUT failed_at           timestamptz,
+  OUT original_topic      text,
+  OUT original_partition  integer,
+  OUT original_offset     bigint)
+RETURNS SETOF record
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'kafka_dlq_messages';
+COMMENT ON FUNCTION @extschema@.kafka_dlq_messages(text, integer, bigint, integer, boolean, name) IS
+  'Look at dead letters, and why they are dead, without consuming them';
 
 /* ------------------------------------------------------------------- see */
 

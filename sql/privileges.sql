@@ -49,6 +49,8 @@ DROP FOREIGN TABLE kafka_events.orders;
 SELECT kafka_consumer_pause('orders');
 SELECT kafka_consumer_resume('orders');
 SELECT * FROM kafka_consumer_seek('orders', "position" => 'latest');
+SELECT * FROM kafka_dlq_stats('orders');
+SELECT * FROM kafka_dlq_messages('orders');
 SELECT kafka_identity_confirm('new');
 SELECT * FROM kafka_subscriptions;
 SELECT * FROM kafka_events.subscriptions();

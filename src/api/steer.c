@@ -22,6 +22,7 @@
 #include "api/hooks.h"
 #include "api/subscription.h"
 #include "core/guc.h"
+#include "db/dlq.h"
 #include "db/identity.h"
 #include "db/outbox_read.h"
 #include "db/positions.h"
@@ -332,7 +333,10 @@ kafka_identity_confirm(PG_FUNCTION_ARGS)
 		ke_outbox_forget_foreign();
 	ke_identity_confirm(as_new, uuid);
 	if (as_new)
+	{
 		ke_positions_clear();
+		ke_dlq_clear();
+	}
 	ke_hooks_note_change();
 	PG_RETURN_UUID_P(uuid);
 }

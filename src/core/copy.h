@@ -83,6 +83,19 @@ typedef struct KeDeath
 extern KeHeader *ke_copy_dead_headers(KeMessage *msg, const KeTrail *trail,
 									  const KeDeath *death, int *count);
 
+/* What a dead letter says about itself; each part may be missing. */
+typedef struct KeObituary
+{
+	KeTrail		trail;			/* its original_*, service and message_id */
+	const char *reason;			/* in UTF-8, as the next; NULL: not known */
+	const char *sqlstate;
+	int			attempts;		/* -1: not known, so for the next */
+	int64		time_ms;
+} KeObituary;
+
+/* Read its headers; what cannot be used counts as missing. */
+extern void ke_copy_read_dead(KeMessage *msg, KeObituary *obituary);
+
 /* Milliseconds since 1970 as 2026-01-02T03:04:05.678Z. */
 extern char *ke_copy_show_time(int64 ms);
 

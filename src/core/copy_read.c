@@ -324,3 +324,39 @@ ke_copy_read(KeMessage *msg, const char *service, int max_attempt,
 		complain(problem, KE_COPY_ID, "is not valid text");
 	return *problem == NULL ? KE_COPY_OURS : KE_COPY_INVALID;
 }
+
+/* ----------------------------------------------------------- a dead letter */
+
+/* Another system's reason may be of any length. */
+static const char *
+read_reason(KeMessage *msg)
+{
+	const KeHeader *header = find(msg, KE_COPY_REASON);
+
+	if (header == NULL ||
+		!pg_verify_mbstr(PG_UTF8, header->value, header->value_len, true))
+		return NULL;
+	return pnstrdup(header->value, header->value_len);
+}
+
+void
+ke_copy_read_dead(KeMessage *msg, KeObituary *obituary)
+{
+	const char *problem = NULL;
+	const char *text;
+	int64		attempts;
+
+	memset(obituary, 0, sizeof(KeObituary));
+	read_original(msg, &obituary->trail, &problem);
+	read_message_id(msg, &obituary->trail);
+	(void) read_text(msg, KE_COPY_SERVICE, &obituary->trail.service);
+	(void) read_text(msg, KE_COPY_SQLSTATE, &obituary->sqlstate);
+	obituary->reason = read_reason(msg);
+	(void) read_number(msg, KE_COPY_ATTEMPTS, PG_INT32_MAX, &attempts);
+	obituary->attempts = (int) attempts;
+	obituary->time_ms = -1;
+	if (read_text(msg, KE_COPY_TIME, &text) && text != NULL &&
+		!parse_number(text, PG_INT64_MAX, &obituary->time_ms) &&
+		!parse_time(text, &obituary->time_ms))
+		obituary->time_ms = -1;
+}

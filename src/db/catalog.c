@@ -351,6 +351,12 @@ ke_catalog_main_group(const KeServer *server)
 	return psprintf("%s-main", server->options.service_name);
 }
 
+char *
+ke_catalog_admin_group(const KeServer *server)
+{
+	return psprintf("%s-admin", server->options.service_name);
+}
+
 /* ------------------------------------------------------ subscriptions */
 
 /* Server and options of a foreign table; false if it is gone. */

@@ -76,6 +76,9 @@ extern KeServer *ke_catalog_server_by_name(const char *name);
 /* The consumer group of the main workers: "<service>-main". */
 extern char *ke_catalog_main_group(const KeServer *server);
 
+/* The group without members that dead letters are moved for. */
+extern char *ke_catalog_admin_group(const KeServer *server);
+
 /* All servers of our wrapper: a list of Oid. */
 extern List *ke_catalog_servers(void);
 

@@ -41,6 +41,12 @@ extern Datum ke_decode_whole(KeConverter *conv, const char *bytes, int32 len,
  */
 extern Datum ke_decode_headers(KeMessage *msg);
 
+/*
+ * Bytes as text in the server's encoding, NUL-terminated and of that length;
+ * NULL if they are not UTF-8, hold a NUL, or cannot be converted.
+ */
+extern char *ke_decode_if_text(const char *bytes, int len, int *text_len);
+
 /* JSON object -> values of a row type, matched by name. */
 typedef struct KeDecoder KeDecoder;
 

@@ -27,12 +27,8 @@ typedef struct Header
 	const KeHeader *wire;
 } Header;
 
-/*
- * The bytes as text in the server's encoding, or NULL if they are not UTF-8,
- * hold a NUL, or cannot be converted.
- */
-static char *
-bytes_as_text(const char *bytes, int len, int *text_len)
+char *
+ke_decode_if_text(const char *bytes, int len, int *text_len)
 {
 	int			encoding = GetDatabaseEncoding();
 	Oid			conversion;
@@ -127,7 +123,7 @@ push_header(JsonbParseState **state, JsonbIteratorToken token,
 		pushJsonbValue(state, token, &null);
 		return;
 	}
-	text = bytes_as_text(header->value, header->value_len, &len);
+	text = ke_decode_if_text(header->value, header->value_len, &len);
 	if (text != NULL)
 		push_string(state, token, text, len);
 	else
@@ -162,7 +158,8 @@ ke_decode_headers(KeMessage *msg)
 	for (int i = 0; i < count; i++)
 	{
 		const char *name = wire[i].name;
-		char	   *text = bytes_as_text(name, strlen(name), &headers[i].len);
+		char	   *text = ke_decode_if_text(name, strlen(name),
+										   &headers[i].len);
 
 		headers[i].name = text != NULL ? text
 			: escape_name(name, &headers[i].len);

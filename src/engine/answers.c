@@ -56,8 +56,31 @@ asked_time(const KeQuestion *question)
 			return KE_KAFKA_END;
 		case KE_ASK_TIME:
 			return question->timestamp_ms;
+		case KE_ASK_DLQ:
+			return KE_KAFKA_END;
 	}
 	return KE_KAFKA_NONE;
+}
+
+typedef int (*Ask) (KeCluster *cluster, KeKafkaList *list, int timeout_ms);
+
+/* A number for each partition; NULL, and *error, if no broker has answered. */
+static int64 *
+ask_offsets(KeCluster *cluster, Ask ask, const char *topic, int partitions,
+			int64 about, int timeout_ms, int *error)
+{
+	KeKafkaList *list = ke_kafka_list_make(Max(partitions, 1));
+	int64	   *offsets = palloc(Max(partitions, 1) * sizeof(int64));
+
+	for (int p = 0; p < partitions; p++)
+		ke_kafka_list_add(list, topic, p, about);
+	*error = ask(cluster, list, timeout_ms);
+	for (int p = 0; p < partitions && *error == 0; p++)
+	{
+		*error = list->parts[p].error;
+		offsets[p] = list->parts[p].offset;
+	}
+	return *error == 0 ? offsets : NULL;
 }
 
 /* Fill in the offsets; false if no broker has answered. */
@@ -65,23 +88,20 @@ static bool
 find_offsets(KeCluster *cluster, const KeQuestion *question, int timeout_ms,
 			 KeAnswer *answer, int *error)
 {
-	KeKafkaList *list = ke_kafka_list_make(Max(answer->partitions, 1));
+	answer->offsets = ask_offsets(cluster, ke_cluster_offsets_for_time,
+								  question->topic, answer->partitions,
+								  asked_time(question), timeout_ms, error);
+	if (answer->offsets == NULL || question->kind != KE_ASK_DLQ)
+		return answer->offsets != NULL;
 
-	for (int p = 0; p < answer->partitions; p++)
-		ke_kafka_list_add(list, question->topic, p, asked_time(question));
-	*error = ke_cluster_offsets_for_time(cluster, list, timeout_ms);
-	if (*error != 0)
-		return false;
-
-	answer->offsets = palloc(Max(answer->partitions, 1) * sizeof(int64));
-	for (int p = 0; p < answer->partitions; p++)
-	{
-		*error = list->parts[p].error;
-		if (*error != 0)
-			return false;
-		answer->offsets[p] = list->parts[p].offset;
-	}
-	return true;
+	answer->lows = ask_offsets(cluster, ke_cluster_offsets_for_time,
+							   question->topic, answer->partitions,
+							   KE_KAFKA_BEGINNING, timeout_ms, error);
+	if (answer->lows != NULL)
+		answer->positions = ask_offsets(cluster, ke_cluster_committed,
+										question->topic, answer->partitions,
+										KE_KAFKA_NONE, timeout_ms, error);
+	return answer->positions != NULL;
 }
 
 /* What there is to say about a topic that metadata came with an error for. */
@@ -259,6 +279,9 @@ ke_answers_try(KeWatch *watch, const KeServer *server,
 		case KE_ASK_LATEST:
 		case KE_ASK_TIME:
 			return answer_topic(cluster, server, question, timeout_ms,
+								problem);
+		case KE_ASK_DLQ:
+			return answer_topic(watch->admin, server, question, timeout_ms,
 								problem);
 		case KE_ASK_TOPICS:
 			return answer_topics(cluster, server, timeout_ms, problem);

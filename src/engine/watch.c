@@ -55,6 +55,9 @@ close_cluster(KeWatch *watch)
 	if (watch->cluster != NULL)
 		ke_cluster_close(watch->cluster);
 	watch->cluster = NULL;
+	if (watch->admin != NULL)
+		ke_cluster_close(watch->admin);
+	watch->admin = NULL;
 	if (watch->cluster_id != NULL)
 		pfree(watch->cluster_id);
 	watch->cluster_id = NULL;
@@ -85,7 +88,7 @@ open_cluster(void *argument)
 
 	opening->watch->cluster =
 		ke_cluster_open(&server->options, &server->mapping,
-						ke_catalog_main_group(server), client);
+						ke_catalog_main_group(server), client, true);
 	opening->watch->fingerprint = server->fingerprint;
 }
 
@@ -107,6 +110,34 @@ ke_watch_cluster(KeWatch *watch, KeServer *server)
 			strlcpy(watch->reason, problem, sizeof(watch->reason));
 	}
 	return watch->cluster;
+}
+
+static void
+open_admin(void *argument)
+{
+	Opening    *opening = (Opening *) argument;
+	KeServer   *server = opening->server;
+	char	   *client = psprintf("%.20s-manager",
+								  server->options.service_name);
+
+	opening->watch->admin =
+		ke_cluster_open(&server->options, &server->mapping,
+						ke_catalog_admin_group(server), client, false);
+}
+
+KeCluster *
+ke_watch_admin(KeWatch *watch, KeServer *server)
+{
+	Opening		opening = {watch, server};
+	char	   *problem;
+
+	/* The other one is renewed when the server has changed. */
+	if (ke_watch_cluster(watch, server) == NULL || watch->admin != NULL)
+		return watch->admin;
+	problem = ke_attempt(open_admin, &opening);
+	if (problem != NULL)
+		strlcpy(watch->reason, problem, sizeof(watch->reason));
+	return watch->admin;
 }
 
 /* ------------------------------------------------------- which cluster */

@@ -33,6 +33,7 @@ typedef struct KeWatch
 {
 	MemoryContext context;		/* everything here lives in it */
 	KeCluster  *cluster;		/* NULL: not open */
+	KeCluster  *admin;			/* likewise; of the admin group */
 	uint64		fingerprint;	/* of the server it was opened for */
 	char	   *cluster_id;		/* NULL: nobody has told us yet */
 
@@ -67,6 +68,12 @@ extern void ke_watch_look(KeWatch *watch, const KeWatchFacts *facts,
 
 /* The cluster's handle, opened if need be; NULL: watch->reason says why. */
 extern KeCluster *ke_watch_cluster(KeWatch *watch, KeServer *server);
+
+/*
+ * The same for questions about dead letters.  It does not wait for a run
+ * under way: what that has not committed yet does not count.
+ */
+extern KeCluster *ke_watch_admin(KeWatch *watch, KeServer *server);
 
 extern void ke_watch_free(KeWatch *watch);
 

@@ -25,12 +25,12 @@ struct KeCluster
 KeCluster *
 ke_cluster_open(const KeServerOptions *server,
 				const KeMappingOptions *mapping, const char *group_id,
-				const char *client_id)
+				const char *client_id, bool stable)
 {
 	KeSetting	settings[] = {
 		{"group.id", group_id},
 		{"enable.auto.commit", "false"},
-		{"isolation.level", "read_committed"},
+		{"isolation.level", stable ? "read_committed" : "read_uncommitted"},
 		{NULL, NULL}
 	};
 	KeCluster  *cluster;

@@ -12,11 +12,15 @@
 
 typedef struct KeCluster KeCluster;
 
-/* group_id: whose committed offsets ke_cluster_committed reads. */
+/*
+ * group_id: whose committed offsets ke_cluster_committed reads.  With
+ * stable, transactions count when they are through: the ends of partitions
+ * are before those under way, and the group's offsets are waited for.
+ */
 extern KeCluster *ke_cluster_open(const KeServerOptions *server,
 								  const KeMappingOptions *mapping,
 								  const char *group_id,
-								  const char *client_id);
+								  const char *client_id, bool stable);
 
 /* For kafka/topics; lives as long as the cluster. */
 extern KeHandle *ke_cluster_handle(KeCluster *cluster);

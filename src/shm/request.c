@@ -113,6 +113,24 @@ ke_request_shmem_init(void)
 
 /* ------------------------------------------------- an answer as bytes */
 
+/* One number for each partition, or NULL. */
+static void
+put_offsets(StringInfo buf, const int64 *offsets, int partitions)
+{
+	ke_payload_put_bool(buf, offsets != NULL);
+	if (offsets != NULL)
+		ke_payload_put_bytes(buf, (const char *) offsets,
+							 partitions * sizeof(int64));
+}
+
+static int64 *
+get_offsets(StringInfo buf, int partitions)
+{
+	if (!ke_payload_get_bool(buf))
+		return NULL;
+	return (int64 *) ke_payload_get_bytes(buf, partitions * sizeof(int64));
+}
+
 static void
 put_answer(StringInfo buf, const KeAnswer *answer)
 {
@@ -120,10 +138,9 @@ put_answer(StringInfo buf, const KeAnswer *answer)
 	ke_payload_put_bool(buf, answer->topic_exists);
 	ke_payload_put_bool(buf, answer->created);
 	ke_payload_put_int(buf, answer->partitions);
-	ke_payload_put_bool(buf, answer->offsets != NULL);
-	if (answer->offsets != NULL)
-		ke_payload_put_bytes(buf, (char *) answer->offsets,
-							 answer->partitions * sizeof(int64));
+	put_offsets(buf, answer->offsets, answer->partitions);
+	put_offsets(buf, answer->lows, answer->partitions);
+	put_offsets(buf, answer->positions, answer->partitions);
 	ke_payload_put_string(buf, answer->cluster_id);
 	ke_payload_put_string(buf, answer->text);
 	ke_payload_put_string(buf, answer->hint);
@@ -155,9 +172,9 @@ get_answer(void *data, Size size)
 	answer->topic_exists = ke_payload_get_bool(&buf);
 	answer->created = ke_payload_get_bool(&buf);
 	answer->partitions = ke_payload_get_int(&buf);
-	if (ke_payload_get_bool(&buf))
-		answer->offsets = (int64 *)
-			ke_payload_get_bytes(&buf, answer->partitions * sizeof(int64));
+	answer->offsets = get_offsets(&buf, answer->partitions);
+	answer->lows = get_offsets(&buf, answer->partitions);
+	answer->positions = get_offsets(&buf, answer->partitions);
 	answer->cluster_id = ke_payload_get_string(&buf);
 	answer->text = ke_payload_get_string(&buf);
 	answer->hint = ke_payload_get_string(&buf);
@@ -246,19 +263,30 @@ is_own_change(Oid server)
 
 /* Why waiting is of no use, or NULL. */
 static KeAnswer *
-refusal(const KeQuestion *question)
+refusal(Oid server)
 {
 	char		reason[KE_REASON_LEN];
 
 	if (!ke_guc_enabled)
 		return no_answer("kafka_events.enabled is off", NULL);
-	if (is_own_change(question->server))
+	if (is_own_change(server))
 		return no_answer("the server was made or altered in this transaction, and does not run yet",
 						 NULL);
 	if (ke_roster_manager_runs(MyDatabaseId))
 		return NULL;
 	ke_reason_get(MyDatabaseId, InvalidOid, reason, sizeof(reason));
 	return reason[0] == '\0' ? NULL : no_answer(reason, NULL);
+}
+
+void
+ke_request_require_manager(Oid server)
+{
+	KeAnswer   *refused = refusal(server);
+
+	if (refused != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("could not ask Kafka: %s", refused->text)));
 }
 
 /* One look at the queue; NULL: nothing there yet. */
@@ -293,7 +321,7 @@ wait_for_answer(Wait *wait)
 			submit(wait);
 		answer = receive(wait);
 		if (answer == NULL)
-			answer = refusal(wait->question);
+			answer = refusal(wait->question->server);
 		if (answer != NULL)
 			return answer;
 
@@ -336,7 +364,7 @@ ke_request_ask(const KeQuestion *question, int timeout_ms)
 	KeAnswer   *answer;
 
 	ke_shmem_require();
-	answer = refusal(question);
+	answer = refusal(question->server);
 	if (answer != NULL)
 		return answer;
 

@@ -23,7 +23,8 @@ typedef enum KeQuestionKind
 	KE_ASK_TIME,				/* first offset at or after a time */
 	KE_ASK_TOPICS,				/* all topics: payload of shm/findings */
 	KE_ASK_HEALTH,				/* how the cluster is: likewise */
-	KE_ASK_CREATE				/* make a topic; both ways */
+	KE_ASK_CREATE,				/* make a topic; both ways */
+	KE_ASK_DLQ					/* both ends, and the admin group's position */
 } KeQuestionKind;
 
 typedef struct KeQuestion
@@ -42,6 +43,8 @@ typedef struct KeAnswer
 	bool		topic_exists;
 	int			partitions;
 	int64	   *offsets;		/* one per partition, where asked */
+	int64	   *lows;			/* KE_ASK_DLQ: offsets are the ends, */
+	int64	   *positions;		/* and a negative position is none */
 	char	   *cluster_id;
 	bool		created;		/* KE_ASK_CREATE: it was not there */
 	StringInfo	payload;		/* or NULL */
@@ -60,6 +63,9 @@ extern void ke_request_shmem_init(void);
  * yet.  Result in the current context; needs a transaction.
  */
 extern KeAnswer *ke_request_ask(const KeQuestion *question, int timeout_ms);
+
+/* Raises where ke_request_ask would not wait; for shm/task. */
+extern void ke_request_require_manager(Oid server);
 
 /* ---- for the manager, outside of transactions ---- */
 

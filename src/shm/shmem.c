@@ -24,6 +24,7 @@
 #include "shm/request.h"
 #include "shm/shmem.h"
 #include "shm/slot_table.h"
+#include "shm/task.h"
 
 static shmem_request_hook_type prev_shmem_request = NULL;
 static shmem_startup_hook_type prev_shmem_startup = NULL;
@@ -44,6 +45,7 @@ request(void)
 	ke_need_shmem_request();
 	ke_circuit_shmem_request();
 	ke_request_shmem_request();
+	ke_task_shmem_request();
 }
 
 static void
@@ -61,6 +63,7 @@ startup(void)
 	ke_need_shmem_init();
 	ke_circuit_shmem_init();
 	ke_request_shmem_init();
+	ke_task_shmem_init();
 	LWLockRelease(AddinShmemInitLock);
 
 	ready = true;

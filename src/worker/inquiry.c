@@ -97,7 +97,9 @@ try_answer(void *argument)
 {
 	Try		   *attempt = (Try *) argument;
 	KeService  *service = attempt->service;
-	KeCluster  *cluster = ke_watch_cluster(service->watch, service->server);
+	KeCluster  *cluster = attempt->question->kind == KE_ASK_DLQ ?
+		ke_watch_admin(service->watch, service->server) :
+		ke_watch_cluster(service->watch, service->server);
 
 	if (cluster == NULL || service->watch->blocked)
 		attempt->answer = ke_answers_refuse(service->watch->reason, NULL);

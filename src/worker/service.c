@@ -16,6 +16,7 @@
 
 #include "kafka/client.h"
 #include "shm/need.h"
+#include "shm/task.h"
 #include "worker/child.h"
 #include "worker/service.h"
 
@@ -227,6 +228,47 @@ want_processes(KeService *service, const KeWatchFacts *facts, KeRole role,
 	return wanted;
 }
 
+/*
+ * Task processes: one for each kind of task that somebody waits for.  They
+ * end by themselves when nobody does any more.
+ */
+static void
+want_tasks(KeService *service, const KeWatchFacts *facts,
+		   const char *obstacle, Alteration alteration)
+{
+	if (obstacle != NULL)
+		unwant_children(service, KE_ROLE_TASK, 0, true);
+	for (int kind = 0; kind < KE_TASK_KINDS; kind++)
+	{
+		if (!ke_task_is_asked_for(MyDatabaseId, service->oid,
+								  (KeTaskKind) kind))
+			continue;
+		if (obstacle != NULL)
+			ke_task_refuse(MyDatabaseId, service->oid, (KeTaskKind) kind,
+						   obstacle);
+		else
+			want_child(service, facts, KE_ROLE_TASK, kind, alteration);
+	}
+}
+
+/* Whoever waits for a task process that cannot be started now is told so. */
+static void
+refuse_tasks(KeService *service)
+{
+	ListCell   *lc;
+
+	foreach(lc, service->children)
+	{
+		KeChild    *child = (KeChild *) lfirst(lc);
+
+		if (child->who.role != KE_ROLE_TASK || child->trouble == NULL)
+			continue;
+		ke_task_refuse(MyDatabaseId, service->oid,
+					   (KeTaskKind) child->who.ordinal, child->trouble);
+		child->wanted = false;
+	}
+}
+
 static TimestampTz
 step_children(KeService *service, TimestampTz now)
 {
@@ -348,6 +390,7 @@ ke_service_step(KeService *service, const KeWatchFacts *facts,
 	alteration = note_alteration(service);
 	others = want_processes(service, facts, KE_ROLE_RELAY, obstacle,
 							alteration);
+	want_tasks(service, facts, obstacle, alteration);
 	if (obstacle == NULL)
 		obstacle = find_breakage(service);
 	consumers = want_processes(service, facts, KE_ROLE_MAIN, obstacle,
@@ -356,6 +399,7 @@ ke_service_step(KeService *service, const KeWatchFacts *facts,
 							 alteration);
 	service->running = consumers + others > 0;
 	due = step_children(service, now);
+	refuse_tasks(service);
 	if (service->watch->rejoin)
 		rejoin(service, consumers);
 

@@ -33,7 +33,8 @@ client_cluster_open(PG_FUNCTION_ARGS)
 	drive_options(&server, &mapping, text_to_cstring(PG_GETARG_TEXT_PP(0)),
 				 PG_GETARG_DATUM(2));
 	cluster = ke_cluster_open(&server, &mapping,
-							  text_to_cstring(PG_GETARG_TEXT_PP(1)), "unit");
+							  text_to_cstring(PG_GETARG_TEXT_PP(1)), "unit",
+							  true);
 	PG_RETURN_VOID();
 }
 

@@ -1,0 +1,20 @@
+/*
+ * dlq.h
+ *	  Which server's dead letters of which topic a function is about, and
+ *	  whether its caller may.
+ */
+#ifndef KE_API_DLQ_H
+#define KE_API_DLQ_H
+
+#include "db/catalog.h"
+
+/* The server called name, or the only one; raises if the caller may not. */
+extern KeServer *ke_api_dlq_server(const char *name);
+
+/* The DLQ topic of a source topic, or of itself; raises if it cannot be. */
+extern char *ke_api_dlq_topic(const KeServer *server, const char *topic);
+
+/* The source topic of a DLQ topic. */
+extern char *ke_api_dlq_source(const KeServer *server, const char *dlq_topic);
+
+#endif							/* KE_API_DLQ_H */

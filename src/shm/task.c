@@ -1,0 +1,326 @@
+/*
+ * task.c
+ *	  Long requests of users' backends, as these and the manager see them.
+ *
+ * The asking backend owns the slot from the order to the end of its wait, and
+ * gives it back however that ends.
+ *
+ * With worker/runtime, shm/request and shm/hold one of the few places that
+ * wait.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include "libpq/pqformat.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/proc.h"
+#include "storage/shm_mq.h"
+#include "storage/shmem.h"
+#include "utils/timestamp.h"
+
+#include "shm/roster.h"
+#include "shm/shmem.h"
+#include "shm/task_table.h"
+
+/* How long to sleep when nobody can be expected to wake us. */
+#define MAX_NAP_MS 200L
+
+/* The asking backend's side. */
+typedef struct Wait
+{
+	const KeTaskOrder *order;
+	KeTaskSlot *slot;			/* NULL: none yet */
+	dsm_segment *segment;
+	shm_mq_handle *queue;
+	TimestampTz deadline;		/* to be taken by a process */
+	bool		heard;			/* something has come */
+} Wait;
+
+KeTaskTable *ke_task_table;
+LWLock	   *ke_task_lock;
+
+void
+ke_task_shmem_request(void)
+{
+	RequestAddinShmemSpace(sizeof(KeTaskTable));
+	RequestNamedLWLockTranche("kafka_events_tasks", 1);
+}
+
+void
+ke_task_shmem_init(void)
+{
+	bool		found;
+
+	ke_task_table = ShmemInitStruct("kafka_events tasks", sizeof(KeTaskTable), &found);
+	if (!found)
+		memset(ke_task_table, 0, sizeof(KeTaskTable));
+	ke_task_lock = &GetNamedLWLockTranche("kafka_events_tasks")->lock;
+}
+
+/* ----------------------------------------------------- the asking backend */
+
+static void
+release(int code, Datum arg)
+{
+	Wait	   *wait = (Wait *) DatumGetPointer(arg);
+
+	if (wait->slot == NULL)
+		return;
+	LWLockAcquire(ke_task_lock, LW_EXCLUSIVE);
+	wait->slot->state = KE_TASK_FREE;
+	LWLockRelease(ke_task_lock);
+	wait->slot = NULL;
+}
+
+/* Put the order into a free slot, if there is one. */
+static void
+submit(Wait *wait)
+{
+	LWLockAcquire(ke_task_lock, LW_EXCLUSIVE);
+	for (int i = 0; i < KE_MAX_TASKS && wait->slot == NULL; i++)
+	{
+		KeTaskSlot *slot = &ke_task_table->slots[i];
+
+		if (slot->state != KE_TASK_FREE)
+			continue;
+		slot->state = KE_TASK_ASKED;
+		slot->database = MyDatabaseId;
+		slot->number = ke_task_table->count++;
+		slot->asker = MyProcPid;
+		slot->taker = 0;
+		slot->asked_at = GetCurrentTimestamp();
+		slot->segment = dsm_segment_handle(wait->segment);
+		slot->order = *wait->order;
+		slot->progress = (KeTaskProgress) {.total = -1};
+		wait->slot = slot;
+	}
+	LWLockRelease(ke_task_lock);
+
+	if (wait->slot == NULL)
+		return;
+	ke_slot_wake_manager(MyDatabaseId);
+	ke_roster_wake(MyDatabaseId, wait->order->server, KE_ROLE_TASK);
+}
+
+/* The process that took it is gone, or nobody will: raise. */
+static void
+check_state(Wait *wait)
+{
+	KeTaskState state = KE_TASK_ASKED;
+	bool		queued = false;
+	char		reason[KE_ERROR_TEXT_LEN] = "";
+
+	LWLockAcquire(ke_task_lock, LW_SHARED);
+	if (wait->slot != NULL)
+	{
+		state = wait->slot->state;
+		strlcpy(reason, wait->slot->reason, sizeof(reason));
+	}
+	for (int i = 0; i < KE_MAX_TASKS; i++)
+	{
+		const KeTaskSlot *slot = &ke_task_table->slots[i];
+
+		if (slot->state == KE_TASK_TAKEN && slot != wait->slot &&
+			ke_task_is_for(slot, MyDatabaseId, wait->order->server,
+				   wait->order->kind))
+			queued = true;
+	}
+	LWLockRelease(ke_task_lock);
+
+	if (state == KE_TASK_REFUSED)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("could not start a task process: %s", reason)));
+	if (state == KE_TASK_ABANDONED)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONNECTION_FAILURE),
+				 errmsg("the task process has just stopped"),
+				 errhint("Try again.")));
+	if (state == KE_TASK_ASKED && !queued &&
+		GetCurrentTimestamp() >= wait->deadline)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONNECTION_FAILURE),
+				 errmsg("no task process of this database answers"),
+				 errhint("View kafka_consumer_health and the server log may say more.")));
+}
+
+static char *
+get_string(StringInfo buf)
+{
+	if (!pq_getmsgbyte(buf))
+		return NULL;
+	return pstrdup(pq_getmsgrawstring(buf));
+}
+
+static void
+raise_failure(StringInfo buf)
+{
+	int			sqlstate = pq_getmsgint(buf, 4);
+	char	   *text = get_string(buf);
+	char	   *detail = get_string(buf);
+	char	   *hint = get_string(buf);
+
+	ereport(ERROR,
+			(errcode(sqlstate),
+			 errmsg("%s", text),
+			 detail != NULL ? errdetail("%s", detail) : 0,
+			 hint != NULL ? errhint("%s", hint) : 0));
+}
+
+/* One look at the queue; false: nothing there yet. */
+static bool
+receive(Wait *wait, StringInfo message)
+{
+	Size		len;
+	void	   *data;
+
+	switch (shm_mq_receive(wait->queue, &len, &data, true))
+	{
+		case SHM_MQ_SUCCESS:
+			message->data = data;
+			message->len = message->maxlen = (int) len;
+			message->cursor = 0;
+			wait->heard = true;
+			return true;
+		case SHM_MQ_DETACHED:
+			ereport(ERROR,
+					(errcode(ERRCODE_CONNECTION_FAILURE),
+					 errmsg("the task process has just stopped"),
+					 errhint("Try again.")));
+		case SHM_MQ_WOULD_BLOCK:
+			break;
+	}
+	return false;
+}
+
+void
+ke_task_nap(void)
+{
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+					 MAX_NAP_MS, PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+}
+
+static void
+serve_replies(Wait *wait, KeTaskVisit visit, void *argument)
+{
+	for (;;)
+	{
+		StringInfoData message;
+
+		if (wait->slot == NULL)
+			submit(wait);
+		if (!receive(wait, &message))
+		{
+			if (!wait->heard)
+				check_state(wait);
+			ke_task_nap();
+			continue;
+		}
+
+		CHECK_FOR_INTERRUPTS();
+		switch (pq_getmsgbyte(&message))
+		{
+			case KE_TAG_REPLY:
+				visit(&message, argument);
+				break;
+			case KE_TAG_FAILURE:
+				raise_failure(&message);
+				break;
+			default:
+				return;
+		}
+	}
+}
+
+void
+ke_task_run(const KeTaskOrder *order, KeTaskVisit visit, void *argument)
+{
+	Wait		wait = {.order = order};
+	shm_mq	   *queue;
+
+	ke_shmem_require();
+	ke_request_require_manager(order->server);
+
+	wait.deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+												order->timeout_ms);
+	wait.segment = dsm_create(KE_TASK_QUEUE_SIZE, 0);
+	queue = shm_mq_create(dsm_segment_address(wait.segment),
+						  KE_TASK_QUEUE_SIZE);
+	shm_mq_set_receiver(queue, MyProc);
+	wait.queue = shm_mq_attach(queue, wait.segment, NULL);
+
+	PG_ENSURE_ERROR_CLEANUP(release, PointerGetDatum(&wait));
+	{
+		serve_replies(&wait, visit, argument);
+	}
+	PG_END_ENSURE_ERROR_CLEANUP(release, PointerGetDatum(&wait));
+	release(0, PointerGetDatum(&wait));
+	dsm_detach(wait.segment);
+}
+
+KeTaskReport *
+ke_task_reports(Oid database, KeTaskKind kind, int *count)
+{
+	KeTaskReport *reports = palloc(KE_MAX_TASKS * sizeof(KeTaskReport));
+
+	*count = 0;
+	LWLockAcquire(ke_task_lock, LW_SHARED);
+	for (int i = 0; i < KE_MAX_TASKS; i++)
+	{
+		const KeTaskSlot *slot = &ke_task_table->slots[i];
+		KeTaskReport *report = &reports[*count];
+
+		if ((slot->state != KE_TASK_ASKED && slot->state != KE_TASK_TAKEN) ||
+			slot->database != database || slot->order.kind != kind)
+			continue;
+		report->order = slot->order;
+		report->progress = slot->progress;
+		report->taken = slot->state == KE_TASK_TAKEN;
+		report->pid = slot->asker;
+		report->asked_at = slot->asked_at;
+		(*count)++;
+	}
+	LWLockRelease(ke_task_lock);
+	return reports;
+}
+
+/* ------------------------------------------------------------- the manager */
+
+bool
+ke_task_is_asked_for(Oid database, Oid server, KeTaskKind kind)
+{
+	bool		result = false;
+
+	LWLockAcquire(ke_task_lock, LW_SHARED);
+	for (int i = 0; i < KE_MAX_TASKS && !result; i++)
+	{
+		const KeTaskSlot *slot = &ke_task_table->slots[i];
+
+		result = slot->state == KE_TASK_ASKED &&
+			ke_task_is_for(slot, database, server, kind);
+	}
+	LWLockRelease(ke_task_lock);
+	return result;
+}
+
+void
+ke_task_refuse(Oid database, Oid server, KeTaskKind kind, const char *reason)
+{
+	LWLockAcquire(ke_task_lock, LW_EXCLUSIVE);
+	for (int i = 0; i < KE_MAX_TASKS; i++)
+	{
+		KeTaskSlot *slot = &ke_task_table->slots[i];
+
+		if (slot->state != KE_TASK_ASKED ||
+			!ke_task_is_for(slot, database, server, kind))
+			continue;
+		slot->state = KE_TASK_REFUSED;
+		strlcpy(slot->reason, reason, sizeof(slot->reason));
+	}
+	LWLockRelease(ke_task_lock);
+}

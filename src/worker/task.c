@@ -1,0 +1,120 @@
+/*
+ * task.c
+ *	  A task process: carries out long requests of users' backends.
+ *
+ * There is one for each kind of task of a Kafka server (its ordinal is the
+ * kind), started when somebody asks and ended when nobody has asked for a
+ * while.  It is a session of the bootstrap superuser that runs no user's
+ * code.  What goes wrong in a task is told to whoever asked, and not logged.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "core/failure.h"
+#include "db/session.h"
+#include "db/xact.h"
+#include "engine/desk.h"
+#include "worker/runtime.h"
+#include "worker/task.h"
+
+/* The next request finds everything connected if it comes within: */
+#define LINGER_MS 10000
+
+/* Tell whoever asked; payload-free unless the error is ours. */
+static void
+report(KeTask *task, const KeFailure *fail)
+{
+	ke_task_fail(task, fail->sqlstate,
+				 fail->ours ? fail->message : ke_failure_describe(fail),
+				 fail->detail, fail->hint);
+}
+
+static void
+carry_out(KeDesk *desk, KeTask *task)
+{
+	ke_desk_open(desk, task);
+	MemoryContextSwitchTo(desk->work);
+	switch (ke_task_order(task)->kind)
+	{
+		case KE_TASK_BROWSE:
+			ke_browse_run(desk, task);
+			break;
+		case KE_TASK_REPROCESS:
+			break;
+	}
+}
+
+static void
+serve(KeDesk *desk, KeTask *task)
+{
+	KeFailure  *volatile fail = NULL;
+
+	PG_TRY();
+	{
+		carry_out(desk, task);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(desk->work);
+		fail = ke_failure_capture(desk->work);
+		ke_xact_abort();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(desk->work);
+
+	if (fail != NULL)
+		report(task, fail);
+	else
+		ke_task_finish(task);
+	MemoryContextReset(desk->work);
+}
+
+void
+ke_task_main(Datum main_arg)
+{
+	const KeIdentityOfProcess *who = ke_runtime_attach(main_arg);
+	KeTaskKind	kind = (KeTaskKind) who->ordinal;
+	TimestampTz idle_since = GetCurrentTimestamp();
+	KeDesk	   *desk;
+
+	ke_session_connect(who->database, InvalidOid, false);
+	desk = ke_desk_make();
+	MemoryContextSwitchTo(desk->work);
+
+	while (!ke_runtime_should_stop())
+	{
+		uint64		version = ke_slot_config_version();
+		KeTask	   *task;
+
+		ke_slot_set_status(KE_STATUS_RUNNING);
+		ke_slot_heartbeat();
+		if (ke_task_is_asked_for(who->database, who->server, kind))
+		{
+			if (!ke_desk_is_current(desk, who->server))
+				proc_exit(0);
+			task = ke_task_take(who->database, who->server, kind,
+								ke_runtime_should_stop);
+			if (task != NULL)
+			{
+				ke_runtime_activity("working on dead letters of topic %s",
+									ke_task_order(task)->topic);
+				serve(desk, task);
+				idle_since = GetCurrentTimestamp();
+			}
+			continue;
+		}
+
+		if (TimestampDifferenceExceeds(idle_since, GetCurrentTimestamp(),
+									   LINGER_MS) &&
+			ke_slot_set_done(version))
+			proc_exit(0);
+		ke_runtime_activity("waiting for requests");
+		(void) ke_runtime_wait(PGINVALID_SOCKET, LINGER_MS);
+	}
+	proc_exit(0);
+}
