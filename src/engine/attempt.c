@@ -7,7 +7,6 @@
 
 #include "utils/memutils.h"
 
-#include "core/failure.h"
 #include "db/xact.h"
 #include "engine/attempt.h"
 
@@ -15,14 +14,14 @@ typedef struct Transaction
 {
 	KeAttempt	work;
 	void	   *argument;
-	bool		durable;
+	const bool *durable;
 } Transaction;
 
-char *
-ke_attempt(KeAttempt work, void *argument)
+static KeFailure *
+attempt(KeAttempt work, void *argument)
 {
 	MemoryContext caller = CurrentMemoryContext;
-	char	   *volatile problem = NULL;
+	KeFailure  *volatile fail = NULL;
 
 	PG_TRY();
 	{
@@ -31,13 +30,21 @@ ke_attempt(KeAttempt work, void *argument)
 	PG_CATCH();
 	{
 		MemoryContextSwitchTo(caller);
-		problem = ke_failure_describe(ke_failure_capture(caller));
+		fail = ke_failure_capture(caller);
 		ke_xact_abort();
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(caller);
 
-	return problem;
+	return fail;
+}
+
+char *
+ke_attempt(KeAttempt work, void *argument)
+{
+	KeFailure  *fail = attempt(work, argument);
+
+	return fail != NULL ? ke_failure_describe(fail) : NULL;
 }
 
 static void
@@ -50,16 +57,24 @@ transact(void *argument)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("%s", ke_xact_refusal())));
 	transaction->work(transaction->argument);
-	if (transaction->durable)
+	if (*transaction->durable)
 		ke_xact_commit_durable();
 	else
 		ke_xact_commit();
 }
 
-char *
-ke_attempt_transaction(KeAttempt work, void *argument, bool durable)
+KeFailure *
+ke_attempt_failure(KeAttempt work, void *argument, const bool *durable)
 {
 	Transaction transaction = {work, argument, durable};
 
-	return ke_attempt(transact, &transaction);
+	return attempt(transact, &transaction);
+}
+
+char *
+ke_attempt_transaction(KeAttempt work, void *argument, bool durable)
+{
+	KeFailure  *fail = ke_attempt_failure(work, argument, &durable);
+
+	return fail != NULL ? ke_failure_describe(fail) : NULL;
 }

@@ -5,6 +5,8 @@
 #ifndef KE_ATTEMPT_H
 #define KE_ATTEMPT_H
 
+#include "core/failure.h"
+
 typedef void (*KeAttempt) (void *argument);
 
 /*
@@ -20,5 +22,12 @@ extern char *ke_attempt(KeAttempt work, void *argument);
  */
 extern char *ke_attempt_transaction(KeAttempt work, void *argument,
 									bool durable);
+
+/*
+ * The same, but what went wrong comes as a failure; and *durable is looked at
+ * when work is done.
+ */
+extern KeFailure *ke_attempt_failure(KeAttempt work, void *argument,
+									 const bool *durable);
 
 #endif							/* KE_ATTEMPT_H */

@@ -30,6 +30,13 @@ extern bool ke_survey_topics(KeSurvey *survey);
 /* Note in the watch what keeps the consumer group from working. */
 extern void ke_survey_group(KeSurvey *survey);
 
+/*
+ * Make the topics for retry copies and dead letters that are not there, and
+ * count the partitions of the former.  What is known to be there is not
+ * asked for again.
+ */
+extern void ke_survey_copy_topics(KeSurvey *survey);
+
 /* Give subscriptions that start from 'latest' their first positions. */
 extern void ke_survey_starts(KeSurvey *survey);
 

@@ -45,8 +45,21 @@ ke_watch_make(void)
 	KeWatch    *watch = MemoryContextAllocZero(context, sizeof(KeWatch));
 
 	watch->context = context;
-	watch->partitions = -1;
+	watch->partitions = watch->retry_partitions = -1;
 	return watch;
+}
+
+/* Another cluster, or other options, may have other ones. */
+static void
+forget_copy_topics(KeWatch *watch)
+{
+	ListCell   *lc;
+
+	foreach(lc, watch->copy_topics)
+		pfree(((KeTopicInfo *) lfirst(lc))->name);
+	list_free_deep(watch->copy_topics);
+	watch->copy_topics = NIL;
+	watch->retry_partitions = -1;
 }
 
 static void
@@ -61,6 +74,7 @@ close_cluster(KeWatch *watch)
 	if (watch->cluster_id != NULL)
 		pfree(watch->cluster_id);
 	watch->cluster_id = NULL;
+	forget_copy_topics(watch);
 }
 
 void
@@ -263,6 +277,7 @@ ke_watch_look(KeWatch *watch, const KeWatchFacts *facts, KeServer *server,
 
 	ke_survey_group(&survey);
 	ke_survey_starts(&survey);
+	ke_survey_copy_topics(&survey);
 	ke_survey_unowned(&survey);
 	if (ke_survey_finds_copy(&survey))
 		block(watch, psprintf("another PostgreSQL server with this database's identity consumes in group \"%s\": call kafka_identity_confirm('new') in one of the two",

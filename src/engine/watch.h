@@ -42,6 +42,8 @@ typedef struct KeWatch
 	char		reason[KE_REASON_LEN];	/* or an empty string */
 	char		trouble[KE_REASON_LEN]; /* it runs, but something is wrong */
 	int			partitions;		/* of all subscribed topics; -1: not known */
+	int			retry_partitions;	/* of their retry topics; likewise */
+	List	   *copy_topics;	/* of KeTopicInfo: those that are there */
 
 	TimestampTz next_look;
 	int			delay_ms;		/* grows while nobody answers */

@@ -63,4 +63,7 @@ extern const char *ke_client_error_hint(int error);
 /* The error of a topic that does not exist. */
 extern bool ke_client_is_missing_topic(int error);
 
+/* The cluster has understood, and says no: asking again does not help. */
+extern bool ke_client_is_refusal(int error);
+
 #endif							/* KE_CLIENT_H */

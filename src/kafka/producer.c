@@ -22,6 +22,9 @@
 #include "kafka/producer.h"
 #include "kafka/query.h"
 
+/* syslog's; what has it is not logged as a rule. */
+#define INFO_SEVERITY 6
+
 struct KeProducer
 {
 	KeHandle	handle;
@@ -67,9 +70,21 @@ ke_producer_handle(KeProducer *producer)
 	return &producer->handle;
 }
 
+/*
+ * A producer that has nothing to send connects to nobody before half a second
+ * has passed, so ask for something.
+ */
 char *
 ke_producer_cluster_id(KeProducer *producer, int timeout_ms)
 {
+	const rd_kafka_metadata_t *metadata;
+
+	Assert(timeout_ms <= KE_QUERY_SLICE_MS);
+
+	if (rd_kafka_metadata(producer->handle.rk, 0, NULL, &metadata,
+						  timeout_ms) != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return NULL;
+	rd_kafka_metadata_destroy(metadata);
 	return ke_query_cluster_id(producer->handle.rk, timeout_ms);
 }
 
@@ -160,6 +175,8 @@ fill_report(KeProducerEvent *event, uint64 id, rd_kafka_resp_err_t err)
 	event->kind = KE_PRODUCER_REPORT;
 	event->id = id;
 	event->report = judge(err);
+	event->too_large = err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ||
+		err == RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE;
 	event->error = err;
 	if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
 		event->text = rd_kafka_err2str(err);
@@ -242,7 +259,8 @@ take_error(KeProducer *producer, rd_kafka_event_t *rkev,
 		event->kind = KE_PRODUCER_FATAL;
 		event->error = rd_kafka_fatal_error(producer->handle.rk, reason,
 											sizeof(reason));
-		event->text = pstrdup(reason);
+		if (event->error != RD_KAFKA_RESP_ERR__GAPLESS_GUARANTEE)
+			event->text = pstrdup(reason);
 		return;
 	}
 	event->kind = KE_PRODUCER_ERROR;
@@ -250,6 +268,7 @@ take_error(KeProducer *producer, rd_kafka_event_t *rkev,
 											&event->error));
 }
 
+/* That the guarantee is said to be experimental is no news to anybody. */
 static void
 take_log(rd_kafka_event_t *rkev, KeProducerEvent *event)
 {
@@ -258,6 +277,9 @@ take_log(rd_kafka_event_t *rkev, KeProducerEvent *event)
 
 	event->kind = KE_PRODUCER_LOG;
 	rd_kafka_event_log(rkev, &facility, &text, &event->severity);
+	if (strcmp(facility, "CONFWARN") == 0 &&
+		strstr(text, "enable.gapless.guarantee") != NULL)
+		event->severity = INFO_SEVERITY;
 	event->text = psprintf("%s: %s", facility, text);
 }
 

@@ -49,7 +49,8 @@ typedef enum KeProducerEventKind
 {
 	KE_PRODUCER_REPORT,			/* id, report; error and text unless done */
 	KE_PRODUCER_ERROR,			/* error, text: may pass by itself */
-	KE_PRODUCER_FATAL,			/* error, text: sends nothing more */
+	KE_PRODUCER_FATAL,			/* sends nothing more: error, text (NULL: a
+								 * record of a strict one was refused) */
 	KE_PRODUCER_LOG				/* text, severity (syslog): for the log */
 } KeProducerEventKind;
 
@@ -58,6 +59,7 @@ typedef struct KeProducerEvent
 	KeProducerEventKind kind;
 	uint64		id;
 	KeReport	report;
+	bool		too_large;		/* REFUSED for its size */
 	int			error;
 	int			severity;
 	const char *text;			/* in the context current at the poll */

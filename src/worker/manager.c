@@ -21,12 +21,14 @@
 
 #include "core/guc.h"
 #include "db/catalog.h"
+#include "db/outbox_read.h"
 #include "db/session.h"
 #include "db/xact.h"
 #include "engine/attempt.h"
 #include "shm/circuit.h"
 #include "shm/lag.h"
 #include "shm/metrics.h"
+#include "shm/need.h"
 #include "shm/reason.h"
 #include "worker/inquiry.h"
 #include "worker/manager.h"
@@ -103,6 +105,19 @@ look_for_extension(void *argument)
 	ke_xact_commit();
 }
 
+/*
+ * What was needed before PostgreSQL was restarted still is.  A transaction
+ * that was prepared then tells nobody when it is committed, so this is looked
+ * at again and again.
+ */
+static void
+find_needs(Oid server)
+{
+	if (!ke_need_has(MyDatabaseId, server, KE_ROLE_RELAY) &&
+		ke_outbox_has_pending(server))
+		ke_need_set(MyDatabaseId, server, KE_ROLE_RELAY);
+}
+
 static void
 read_catalogs(void *argument)
 {
@@ -129,6 +144,7 @@ read_catalogs(void *argument)
 		reading->servers = lappend(reading->servers, server);
 		reading->subscriptions = lappend(reading->subscriptions,
 										 ke_catalog_subscriptions(server));
+		find_needs(server->oid);
 	}
 	MemoryContextSwitchTo(old);
 	ke_xact_commit();

@@ -58,6 +58,11 @@ void
 ke_service_configure(KeService *service, KeServer *server,
 					 List *subscriptions)
 {
+	/* A new one may need topics for its copies: see to it at once. */
+	if (list_length(subscriptions) > service->nsubscriptions)
+		service->watch->next_look = 0;
+	if (server != NULL)
+		service->nsubscriptions = list_length(subscriptions);
 	service->server = server;
 	service->subscriptions = subscriptions;
 }
@@ -98,10 +103,8 @@ find_obstacle(const KeService *service, const KeWatchFacts *facts,
 
 /* Not more members than partitions, where the library needs that. */
 static int
-limit_members(const KeService *service, int workers)
+limit_members(int workers, int partitions)
 {
-	int			partitions = service->watch->partitions;
-
 	if (ke_client_library_version() >= LIBRARY_WITH_SPARE_MEMBERS)
 		return workers;
 	return Min(workers, Max(partitions, 1));
@@ -120,8 +123,10 @@ wanted_processes(const KeService *service, KeRole role)
 		return 1;
 	if (service->subscriptions == NIL)
 		return 0;
-	return limit_members(service, role == KE_ROLE_MAIN ? options->workers :
-						 options->retry_workers);
+	if (role == KE_ROLE_MAIN)
+		return limit_members(options->workers, service->watch->partitions);
+	return limit_members(options->retry_workers,
+						 service->watch->retry_partitions);
 }
 
 /* ------------------------------------------------------------- children */

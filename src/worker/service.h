@@ -18,6 +18,7 @@ typedef struct KeService
 	Oid			oid;			/* the foreign server */
 	KeServer   *server;			/* NULL: dropped; in the configuration */
 	List	   *subscriptions;	/* likewise */
+	int			nsubscriptions; /* as last read */
 	KeWatch    *watch;
 	List	   *children;		/* of KeChild */
 	uint64		fingerprint;	/* what the processes were started for */

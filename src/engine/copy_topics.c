@@ -1,0 +1,66 @@
+/*
+ * copy_topics.c
+ *	  The topics that retry copies and dead letters go to.
+ *
+ * A copy is its message and some headers more, so the topic must take larger
+ * messages than the source topic does; and it must keep copies that have the
+ * same key, or none, whatever the brokers' default policy is.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include "engine/copy_topics.h"
+#include "kafka/topics.h"
+
+/* What Kafka has for max.message.bytes, and the headers of a copy take. */
+#define DEFAULT_MESSAGE_BYTES INT64CONST(1048588)
+#define HEADER_BYTES (64 * 1024)
+
+/* Of a user who may not ask, or a topic that is gone: Kafka's default. */
+static int64
+source_message_bytes(KeHandle *handle, const char *source, int timeout_ms)
+{
+	KeTopicConfig config = {"max.message.bytes", NULL};
+
+	if (ke_topics_describe(handle, source, &config, 1, timeout_ms) == 0 &&
+		config.value != NULL)
+		return strtoll(config.value, NULL, 10);
+	return DEFAULT_MESSAGE_BYTES;
+}
+
+static char *
+number(int64 value)
+{
+	return psprintf(INT64_FORMAT, value);
+}
+
+int
+ke_copy_topics_make(KeHandle *handle, const KeServerOptions *options,
+					const KeCopyTopic *topic, bool *created, char **text,
+					int timeout_ms)
+{
+	int64		bytes = source_message_bytes(handle, topic->source,
+											 timeout_ms) + HEADER_BYTES;
+	KeTopicConfig configs[] = {
+		{"cleanup.policy", "delete"},
+		{"max.message.bytes", number(Min(bytes, PG_INT32_MAX))},
+		{"retention.ms", number(options->dlq_retention_ms)}
+	};
+	KeNewTopic	new = {
+		.name = topic->name,
+		.partitions = options->topic_partitions,
+		.replication_factor = options->topic_replication_factor,
+		.configs = configs,
+		.nconfigs = topic->dead ? 3 : 2
+	};
+	int			err;
+
+	if (new.partitions == 0)
+		new.partitions = topic->source_partitions > 0 ?
+			topic->source_partitions : -1;
+	err = ke_topics_create(handle, &new, created, text, timeout_ms);
+	if (err == 0 && *created)
+		ereport(LOG,
+				(errmsg("created topic \"%s\"", topic->name)));
+	return err;
+}
