@@ -92,20 +92,21 @@ emit_consumer(FunctionCallInfo fcinfo, const KeServer *server, KeRole role,
 	error = report->error;
 	if (!runs && error[0] == '\0')
 		error = ke_monitor_server_reason(server);
-	if (report == &none && error[0] == '\0')
+	if (report == &none && role != KE_ROLE_RELAY && error[0] == '\0')
 		error = "no partition left for this worker";
 
 	ke_row_put_name(&row, server->name);
 	ke_row_put_text(&row, consumer_of(server, role, ordinal));
 	ke_row_put_text(&row, ke_slot_role_name(role));
-	ke_row_put_text(&row, group_of(server, role));
+	ke_row_put_text(&row, role == KE_ROLE_RELAY ? NULL :
+					group_of(server, role));
 	ke_row_put(&row, Int32GetDatum(report->pid), !runs);
 	ke_row_put_text(&row, ke_slot_status_name(report->status));
 	ke_row_put_bool(&row, ke_monitor_is_healthy(report));
 	ke_row_put_time(&row, report->started_at);
 	ke_row_put_time(&row, report->heartbeat);
 	ke_row_put_time(&row, report->last_message_at);
-	ke_row_put_int(&row, report->assigned);
+	ke_row_put(&row, Int32GetDatum(report->assigned), role == KE_ROLE_RELAY);
 	ke_row_put_number(&row, report->messages);
 	ke_row_put_number(&row, report->restarts);
 	ke_row_put_text(&row, error);
@@ -116,12 +117,15 @@ emit_consumer(FunctionCallInfo fcinfo, const KeServer *server, KeRole role,
 int
 ke_monitor_expected(const KeServer *server, KeRole role, bool subscribed)
 {
+	if (role != KE_ROLE_MAIN &&
+		!ke_need_has(MyDatabaseId, server->oid, role))
+		return 0;
+	if (role == KE_ROLE_RELAY)
+		return 1;
 	if (!subscribed)
 		return 0;
-	if (role == KE_ROLE_MAIN)
-		return server->options.workers;
-	return ke_need_has(MyDatabaseId, server->oid, role) ?
-		server->options.retry_workers : 0;
+	return role == KE_ROLE_MAIN ? server->options.workers :
+		server->options.retry_workers;
 }
 
 static const KeSlotReport *
@@ -160,7 +164,9 @@ emit_consumers(FunctionCallInfo fcinfo, const KeServer *server, KeRole role,
 Datum
 kafka_consumer_health(PG_FUNCTION_ARGS)
 {
-	static const KeRole roles[] = {KE_ROLE_MAIN, KE_ROLE_RETRY};
+	static const KeRole roles[] = {
+		KE_ROLE_MAIN, KE_ROLE_RETRY, KE_ROLE_RELAY
+	};
 	KeSlotReport *reports;
 	int			count;
 	ListCell   *lc;

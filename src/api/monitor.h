@@ -19,8 +19,8 @@ extern char *ke_monitor_server_reason(const KeServer *server);
 extern bool ke_monitor_is_healthy(const KeSlotReport *report);
 
 /*
- * How many consumers of a role (main or retry) a server should have, given
- * whether it has any subscription.  Needs shared memory.
+ * How many processes of a role (main, retry or relay) a server should have,
+ * given whether it has any subscription.  Needs shared memory.
  */
 extern int	ke_monitor_expected(const KeServer *server, KeRole role,
 								bool subscribed);

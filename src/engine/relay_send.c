@@ -134,6 +134,15 @@ start_over(KeRelay *relay, TimestampTz now)
 
 /* ----------------------------------------------------------------- reports */
 
+/* What it says, and what to do about it if we know that. */
+static const char *
+explain(const KeProducerEvent *event)
+{
+	const char *hint = ke_client_error_hint(event->error);
+
+	return hint == NULL ? event->text : psprintf("%s (%s)", event->text, hint);
+}
+
 static void
 give_row_up(KeRelay *relay, KeRelayRow *row, const char *reason, bool absent)
 {
@@ -165,7 +174,7 @@ row_is_refused(KeRelay *relay, KeRelayRow *row, const KeProducerEvent *event)
 		return;
 	}
 	ke_relay_topics_learn(relay, row, event->too_large);
-	give_row_up(relay, row, event->text, false);
+	give_row_up(relay, row, explain(event), false);
 }
 
 static void
@@ -209,8 +218,6 @@ write_log(const KeProducerEvent *event)
 static void
 take_event(KeRelay *relay, KeProducer *from, const KeProducerEvent *event)
 {
-	const char *hint;
-
 	switch (event->kind)
 	{
 		case KE_PRODUCER_REPORT:
@@ -224,10 +231,7 @@ take_event(KeRelay *relay, KeProducer *from, const KeProducerEvent *event)
 			recover(relay);
 			break;
 		case KE_PRODUCER_ERROR:
-			hint = ke_client_error_hint(event->error);
-			ke_relay_trouble(relay, "%s%s%s%s", event->text,
-							 hint ? " (" : "", hint ? hint : "",
-							 hint ? ")" : "");
+			ke_relay_trouble(relay, "%s", explain(event));
 			break;
 		case KE_PRODUCER_LOG:
 			write_log(event);
@@ -291,7 +295,7 @@ hand_over(KeRelay *relay, KeRelayRow *row, int32 partition, bool alone,
 		case KE_SEND_FAILED:
 			if (failure.report == KE_REPORT_REFUSED)
 			{
-				give_row_up(relay, row, failure.text, false);
+				give_row_up(relay, row, explain(&failure), false);
 				return true;
 			}
 			if (failure.report == KE_REPORT_TOPIC)

@@ -68,6 +68,12 @@ ke_client_error_hint(int error)
 			return "Check the server options \"security_protocol\" and \"sasl_mechanism\".";
 		case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
 			return "The Kafka user needs Read on the topic.";
+		case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+		case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
+			return "Raise max.message.bytes of the topic, or send less in one message.";
+		case RD_KAFKA_RESP_ERR_INVALID_RECORD:
+		case RD_KAFKA_RESP_ERR_INVALID_MSG:
+			return "A compacted topic takes no message without a key.";
 		case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
 			return "The Kafka user needs Read on the consumer group.";
 		case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:

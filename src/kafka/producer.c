@@ -268,7 +268,18 @@ take_error(KeProducer *producer, rd_kafka_event_t *rkev,
 											&event->error));
 }
 
-/* That the guarantee is said to be experimental is no news to anybody. */
+/*
+ * That the guarantee is experimental is no news to anybody, nor is that a
+ * producer has stopped: that is an event, too.
+ */
+static bool
+is_known(const char *facility, const char *text)
+{
+	return strcmp(facility, "FATAL") == 0 ||
+		(strcmp(facility, "CONFWARN") == 0 &&
+		 strstr(text, "enable.gapless.guarantee") != NULL);
+}
+
 static void
 take_log(rd_kafka_event_t *rkev, KeProducerEvent *event)
 {
@@ -277,8 +288,7 @@ take_log(rd_kafka_event_t *rkev, KeProducerEvent *event)
 
 	event->kind = KE_PRODUCER_LOG;
 	rd_kafka_event_log(rkev, &facility, &text, &event->severity);
-	if (strcmp(facility, "CONFWARN") == 0 &&
-		strstr(text, "enable.gapless.guarantee") != NULL)
+	if (is_known(facility, text))
 		event->severity = INFO_SEVERITY;
 	event->text = psprintf("%s: %s", facility, text);
 }
