@@ -456,7 +456,9 @@ ke_outbox_park(KeOutboxReader *reader, const KeOutboxMark *mark,
 			   const char *reason)
 {
 	KeOutboxRows rows = {0};
+	KeOutboxState state;
 
+	(void) load_state(reader, &state);	/* raises if it has a successor */
 	rows.snapshot = RegisterSnapshot(GetLatestSnapshot());
 	find_row(reader, &rows, mark);
 	ke_outbox_parked_insert(rows.current->slot, mark->written_at, reason);
