@@ -13,7 +13,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "engine/engine.h"
+#include "engine/ordered.h"
 
 /* How long a partition whose row somebody else wrote is left alone. */
 #define DISTRUST_MS 500
@@ -163,7 +163,7 @@ ke_assignment_added(KeEngine *engine, KeKafkaList *list)
 											   list->parts[i].partition);
 
 		list->parts[i].offset = part->fetch_from;
-		part->fetching = (part->status == KE_PARTITION_RUNNING);
+		part->fetching = part->status == KE_PARTITION_RUNNING && !part->held;
 		if (!part->fetching)
 			ke_kafka_list_add(held, part->topic, part->partition,
 							  KE_KAFKA_NONE);
@@ -228,6 +228,8 @@ forget_partition(KeEngine *engine, KePartition *part)
 	if (part->stage != NULL)
 		ke_lag_release(engine->database, part->stage->sub->oid,
 					   part->partition, engine->role, engine->ordinal);
+	if (part->waiting != NULL)
+		ke_waiting_free(part->waiting);
 	pfree(unconstify(char *, part->topic));
 	pfree(part);
 }
@@ -360,6 +362,8 @@ ke_assignment_attach(KeEngine *engine)
 		}
 		else if (part->status == KE_PARTITION_PAUSED)
 			enter(part);
+		else
+			ke_ordered_settle(engine, part);
 	}
 	release(engine, leaving);
 }
@@ -534,6 +538,8 @@ ke_assignment_publish(KeEngine *engine)
 			row.last_stable = Max(row.last_stable, part->asked_end);
 		}
 		strlcpy(row.reason, part->reason, sizeof(row.reason));
+		if (part->status == KE_PARTITION_RUNNING && part->held)
+			row.status = KE_PARTITION_PAUSED;
 		if (part->status == KE_PARTITION_RUNNING &&
 			part->stage->halted != NULL)
 		{

@@ -19,6 +19,7 @@
 #include "core/testing.h"
 #include "engine/effects.h"
 #include "engine/mending.h"
+#include "engine/ordered.h"
 #include "engine/progress.h"
 #include "engine/routing.h"
 
@@ -44,13 +45,56 @@ typedef struct Redo
 	int			suspects;		/* the first so many failed together, or 0 */
 } Redo;
 
+/* Where a message that is processed is in its stage, from the head on. */
+static int
+place_of(const KeEffects *effects, int i)
+{
+	const KeStage *stage = effects->stage;
+
+	return effects->msgs[i] - &stage->msgs[stage->head];
+}
+
+/* Those of the first count messages that wait for one that failed. */
+static bool
+must_wait(const KeStage *stage, int i)
+{
+	return ke_ordered_must_wait(stage, stage->parts[stage->head + i],
+								&stage->msgs[stage->head + i]);
+}
+
+static void
+park_waiting(KeEngine *engine, const KeStage *stage, int count)
+{
+	int			i;
+
+	for (i = 0; i < count; i++)
+		if (must_wait(stage, i))
+			ke_ordered_put(engine, stage, stage->parts[stage->head + i],
+						   &stage->msgs[stage->head + i]);
+}
+
+/* Once that is committed. */
+static void
+note_waiting(KeEngine *engine, const KeStage *stage, int count)
+{
+	int			i;
+
+	for (i = 0; i < count; i++)
+		if (must_wait(stage, i))
+			ke_ordered_note(engine, stage, stage->parts[stage->head + i],
+							&stage->msgs[stage->head + i]);
+}
+
 /* As the transaction's last act: the positions. */
 static bool
 store_progress(KeEngine *engine, KeEffects *effects, void *argument)
 {
 	Attempt    *attempt = (Attempt *) argument;
 
-	attempt->done = effects->done;
+	attempt->done = effects->done == effects->count ? attempt->count :
+		place_of(effects, effects->done);
+	if (effects->count < attempt->count)
+		park_waiting(engine, effects->stage, attempt->done);
 	ke_progress_collect(attempt->progress, effects->stage, attempt->done);
 	return ke_progress_store(engine, attempt->progress);
 }
@@ -65,11 +109,12 @@ run_transaction(KeEngine *engine, Attempt *attempt)
 	int			i;
 
 	effects->msgs = stage->refs;
-	effects->count = attempt->count;
+	effects->count = 0;
 	for (i = 0; i < attempt->count; i++)
-		stage->refs[i] = &stage->msgs[stage->head + i];
+		if (!must_wait(stage, i))
+			stage->refs[effects->count++] = &stage->msgs[stage->head + i];
 	ke_effects_transact(engine, effects, &frame);
-	attempt->at = effects->at;
+	attempt->at = effects->at >= 0 ? place_of(effects, effects->at) : -1;
 }
 
 /* In a transaction: what runs alone next, durably, before it runs. */
@@ -114,15 +159,23 @@ typedef struct Settlement
 {
 	KeCulprit	culprit;
 	KeProgress *progress;
+	TimestampTz due_at;			/* in the ordered modes: of its next run */
 } Settlement;
 
-/* In a transaction: the copy, and the position behind its message. */
+/*
+ * In a transaction: the copy, or the message itself where it is kept in
+ * order, and the position behind it.
+ */
 static void
 write_settlement(KeEngine *engine, void *argument)
 {
 	Settlement *settlement = (Settlement *) argument;
 
-	ke_routing_write(engine, &settlement->culprit);
+	if (ke_ordered_keeps(&settlement->culprit))
+		ke_ordered_put_culprit(engine, &settlement->culprit,
+							   &settlement->due_at);
+	else
+		ke_routing_write(engine, &settlement->culprit);
 	ke_progress_collect(settlement->progress, settlement->culprit.stage, 1);
 	if (!ke_progress_store(engine, settlement->progress))
 		ke_progress_raise();
@@ -138,8 +191,14 @@ settle(KeEngine *engine, Settlement *settlement)
 	KE_CRASH_POINT("before_routing");
 	if (ke_transact(engine, write_settlement, settlement, false, &fail))
 	{
+		KePartition *part = stage->parts[stage->head];
+
 		ke_routing_done(engine, &settlement->culprit);
+		if (ke_ordered_keeps(&settlement->culprit))
+			ke_ordered_note_culprit(engine, part, &settlement->culprit,
+									settlement->due_at);
 		ke_progress_commit(engine, settlement->progress, stage, 1);
+		ke_ordered_settle(engine, part);
 		return KE_BATCH_PROGRESS;
 	}
 	if (settlement->progress->lost != NULL)
@@ -245,6 +304,11 @@ note_failure(KeEngine *engine, KeStage *stage, Redo *redo,
 	if (fail->sqlstate == ERRCODE_QUERY_CANCELED && !timed_out &&
 		engine->should_stop())
 		return KE_BATCH_CANCELLED;
+	if (attempt->effects.count == 0)
+	{
+		ke_stage_wait_for_database(stage, fail);
+		return KE_BATCH_WAIT;
+	}
 	if (attempt->count == 1)
 	{
 		redo->culprit = -1;
@@ -268,6 +332,21 @@ note_failure(KeEngine *engine, KeStage *stage, Redo *redo,
 	redo->culprit = attempt->at;
 	redo->suspects = attempt->at >= 0 ? 0 : attempt->count;
 	return KE_BATCH_PROGRESS;
+}
+
+/* It is committed. */
+static void
+finish_attempt(KeEngine *engine, Attempt *attempt)
+{
+	KeStage    *stage = attempt->effects.stage;
+	int			i;
+
+	if (attempt->effects.count < attempt->count)
+		note_waiting(engine, stage, attempt->done);
+	ke_progress_commit(engine, attempt->progress, stage, attempt->done);
+	if (attempt->effects.count < attempt->count)
+		for (i = 0; i < attempt->progress->nparts; i++)
+			ke_ordered_settle(engine, attempt->progress->parts[i]);
 }
 
 /* How many messages may run now, of those that wait; 0: none. */
@@ -326,7 +405,7 @@ ke_batch_run(KeEngine *engine, KeStage *stage)
 			note_success(stage, &redo, attempt.done,
 						 attempt.count == stage->size);
 			left -= attempt.done;
-			ke_progress_commit(engine, attempt.progress, stage, attempt.done);
+			finish_attempt(engine, &attempt);
 		}
 		else if (attempt.effects.fail == NULL)
 		{

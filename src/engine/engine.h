@@ -19,6 +19,7 @@
 #include "db/inspect.h"
 #include "db/sink.h"
 #include "kafka/consumer.h"
+#include "engine/waiting.h"
 #include "shm/circuit.h"
 #include "shm/lag.h"
 
@@ -49,6 +50,8 @@ typedef struct KePartition
 	int64		end;			/* end of partition not stored yet, or -1 */
 	int64		asked_end;		/* while not fetched: what was asked for */
 	int			careful;		/* messages still to run alone */
+	KeWaiting  *waiting;		/* its parked messages; see ordered.c */
+	bool		held;			/* not fetched: it waits for one of them */
 	TimestampTz start_at;
 	bool		counted;		/* scratch of ke_progress_collect */
 	char		reason[KE_REASON_LEN];

@@ -71,6 +71,17 @@ ke_progress_collect(KeProgress *progress, KeStage *stage, int count)
 		progress->parts[i]->counted = false;
 }
 
+void
+ke_progress_touch(KeProgress *progress, KePartition *part)
+{
+	progress->nparts = 1;
+	progress->lost = NULL;
+	progress->parts[0] = part;
+	progress->newer[0] = part->pos;
+	progress->newer[0].unclean = part->careful > 0 ? 1 : 0;
+	progress->newer[0].trying = KE_OFFSET_NONE;
+}
+
 bool
 ke_progress_store(KeEngine *engine, KeProgress *progress)
 {
@@ -111,7 +122,8 @@ ke_progress_commit(KeEngine *engine, KeProgress *progress, KeStage *stage,
 			part->careful--;
 	}
 	ke_stage_discard(stage, count);
-	ke_slot_count_messages(count);
+	if (count > 0)
+		ke_slot_count_messages(count);
 	stage->backoff_ms = 0;
 	stage->repeats = 0;
 	if (engine->commit_at == 0)

@@ -22,6 +22,9 @@ extern KeProgress *ke_progress_make(KeEngine *engine);
 extern void ke_progress_collect(KeProgress *progress, KeStage *stage,
 								int count);
 
+/* The position of a partition as it is, to be written all the same. */
+extern void ke_progress_touch(KeProgress *progress, KePartition *part);
+
 /*
  * In their transaction, as its last act: write them by compare-and-set.
  * False: one is somebody else's now (lost), roll back.

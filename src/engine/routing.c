@@ -212,7 +212,8 @@ ke_routing_done(KeEngine *engine, const KeCulprit *culprit)
 
 	KE_CRASH_POINT("after_routing");
 	count(engine, culprit);
-	if (culprit->route.kind == KE_ROUTE_RETRY)
+	if (culprit->route.kind == KE_ROUTE_RETRY &&
+		culprit->stage->sub->options.ordering == KE_ORDER_NONE)
 		ke_need_set(engine->database, engine->server->oid, KE_ROLE_RETRY);
 	if (culprit->route.kind != KE_ROUTE_SKIP)
 		ke_slot_set_error(psprintf("message at offset %lld of partition %d of topic \"%s\": %s",

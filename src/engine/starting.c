@@ -13,7 +13,7 @@
 #include "utils/timestamp.h"
 
 #include "core/testing.h"
-#include "engine/engine.h"
+#include "engine/ordered.h"
 #include "engine/start.h"
 
 #define CLAIM_LOCK_TIMEOUT_MS 2000
@@ -72,6 +72,10 @@ claim(KeEngine *engine, void *argument)
 			start->has_row = ke_positions_claim(&engine->key,
 												&start->part->pos,
 												CLAIM_LOCK_TIMEOUT_MS);
+
+		/* after the claim: the former owner parks no more from there on */
+		if (engine->role == KE_ROLE_MAIN)
+			ke_ordered_load(engine, start->part);
 	}
 }
 
@@ -329,6 +333,7 @@ get_ready(Start *start)
 		CAREFUL_MESSAGES : 0;
 	part->end = part->asked_end = -1;
 	part->reason[0] = '\0';
+	part->held = false;
 	if (verdict == KE_START_ADOPTED || verdict == KE_START_SHARED ||
 		verdict == KE_START_FRESH)
 		part->decided = true;
@@ -364,7 +369,10 @@ ke_starting_decide(KeEngine *engine, TimestampTz now)
 			put_off(&starts.each[i], ke_failure_describe(fail));
 	remove_failed(&starts);
 	for (i = 0; i < starts.count; i++)
+	{
 		get_ready(&starts.each[i]);
+		(void) ke_ordered_holds(engine, starts.each[i].part);
+	}
 	engine->commit_at = now;
 }
 
@@ -398,6 +406,7 @@ commit_decided(KeEngine *engine, TimestampTz now)
 		{
 			part->status = KE_PARTITION_RUNNING;
 			part->decided = false;
+			(void) ke_ordered_holds(engine, part);
 			part->sent = part->pos.committed = part->pos.next;
 			continue;
 		}
@@ -425,7 +434,8 @@ ke_starting_finish(KeEngine *engine, TimestampTz now, bool in_library)
 	{
 		KePartition *part = engine->parts[i];
 
-		if (part->status != KE_PARTITION_RUNNING || part->fetching)
+		if (part->status != KE_PARTITION_RUNNING || part->fetching ||
+			part->held)
 			continue;
 		ke_kafka_list_add(list, part->topic, part->partition,
 						  part->fetch_from);

@@ -21,6 +21,7 @@
 #include "engine/due.h"
 #include "engine/engine.h"
 #include "engine/mending.h"
+#include "engine/ordered.h"
 #include "engine/park.h"
 #include "worker/consumer.h"
 #include "worker/runtime.h"
@@ -426,6 +427,14 @@ run_stages(Consumer *consumer, TimestampTz now)
 	{
 		KeStage    *stage = (KeStage *) lfirst(lc);
 
+		if (engine->role == KE_ROLE_MAIN &&
+			ke_ordered_at(engine, stage) <= now)
+		{
+			ke_runtime_activity("retrying messages of topic %s",
+								stage->topic);
+			check_outcome(consumer, ke_ordered_run(engine, stage));
+			worked = true;
+		}
 		if (may_run(stage, now))
 		{
 			ke_runtime_activity("processing topic %s", stage->topic);
@@ -504,8 +513,8 @@ idle_ms(Consumer *consumer)
 
 		if (stage->count > 0)
 			sooner(&deadline, stage->not_before);
-		if (engine->role == KE_ROLE_RETRY)
-			sooner(&deadline, ke_due_at(stage));
+		sooner(&deadline, engine->role == KE_ROLE_RETRY ?
+			   ke_due_at(stage) : ke_ordered_at(engine, stage));
 	}
 	for (i = 0; i < engine->nparts; i++)
 		if (engine->parts[i]->status == KE_PARTITION_STARTING)
