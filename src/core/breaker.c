@@ -201,12 +201,17 @@ breaks(KeBreaker *breaker, const KeBreakerFailure *failure, TimestampTz now)
 	return false;
 }
 
+/*
+ * A message that fails once more says nothing new: a few that can never work
+ * must not open the breaker when nothing but their retries is left to run.
+ */
 static bool
 failed_while_closed(KeBreaker *breaker, const KeBreakerSettings *settings,
 					const KeBreakerFailure *failure, TimestampTz now)
 {
 	Assert(breaker->state == KE_BREAKER_CLOSED);
-	breaker->failures++;
+	if (!failure->again)
+		breaker->failures++;
 	if (breaks(breaker, failure, now))
 		return false;
 	if (settings->threshold > 0 && breaker->failures >= settings->threshold)

@@ -61,6 +61,7 @@ typedef struct KeBreakerFailure
 	int64		offset;
 	int			sqlstate;
 	KeVerdict	verdict;		/* NEVER, DEPLOYMENT or RETRY */
+	bool		again;			/* it had failed, and was counted, before */
 } KeBreakerFailure;
 
 /* All zero: closed, and nothing has failed yet. */

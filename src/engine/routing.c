@@ -42,7 +42,8 @@ ask_breaker(KeCulprit *culprit)
 		.partition = msg->partition,
 		.offset = msg->offset,
 		.sqlstate = culprit->fail->sqlstate,
-		.verdict = culprit->route.verdict
+		.verdict = culprit->route.verdict,
+		.again = msg->attempt > 0
 	};
 
 	culprit->held = !ke_circuit_failed(&culprit->stage->circuit, &failure,
