@@ -10,6 +10,7 @@ use File::Basename qw(basename dirname);
 use File::Spec;
 use IPC::Run;
 use JSON::PP;
+use MIME::Base64;
 use Test::More;
 use Time::HiRes qw(usleep);
 
@@ -259,6 +260,30 @@ sub consume
 	my @messages =
 	  sort { $a->{partition} <=> $b->{partition} || $a->{offset} <=> $b->{offset} }
 	  map { $json->decode($_) } split /\n/, $out;
+	return @messages;
+}
+
+# The same, read by KafkaJS and in bytes: hashes with partition, offset,
+# timestamp, key, value and headers, a reference to a list of [name, value].
+sub consume_bytes
+{
+	my ($self, $topic) = @_;
+	my ($out, $err) = ('', '');
+
+	IPC::Run::run([ 'env', "NODE_PATH=$here/../../build/kafkajs/node_modules",
+			"$here/consume.js", '--broker', $self->address, '--topic', $topic ],
+		'<', \undef, '>', \$out, '2>', \$err)
+	  or croak "KafkaJS could not consume $topic: $err";
+	my @messages = map { $json->decode($_) } split /\n/, $out;
+	foreach my $message (@messages)
+	{
+		$_ = defined $_ ? decode_base64($_) : undef
+		  foreach $message->{key}, $message->{value},
+		  map { $_->[1] } @{ $message->{headers} };
+	}
+	@messages =
+	  sort { $a->{partition} <=> $b->{partition} || $a->{offset} <=> $b->{offset} }
+	  @messages;
 	return @messages;
 }
 

@@ -39,6 +39,7 @@
 #	start_producer(the same)             in the background
 #	read_journal(file)                   what was acknowledged
 #	consume(topic) end_offsets(topic)    what is in the topic now
+#	consume_bytes(topic)                 the same by KafkaJS, in bytes
 #	groups describe_group(group) wait_for_group(group, topic) reset_group
 #	tool(name, args)                     Kafka's own command line tools
 #
