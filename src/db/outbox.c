@@ -2,13 +2,12 @@
  * outbox.c
  *	  What is to be sent to Kafka, written beside the effects it belongs to.
  *
- * A transaction's first append locks the extension object, chooses the table
- * and has the database take an identity; what it has done so far is kept
- * here, by subtransaction, until it ends.  When it is about to commit or to
- * be prepared, it gets a marker for each server: the markers' ids put
- * transactions that waited for or saw each other in the order they committed
- * in, which the rows' ids do not, as these are taken before a transaction
- * waits.
+ * A transaction's first append locks the extension object and chooses the
+ * table; what it has done so far is kept here, by subtransaction, until it
+ * ends.  When it is about to commit or to be prepared, it gets a marker for
+ * each server: the markers' ids put transactions that waited for or saw each
+ * other in the order they committed in, which the rows' ids do not, as these
+ * are taken before a transaction waits.
  *
  * The table chosen may be out of use by the time the transaction commits.
  * That harms nobody: readers look into both, and a table is emptied only
@@ -136,7 +135,9 @@ write_marker(KePrivateTable *table, Oid sequence, const Appended *entry)
 
 /*
  * The transaction may have dropped the server since, or the extension: then
- * the rows are nobody's.
+ * the rows are nobody's.  A database that never had one gets its identity
+ * now: the first producers wait for each other, which earlier in their
+ * transactions could be a deadlock.
  */
 static void
 write_markers(void)
@@ -147,6 +148,7 @@ write_markers(void)
 
 	if (appended == NIL || !OidIsValid(sequence))
 		return;
+	ke_identity_establish();
 	ke_private_table_open(&table, ke_outbox_tables[current_table],
 						  RowExclusiveLock);
 	foreach(lc, appended)
@@ -298,7 +300,6 @@ begin(void)
 		callbacks_registered = true;
 	}
 	ke_catalog_lock_extension();
-	ke_identity_establish();
 	current_table = ke_outbox_current_table();
 	begun_in = GetCurrentSubTransactionId();
 }
