@@ -204,6 +204,13 @@ CREATE TABLE kafka_events.outbox_parked (
 COMMENT ON TABLE kafka_events.outbox_parked IS
   'Messages that no broker takes';
 
+CREATE TABLE kafka_events.servers (
+  server  oid              NOT NULL PRIMARY KEY,
+  name    text COLLATE "C" NOT NULL
+);
+COMMENT ON TABLE kafka_events.servers IS
+  'Whose the oids in the outbox are: pg_upgrade keeps the names of servers only';
+
 /* ------------------------------------------------------------- subscribe */
 
 CREATE TYPE @extschema@.kafka_message AS (

@@ -37,6 +37,7 @@
 #include "api/ddl.h"
 #include "db/catalog.h"
 #include "db/checks.h"
+#include "db/outbox_adopt.h"
 #include "db/references.h"
 
 /* ------------------------------------------------------------- finding */
@@ -288,8 +289,10 @@ after_create_server(CreateForeignServerStmt *stmt)
 {
 	KeServer   *server = server_by_name(stmt->servername);
 
-	if (server != NULL)
-		check_service_name(server);
+	if (server == NULL)
+		return;
+	check_service_name(server);
+	ke_outbox_note_servers();
 }
 
 static void
@@ -555,6 +558,11 @@ ke_ddl_after(Node *statement)
 			after_alter_owner((AlterOwnerStmt *) statement);
 			break;
 		case T_RenameStmt:
+			after_names_changed();
+			if (((RenameStmt *) statement)->renameType ==
+				OBJECT_FOREIGN_SERVER)
+				ke_outbox_note_servers();
+			break;
 		case T_AlterObjectSchemaStmt:
 			after_names_changed();
 			break;

@@ -24,6 +24,7 @@
 #include "core/guc.h"
 #include "db/dlq.h"
 #include "db/identity.h"
+#include "db/outbox_adopt.h"
 #include "db/outbox_read.h"
 #include "db/positions.h"
 #include "shm/request.h"
@@ -329,9 +330,11 @@ kafka_identity_confirm(PG_FUNCTION_ARGS)
 				 errmsg("action must be 'continue' or 'new', not \"%s\"",
 						action),
 				 errhint("Use 'continue' when the database this one was copied from no longer runs, 'new' when it does.")));
+	ke_outbox_adopt();
 	if (as_new)
 		ke_outbox_forget_foreign();
 	ke_identity_confirm(as_new, uuid);
+	ke_outbox_note_servers();
 	if (as_new)
 	{
 		ke_positions_clear();

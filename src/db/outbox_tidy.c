@@ -22,6 +22,7 @@
 #include "utils/snapmgr.h"
 
 #include "db/catalog.h"
+#include "db/identity.h"
 #include "db/outbox_parked.h"
 #include "db/outbox_read.h"
 #include "db/outbox_scan.h"
@@ -130,13 +131,17 @@ turn(int table)
 	UnregisterSnapshot(now);
 }
 
+/* Before the identity is confirmed, the rows may be of oids that are gone. */
 void
 ke_outbox_tidy(bool idle)
 {
 	List	   *servers = ke_catalog_servers();
 	int			current = ke_outbox_current_table();
 	int			other = 1 - current;
+	pg_uuid_t	uuid;
 
+	if (ke_identity_read(&uuid) == KE_IDENTITY_FOREIGN)
+		return;
 	ke_outbox_state_keep_only(servers);
 	ke_outbox_parked_keep_only(servers);
 	if (blocks_of(other) > 0)

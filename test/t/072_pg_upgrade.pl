@@ -1,7 +1,8 @@
 # pg_upgrade: the check and the upgrade pass with a preloaded library, nothing
-# is consumed afterwards before kafka_identity_confirm, and then every event
-# has its effect once.  From the installation that OLD_PG_CONFIG names, or else
-# from this version to itself, which takes all the steps.
+# is consumed or published afterwards before kafka_identity_confirm, and then
+# every event has its effect once and what was in the outbox is sent once.
+# From the installation that OLD_PG_CONFIG names, or else from this version to
+# itself, which takes all the steps.
 
 use strict;
 use warnings;
@@ -23,6 +24,7 @@ sub old_installation
 
 my $kafka = KafkaEvents::Kafka->shared;
 my $topic = $kafka->create_topic($kafka->unique('events'), partitions => 2);
+my $sent = $kafka->create_topic($kafka->unique('sent'));
 my $old =
   KafkaEvents::Node->start_new('old', install_path => old_installation());
 
@@ -34,6 +36,20 @@ $old->safe_psql('postgres', qq{
 	SELECT kafka_subscribe('$topic', handler => 'note')});
 $kafka->produce_events($topic, count => 1000);
 $old->wait_until_drained($kafka, $topic);
+
+# One event is published, one is not, of a server whose oid will be another.
+my $server_oid = q{SELECT oid FROM pg_foreign_server WHERE srvname = 'shop'};
+my $old_oid = $old->safe_psql('postgres', $server_oid);
+$old->safe_psql('postgres', "SELECT kafka_produce('$sent', 'before')");
+$old->wait_for('SELECT published_total FROM kafka_outbox_status',
+	1, 'the first event to be published');
+$old->append_conf('postgresql.conf', 'kafka_events.enabled = off');
+$old->reload;
+$old->wait_for(
+	q{SELECT count(*) FROM pg_stat_activity
+	   WHERE backend_type LIKE 'kafka_events %' AND datname IS NOT NULL},
+	0, 'the processes to end');
+$old->safe_psql('postgres', "SELECT kafka_produce('$sent', 'at the upgrade')");
 $old->stop;
 
 my $new = KafkaEvents::Node->new('new');
@@ -61,11 +77,21 @@ $new->wait_for(
 	1, 'the views to say what is missing');
 is($new->safe_psql('postgres', 'SELECT count(*) FROM effects'),
 	'1000', 'nothing is consumed before the identity is confirmed');
+isnt($new->safe_psql('postgres', $server_oid),
+	$old_oid, 'the server has another oid');
+$new->safe_psql('postgres', "SELECT kafka_produce('$sent', 'after')");
+is(scalar $kafka->consume($sent), 1, 'nor is anything published');
+
 $new->safe_psql('postgres', q{SELECT kafka_identity_confirm('continue')});
 $new->wait_until_drained($kafka, $topic);
 is( $new->safe_psql('postgres',
 		'SELECT count(*), count(DISTINCT (part, off)) FROM effects'),
 	'1100|1100', 'then every event has its effect once');
+$new->wait_for('SELECT pending_total = 0 FROM kafka_outbox_status',
+	't', 'the outbox to be published');
+is_deeply([ map { $_->{payload} } $kafka->consume($sent) ],
+	[ 'before', 'at the upgrade', 'after' ],
+	'and what the outbox had is published once');
 unlike(slurp_file($old->logfile) . slurp_file($new->logfile),
 	qr/FATAL|PANIC/, 'nothing of ours ran during the upgrade');
 
