@@ -125,7 +125,8 @@ write_retry(KeEngine *engine, const KeCulprit *culprit)
 	trail.service = options->service_name;
 	trail.copy_id = ke_copy_make_id();
 	trail.attempt = culprit->msg->attempt + 1;
-	trail.due_ms = ke_routing_ms(GetCurrentTimestamp()) +
+	/* rounded up: a retry is never early */
+	trail.due_ms = ke_routing_ms(GetCurrentTimestamp()) + 1 +
 		culprit->route.delay_ms;
 	row.headers = ke_copy_retry_headers(culprit->msg, &trail,
 										culprit->route.delay_ms,
