@@ -46,6 +46,41 @@ BEGIN
            r (id bigint, amount numeric);
 END $$;
 
+-- For messages that fail: one in a hundred, at no regular distance
+CREATE FUNCTION is_poison(event jsonb) RETURNS boolean LANGUAGE sql IMMUTABLE
+  AS $$SELECT hashint8((event->>'id')::bigint) % 100 = 0$$;
+
+CREATE FUNCTION on_poison_none(event jsonb) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  IF is_poison(event) IS NULL THEN
+    RAISE EXCEPTION 'event without an id';
+  END IF;
+  INSERT INTO handled
+  VALUES ((event->>'id')::bigint, (event->>'amount')::numeric);
+END $$;
+
+CREATE FUNCTION on_poison_letter(event jsonb) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  IF is_poison(event) THEN
+    PERFORM kafka_reject('poison');
+  END IF;
+  INSERT INTO handled
+  VALUES ((event->>'id')::bigint, (event->>'amount')::numeric);
+END $$;
+
+-- What comes back is not counted: it says nothing about the others.
+CREATE FUNCTION on_poison_retry(event jsonb) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  IF is_poison(event) THEN
+    IF (kafka_current_message()).attempt > 0 THEN
+      RETURN;
+    END IF;
+    PERFORM kafka_retry('poison');
+  END IF;
+  INSERT INTO handled
+  VALUES ((event->>'id')::bigint, (event->>'amount')::numeric);
+END $$;
+
 -- For the latency
 CREATE TABLE timed (id bigint, ts timestamptz);
 CREATE FUNCTION on_timed(event jsonb) RETURNS void LANGUAGE plpgsql AS $$
