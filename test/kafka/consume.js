@@ -86,7 +86,7 @@ async function main() {
   await admin.disconnect();
 }
 
-main().then(() => process.exit(0), (error) => {
+main().then(() => process.stdout.end(() => process.exit(0)), (error) => {
   console.error(error);
   process.exit(1);
 });

@@ -278,8 +278,9 @@ sub consume_bytes
 	foreach my $message (@messages)
 	{
 		$_ = defined $_ ? decode_base64($_) : undef
-		  foreach $message->{key}, $message->{value},
-		  map { $_->[1] } @{ $message->{headers} };
+		  foreach $message->{key}, $message->{value};
+		$_->[1] = defined $_->[1] ? decode_base64($_->[1]) : undef
+		  foreach @{ $message->{headers} };
 	}
 	@messages =
 	  sort { $a->{partition} <=> $b->{partition} || $a->{offset} <=> $b->{offset} }
