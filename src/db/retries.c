@@ -404,6 +404,22 @@ ke_retries_count(const KePositionKey *key, const char *source, int limit)
 	return limit - left;
 }
 
+bool
+ke_retries_exist(const KePositionKey *key)
+{
+	KePrivateTable table;
+	ScanKeyData keys[5];
+	Snapshot	now = RegisterSnapshot(GetLatestSnapshot());
+	bool		found;
+
+	ke_private_table_open(&table, "retries", AccessShareLock);
+	make_keys(keys, key, "", 0, 0);
+	found = ke_private_table_find(&table, keys, 2, now);
+	ke_private_table_close(&table);
+	UnregisterSnapshot(now);
+	return found;
+}
+
 static void
 gather(KePrivateTable *table, void *argument)
 {

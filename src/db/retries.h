@@ -74,6 +74,9 @@ extern List *ke_retries_due(const KePositionKey *key, const char *source,
 extern List *ke_retries_list(const KePositionKey *key, const char *topic,
 							 int32 partition);
 
+/* Has the group any row? */
+extern bool ke_retries_exist(const KePositionKey *key);
+
 /* How many rows a subscription has; counts no further than limit. */
 extern int	ke_retries_count(const KePositionKey *key, const char *source,
 							 int limit);

@@ -37,6 +37,9 @@ extern void ke_survey_group(KeSurvey *survey);
  */
 extern void ke_survey_copy_topics(KeSurvey *survey);
 
+/* Have retry consumers started if there is something for them. */
+extern void ke_survey_retries(KeSurvey *survey);
+
 /* Give subscriptions that start from 'latest' their first positions. */
 extern void ke_survey_starts(KeSurvey *survey);
 

@@ -192,7 +192,7 @@ is_deeply(
 			my $why = join ' ', map { header($dead{$n}, $_) }
 			  qw(x-retry-attempts x-dlq-sqlstate x-dlq-handler x-dlq-reason);
 			my $expected = is_invalid($n) ?
-			  qr/^0 22P02 public.on_event\(jsonb\) invalid input syntax for type json$/ :
+			  qr/^0 22P02 public.on_event\(jsonb\) message value is not valid JSON$/ :
 			  qr/^$max_retries P0001 public.on_event\(jsonb\) event $n fails$/;
 			$why =~ $expected ? () : $why
 		} @dead
