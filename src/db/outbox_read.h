@@ -134,8 +134,9 @@ extern void ke_outbox_park(KeOutboxReader *reader, const KeOutboxMark *mark,
 /*
  * Let the tables be used in turn, and empty those in which everything is
  * published.  Needs a transaction, in which nothing else is done; never
- * waits for a lock.  idle: nothing is left to publish, so that even small
- * tables are emptied.  Cheap, but not for every interval: every 10 s.
+ * waits for a lock.  idle: nothing is left to publish, so that now and then
+ * even a small table is emptied.  Cheap, but not for every interval: call it
+ * every 10 s.
  */
 extern void ke_outbox_tidy(bool idle);
 

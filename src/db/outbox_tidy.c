@@ -20,6 +20,7 @@
 #include "utils/builtins.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 
 #include "db/catalog.h"
 #include "db/identity.h"
@@ -30,6 +31,11 @@
 
 /* A busy table is taken out of use when it is as big as this: 32 MB. */
 #define TURN_BLOCKS ((32 * 1024 * 1024) / BLCKSZ)
+
+/* A small one when nothing is to be published, but no more often than so. */
+#define IDLE_TURN_MS (10 * 60 * 1000)
+
+static TimestampTz turned_at = 0;	/* by this process */
 
 /* ------------------------------------------------------------ in general */
 
@@ -45,15 +51,25 @@ published_by(Oid server, KeOutboxState *state)
 /* --------------------------------------------------------------- emptying */
 
 static BlockNumber
-blocks_of(int table)
+blocks_of_relation(Oid oid)
 {
-	Relation	rel = table_open(
-		ke_catalog_private_table(ke_outbox_tables[table]), AccessShareLock);
+	Relation	rel = table_open(oid, AccessShareLock);
 	BlockNumber blocks = RelationGetNumberOfBlocks(rel);
+
+	if (OidIsValid(rel->rd_rel->reltoastrelid))
+		blocks += blocks_of_relation(rel->rd_rel->reltoastrelid);
 
 	/* not kept: it would be in the way of another relay's attempt */
 	table_close(rel, AccessShareLock);
 	return blocks;
+}
+
+/* How big one of the tables is, with what is stored out of line. */
+static BlockNumber
+blocks_of(int table)
+{
+	return blocks_of_relation(
+		ke_catalog_private_table(ke_outbox_tables[table]));
 }
 
 static bool
@@ -129,6 +145,15 @@ turn(int table)
 	}
 	ke_private_table_close(&current);
 	UnregisterSnapshot(now);
+	turned_at = GetCurrentTimestamp();
+}
+
+static bool
+may_turn_small(bool idle)
+{
+	return idle && TimestampDifferenceExceeds(turned_at,
+											  GetCurrentTimestamp(),
+											  IDLE_TURN_MS);
 }
 
 /* Before the identity is confirmed, the rows may be of oids that are gone. */
@@ -146,7 +171,7 @@ ke_outbox_tidy(bool idle)
 	ke_outbox_parked_keep_only(servers);
 	if (blocks_of(other) > 0)
 		empty(other, servers);
-	else if (blocks_of(current) > (idle ? 0 : TURN_BLOCKS))
+	else if (blocks_of(current) > (may_turn_small(idle) ? 0 : TURN_BLOCKS))
 		turn(other);
 }
 
