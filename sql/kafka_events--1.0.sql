@@ -361,6 +361,29 @@ AS 'MODULE_PATHNAME', 'kafka_circuit_reset';
 COMMENT ON FUNCTION @extschema@.kafka_circuit_reset(text, name) IS
   'Close the circuit breaker of a subscription at once and count its failures from zero';
 
+CREATE FUNCTION @extschema@.kafka_topics(
+  server                  name  DEFAULT NULL,
+  OUT topic               text,
+  OUT partitions          integer,
+  OUT replication_factor  integer)
+RETURNS SETOF record
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'kafka_topics';
+COMMENT ON FUNCTION @extschema@.kafka_topics(name) IS
+  'All topics of a server''s cluster that its Kafka user may see';
+
+CREATE FUNCTION @extschema@.kafka_topic_create(
+  topic               text,
+  partitions          integer  DEFAULT NULL,
+  replication_factor  integer  DEFAULT NULL,
+  config              jsonb    DEFAULT NULL,
+  server              name     DEFAULT NULL)
+RETURNS boolean
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'kafka_topic_create';
+COMMENT ON FUNCTION @extschema@.kafka_topic_create(text, integer, integer, jsonb, name) IS
+  'Create a topic at once, whatever becomes of the transaction; false if it was there already';
+
 CREATE FUNCTION @extschema@.kafka_identity_confirm(action text)
 RETURNS uuid
 LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE
@@ -644,6 +667,22 @@ CREATE VIEW @extschema@.kafka_consumer_lag AS
 COMMENT ON VIEW @extschema@.kafka_consumer_lag IS
   'Every partition of this database''s subscriptions: where it stands and how far behind it is';
 
+CREATE FUNCTION @extschema@.kafka_health(
+  server                  name  DEFAULT NULL,
+  OUT server              name,
+  OUT status              text,
+  OUT brokers             integer,
+  OUT latency_ms          float8,
+  OUT consumers_running   integer,
+  OUT consumers_expected  integer,
+  OUT lag_messages        bigint,
+  OUT message             text)
+RETURNS SETOF record
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'kafka_health';
+COMMENT ON FUNCTION @extschema@.kafka_health(name) IS
+  'Ask each server''s cluster, or one''s, and say whether all is well: up, degraded or down, and why';
+
 CREATE FUNCTION kafka_events.metrics(
   OUT server               name,
   OUT topic                text,
@@ -680,8 +719,12 @@ AS 'MODULE_PATHNAME', 'kafka_metrics_prometheus';
 COMMENT ON FUNCTION @extschema@.kafka_metrics_prometheus() IS
   'Everything that is counted, as text for Prometheus; asks no broker';
 
-REVOKE ALL ON FUNCTION kafka_events.metrics(), @extschema@.kafka_metrics_prometheus() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION kafka_events.metrics(), @extschema@.kafka_metrics_prometheus() TO pg_monitor;
+REVOKE ALL ON FUNCTION
+  kafka_events.metrics(), @extschema@.kafka_metrics_prometheus(), @extschema@.kafka_health(name)
+  FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION
+  kafka_events.metrics(), @extschema@.kafka_metrics_prometheus(), @extschema@.kafka_health(name)
+  TO pg_monitor;
 REVOKE ALL ON @extschema@.kafka_metrics FROM PUBLIC;
 GRANT SELECT ON @extschema@.kafka_metrics TO pg_monitor;
 

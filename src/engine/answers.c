@@ -256,13 +256,19 @@ answer_create(KeCluster *cluster, const KeServer *server,
 	error = ke_topics_create(ke_cluster_handle(cluster), &topic, &created,
 							 &text,
 							 Min(question->patience_ms, CREATE_PATIENCE_MS));
-	if (error != 0)
-		return text == NULL ? not_reachable(cluster, server, error) :
-			ke_answers_refuse(text, ke_client_error_hint(error));
+	if (error != 0 && text == NULL)
+		return not_reachable(cluster, server, error);
 
 	answer = answer_with(NULL);
-	answer->topic_exists = true;
+	answer->topic_exists = error == 0;
 	answer->created = created;
+	if (error != 0)
+	{
+		const char *hint = ke_client_error_hint(error);
+
+		answer->text = text;
+		answer->hint = hint != NULL ? pstrdup(hint) : NULL;
+	}
 	return answer;
 }
 

@@ -15,6 +15,9 @@
  */
 #define OLDEST_LIBRARY	0x020002ff
 
+/* Before, a group with more members than partitions may never settle. */
+#define LIBRARY_WITH_SPARE_MEMBERS 0x020601ff
+
 static bool
 must_not_run(int version)
 {
@@ -29,6 +32,12 @@ int
 ke_client_library_version(void)
 {
 	return rd_kafka_version();
+}
+
+bool
+ke_client_takes_spare_members(void)
+{
+	return rd_kafka_version() >= LIBRARY_WITH_SPARE_MEMBERS;
 }
 
 void

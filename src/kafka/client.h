@@ -54,6 +54,9 @@ extern KeKafkaPartition *ke_kafka_list_add(KeKafkaList *list,
 extern void ke_client_check_library(void);
 extern int	ke_client_library_version(void);	/* 0x020002ff for 2.0.2 */
 
+/* May a group have more members than partitions, and settle? */
+extern bool ke_client_takes_spare_members(void);
+
 /* "Broker: Unknown topic or partition" and the like; static memory. */
 extern const char *ke_client_error_name(int error);
 

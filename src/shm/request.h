@@ -39,7 +39,7 @@ typedef struct KeQuestion
 
 typedef struct KeAnswer
 {
-	bool		answered;		/* false: text says why there is no answer */
+	bool		answered;		/* false: text says why nobody did */
 	bool		topic_exists;
 	int			partitions;
 	int64	   *offsets;		/* one per partition, where asked */
@@ -48,7 +48,7 @@ typedef struct KeAnswer
 	char	   *cluster_id;
 	bool		created;		/* KE_ASK_CREATE: it was not there */
 	StringInfo	payload;		/* or NULL */
-	char	   *text;
+	char	   *text;			/* also why the cluster will not */
 	char	   *hint;			/* or NULL */
 } KeAnswer;
 

@@ -20,9 +20,6 @@
 #include "worker/child.h"
 #include "worker/service.h"
 
-/* Before, a group with more members than partitions may never settle. */
-#define LIBRARY_WITH_SPARE_MEMBERS 0x020601ff
-
 /* What an ALTER means to running processes: they are started again. */
 typedef enum Alteration
 {
@@ -105,7 +102,7 @@ find_obstacle(const KeService *service, const KeWatchFacts *facts,
 static int
 limit_members(int workers, int partitions)
 {
-	if (ke_client_library_version() >= LIBRARY_WITH_SPARE_MEMBERS)
+	if (ke_client_takes_spare_members())
 		return workers;
 	return Min(workers, Max(partitions, 1));
 }

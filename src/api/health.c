@@ -1,0 +1,368 @@
+/*
+ * health.c
+ *	  kafka_health: does a server's cluster answer, and is all well with us?
+ *
+ * The cluster is asked through the manager.  Whatever comes of that is a row:
+ * a broker that is dead is down, and not an error.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include "access/xlog.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/timestamp.h"
+
+#include "api/monitor.h"
+#include "api/row.h"
+#include "api/subscription.h"
+#include "core/guc.h"
+#include "kafka/client.h"
+#include "shm/circuit.h"
+#include "shm/findings.h"
+#include "shm/need.h"
+#include "shm/request.h"
+#include "shm/shmem.h"
+
+PG_FUNCTION_INFO_V1(kafka_health);
+
+/* A last try gets that long, however many servers were asked before. */
+#define MIN_TIMEOUT_MS 100
+
+/* One server, as it is found. */
+typedef struct Health
+{
+	KeServer   *server;
+	List	   *subscriptions;	/* of KeSubscription */
+	bool		down;
+	int			brokers;		/* -1: nobody answered */
+	int64		latency_us;
+	int			running;
+	int			expected;
+	int64		lag;
+	StringInfoData problems;
+} Health;
+
+/* What all rows are made from, read once. */
+typedef struct Observed
+{
+	KeLagRow   *partitions;
+	int			npartitions;
+	KeSlotReport *reports;
+	int			nreports;
+	TimestampTz deadline;
+} Observed;
+
+static void add_problem(Health *health, const char *fmt,...)
+			pg_attribute_printf(2, 3);
+
+static void
+add_problem(Health *health, const char *fmt,...)
+{
+	StringInfo	buf = &health->problems;
+	int			needed;
+
+	if (buf->len > 0)
+		appendStringInfoString(buf, "; ");
+	for (;;)
+	{
+		va_list		args;
+
+		va_start(args, fmt);
+		needed = appendStringInfoVA(buf, fmt, args);
+		va_end(args);
+		if (needed == 0)
+			break;
+		enlargeStringInfo(buf, needed);
+	}
+}
+
+/* ------------------------------------------------------------ the cluster */
+
+/* Why there is nobody to ask, or NULL. */
+static const char *
+find_obstacle(void)
+{
+	if (!ke_guc_enabled)
+		return "kafka_events.enabled is off";
+	if (RecoveryInProgress())
+		return "this PostgreSQL server is a standby";
+	if (!ke_roster_launcher_runs())
+		return "the launcher of kafka_events does not run";
+	return NULL;
+}
+
+static void
+note_answer(Health *health, const KeAnswer *answer)
+{
+	KeHealthFindings *findings;
+	ListCell   *lc;
+
+	if (!answer->answered)
+	{
+		health->down = true;
+		add_problem(health, "%s", answer->text);
+		if (answer->hint != NULL)
+			add_problem(health, "%s", answer->hint);
+		return;
+	}
+	findings = ke_findings_get_health(answer->payload);
+	health->brokers = findings->brokers;
+	health->latency_us = findings->latency_us;
+	foreach(lc, findings->problems)
+		add_problem(health, "%s", (char *) lfirst(lc));
+}
+
+static void
+ask_cluster(Health *health, TimestampTz deadline)
+{
+	KeQuestion	question = {
+		.kind = KE_ASK_HEALTH,
+		.server = health->server->oid
+	};
+	long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
+													   deadline);
+	const char *obstacle = find_obstacle();
+
+	if (obstacle == NULL)
+		note_answer(health,
+					ke_request_ask(&question, Max(left, MIN_TIMEOUT_MS)));
+	else
+	{
+		health->down = true;
+		add_problem(health, "%s", obstacle);
+	}
+}
+
+/* --------------------------------------------------------------- processes */
+
+static int
+count_partitions(const Health *health, const Observed *observed)
+{
+	int			count = 0;
+
+	for (int i = 0; i < observed->npartitions; i++)
+		count += observed->partitions[i].server == health->server->oid &&
+			observed->partitions[i].role == KE_ROLE_MAIN &&
+			observed->partitions[i].partition != KE_LAG_TOPIC;
+	return count;
+}
+
+/* A process that joins its group again is at work, too. */
+static bool
+is_running(const KeSlotReport *report)
+{
+	return ke_monitor_is_healthy(report) ||
+		(report->phase == KE_PHASE_ATTACHED &&
+		 report->status == KE_STATUS_REBALANCING);
+}
+
+/* What one of the processes that do not run says about it, or NULL. */
+static const char *
+find_process_error(const Health *health, const Observed *observed, KeRole role)
+{
+	for (int i = 0; i < observed->nreports; i++)
+	{
+		const KeSlotReport *report = &observed->reports[i];
+
+		if (report->who.server == health->server->oid &&
+			report->who.role == role && !is_running(report) &&
+			report->error[0] != '\0')
+			return report->error;
+	}
+	return NULL;
+}
+
+static int
+count_running(const Health *health, const Observed *observed, KeRole role)
+{
+	int			running = 0;
+
+	for (int i = 0; i < observed->nreports; i++)
+		running += observed->reports[i].who.server == health->server->oid &&
+			observed->reports[i].who.role == role &&
+			is_running(&observed->reports[i]);
+	return running;
+}
+
+/* Processes of one role; what keeps them is a problem. */
+static void
+look_at_role(Health *health, const Observed *observed, KeRole role,
+			 int expected, const char *what)
+{
+	int			running = count_running(health, observed, role);
+	const char *error;
+
+	if (running >= expected)
+		return;
+	error = find_process_error(health, observed, role);
+	if (error == NULL)
+	{
+		error = ke_monitor_server_reason(health->server);
+		if (error[0] == '\0')
+			error = "starting";
+	}
+	add_problem(health, "%d of %d %s run: %s", running, expected, what, error);
+}
+
+static void
+look_at_processes(Health *health, const Observed *observed)
+{
+	bool		subscribed = health->subscriptions != NIL;
+	int			limit = ke_client_takes_spare_members() ? PG_INT32_MAX :
+	Max(count_partitions(health, observed), 1);
+	int			main_workers = Min(ke_monitor_expected(health->server,
+													   KE_ROLE_MAIN,
+													   subscribed), limit);
+	int			retry_workers = Min(ke_monitor_expected(health->server,
+														KE_ROLE_RETRY,
+														subscribed), limit);
+	bool		needs_relay = ke_need_has(MyDatabaseId, health->server->oid,
+										  KE_ROLE_RELAY);
+
+	health->expected = main_workers + retry_workers;
+	health->running = count_running(health, observed, KE_ROLE_MAIN) +
+		count_running(health, observed, KE_ROLE_RETRY);
+	if (health->down)
+		return;					/* and the reason is known */
+	look_at_role(health, observed, KE_ROLE_MAIN, main_workers,
+				 "main consumers");
+	look_at_role(health, observed, KE_ROLE_RETRY, retry_workers,
+				 "retry consumers");
+	look_at_role(health, observed, KE_ROLE_RELAY, needs_relay ? 1 : 0,
+				 "relays");
+	health->down = health->expected > 0 && health->running == 0;
+}
+
+/* ----------------------------------------------------------- subscriptions */
+
+static void
+look_at_subscription(Health *health, const KeSubscription *sub)
+{
+	KeCircuitReport circuit;
+
+	if (sub->options.paused)
+		return;
+	if (sub->broken != NULL)
+		add_problem(health, "topic \"%s\" is not consumed: %s", sub->topic,
+					sub->broken);
+	ke_circuit_look(MyDatabaseId, sub->oid, &circuit);
+	if (circuit.breaker.state != KE_BREAKER_CLOSED)
+		add_problem(health, "the circuit breaker of topic \"%s\" is %s: %s",
+					sub->topic, ke_breaker_state_name(circuit.breaker.state),
+					circuit.failure);
+}
+
+static const KeSubscription *
+find_subscription(const Health *health, Oid oid)
+{
+	ListCell   *lc;
+
+	foreach(lc, health->subscriptions)
+	{
+		KeSubscription *sub = (KeSubscription *) lfirst(lc);
+
+		if (sub->oid == oid)
+			return sub;
+	}
+	return NULL;
+}
+
+/* The lag, stopped partitions, and what is wrong with whole topics. */
+static void
+look_at_partitions(Health *health, const Observed *observed)
+{
+	const KeLagRow *first = NULL;
+	int			stopped = 0;
+
+	health->lag = -1;
+	for (int i = 0; i < observed->npartitions; i++)
+	{
+		const KeLagRow *row = &observed->partitions[i];
+		int64		lag = ke_monitor_lag(row);
+
+		if (find_subscription(health, row->subscription) == NULL)
+			continue;
+		if (row->partition == KE_LAG_TOPIC)
+			add_problem(health, "%s", row->reason);
+		else if (row->status == KE_PARTITION_STOPPED && stopped++ == 0)
+			first = row;
+		if (lag >= 0)
+			health->lag = Max(health->lag, 0) + lag;
+	}
+	if (first != NULL)
+		add_problem(health, "%d partitions stopped: partition %d of topic \"%s\": %s",
+					stopped, first->partition,
+					find_subscription(health, first->subscription)->topic,
+					first->reason);
+}
+
+/* --------------------------------------------------------------------- row */
+
+static const char *
+status_of(const Health *health)
+{
+	if (health->down)
+		return "down";
+	return health->problems.len > 0 ? "degraded" : "up";
+}
+
+static void
+emit_server(FunctionCallInfo fcinfo, KeServer *server,
+			const Observed *observed)
+{
+	Health		health = {.server = server,.brokers = -1};
+	KeRow		row = {0};
+	ListCell   *lc;
+
+	initStringInfo(&health.problems);
+	health.subscriptions = ke_catalog_subscriptions(server);
+	ask_cluster(&health, observed->deadline);
+	look_at_processes(&health, observed);
+	foreach(lc, health.subscriptions)
+		look_at_subscription(&health, (KeSubscription *) lfirst(lc));
+	look_at_partitions(&health, observed);
+
+	ke_row_put_name(&row, server->name);
+	ke_row_put_text(&row, status_of(&health));
+	ke_row_put(&row, Int32GetDatum(health.brokers), health.brokers < 0);
+	ke_row_put(&row, Float8GetDatum(health.latency_us / 1000.0),
+			   health.brokers < 0);
+	ke_row_put_int(&row, health.running);
+	ke_row_put_int(&row, health.expected);
+	ke_row_put_number(&row, health.lag);
+	ke_row_put_text(&row, health.problems.data);
+	ke_row_emit(&row, fcinfo);
+}
+
+Datum
+kafka_health(PG_FUNCTION_ARGS)
+{
+	Observed	observed;
+	ListCell   *lc;
+
+	ke_shmem_require();
+	InitMaterializedSRF(fcinfo, 0);
+	observed.deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+													ke_guc_request_timeout);
+	observed.partitions = ke_lag_rows(MyDatabaseId, &observed.npartitions);
+	observed.reports = ke_roster_reports(MyDatabaseId, &observed.nreports);
+
+	if (!PG_ARGISNULL(0))
+	{
+		emit_server(fcinfo,
+					ke_catalog_server_by_name(ke_argument_name(fcinfo, 0)),
+					&observed);
+		return (Datum) 0;
+	}
+	foreach(lc, ke_catalog_servers())
+	{
+		KeServer   *server = ke_catalog_server(lfirst_oid(lc));
+
+		if (server != NULL)
+			emit_server(fcinfo, server, &observed);
+	}
+	return (Datum) 0;
+}
