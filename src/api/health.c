@@ -19,6 +19,7 @@
 #include "api/row.h"
 #include "api/subscription.h"
 #include "core/guc.h"
+#include "db/outbox_read.h"
 #include "kafka/client.h"
 #include "shm/circuit.h"
 #include "shm/findings.h"
@@ -299,6 +300,21 @@ look_at_partitions(Health *health, const Observed *observed)
 					first->reason);
 }
 
+/* ------------------------------------------------------------------ outbox */
+
+static void
+look_at_outbox(Health *health)
+{
+	KeOutboxStatus status;
+
+	ke_outbox_status(health->server->oid, &status);
+	if (status.parked > 0)
+		add_problem(health, "%lld messages that no broker takes are parked: see view kafka_outbox_parked",
+					(long long) status.parked);
+	if (status.last_error != NULL)
+		add_problem(health, "publishing: %s", status.last_error);
+}
+
 /* --------------------------------------------------------------------- row */
 
 static const char *
@@ -324,6 +340,7 @@ emit_server(FunctionCallInfo fcinfo, KeServer *server,
 	foreach(lc, health.subscriptions)
 		look_at_subscription(&health, (KeSubscription *) lfirst(lc));
 	look_at_partitions(&health, observed);
+	look_at_outbox(&health);
 
 	ke_row_put_name(&row, server->name);
 	ke_row_put_text(&row, status_of(&health));

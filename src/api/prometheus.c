@@ -2,8 +2,8 @@
  * prometheus.c
  *	  Everything that is counted, as text for Prometheus.
  *
- * All of it comes from the catalogs and from shared memory, so a scrape asks
- * neither a broker nor a process.  Names follow Prometheus' rules: base units
+ * All of it comes from shared memory, the catalogs and the outbox, so a scrape
+ * asks neither a broker nor a process.  Names follow Prometheus' rules: base units
  * (seconds, bytes), counters that end in _total.  The text is read as
  * OpenMetrics (it ends with # EOF) and as the older text format, which knows
  * a counter only if its TYPE line has the whole name, _total included.
@@ -19,6 +19,8 @@
 #include "utils/timestamp.h"
 
 #include "api/monitor.h"
+#include "db/outbox_read.h"
+#include "shm/circuit.h"
 #include "shm/metrics.h"
 #include "shm/shmem.h"
 
@@ -230,6 +232,24 @@ put_dead_letters(Scrape *scrape)
 	}
 }
 
+static void
+put_circuits(Scrape *scrape)
+{
+	ListCell   *lc;
+
+	begin_family(scrape->out, "circuit_open", "gauge",
+				 "1 for a subscription whose circuit breaker is not closed.");
+	foreach(lc, scrape->subjects)
+	{
+		Subject    *subject = (Subject *) lfirst(lc);
+		KeCircuitReport report;
+
+		ke_circuit_look(MyDatabaseId, subject->subscription, &report);
+		put_sample(scrape->out, "circuit_open", subject->labels,
+				   report.breaker.state != KE_BREAKER_CLOSED);
+	}
+}
+
 /* ------------------------------------------------------------- partitions */
 
 static const Subject *
@@ -379,6 +399,45 @@ put_consumers(Scrape *scrape)
 	}
 }
 
+/* ------------------------------------------------------------------ outbox */
+
+static void
+put_outboxes(Scrape *scrape)
+{
+	static const struct
+	{
+		const char *name;
+		const char *type;
+		size_t		offset;
+		const char *help;
+	}			families[] =
+	{
+		{"outbox_pending_messages", "gauge", offsetof(KeOutboxStatus, pending),
+		"Messages that are committed and not published yet."},
+		{"outbox_parked_messages", "gauge", offsetof(KeOutboxStatus, parked),
+		"Messages that no broker takes, kept aside."},
+		{"outbox_published_messages_total", "counter",
+			offsetof(KeOutboxStatus, published),
+		"Messages that were published."},
+	};
+	int			count = list_length(scrape->servers);
+	KeOutboxStatus *status = palloc0(Max(count, 1) * sizeof(KeOutboxStatus));
+
+	for (int i = 0; i < count; i++)
+		ke_outbox_status(((KeServer *) list_nth(scrape->servers, i))->oid,
+						 &status[i]);
+	for (int f = 0; f < lengthof(families); f++)
+	{
+		begin_family(scrape->out, families[f].name, families[f].type,
+					 families[f].help);
+		for (int i = 0; i < count; i++)
+			put_sample(scrape->out, families[f].name,
+					   labels_of(list_nth(scrape->servers, i), NULL),
+					   *(const int64 *) ((char *) &status[i] +
+										 families[f].offset));
+	}
+}
+
 /* -------------------------------------------------------------------- all */
 
 static void
@@ -426,6 +485,8 @@ kafka_metrics_prometheus(PG_FUNCTION_ARGS)
 			 false);
 	put_partitions(&scrape);
 	put_dead_letters(&scrape);
+	put_circuits(&scrape);
+	put_outboxes(&scrape);
 	put_consumers(&scrape);
 	appendStringInfoString(scrape.out, "# EOF\n");
 

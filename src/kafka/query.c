@@ -18,6 +18,8 @@ typedef rd_kafka_resp_err_t (*Ask) (rd_kafka_t *rk,
 									rd_kafka_topic_partition_list_t *list,
 									int timeout_ms);
 
+#define SMALL_TOPIC "__consumer_offsets"
+
 /* A clock that only goes forward. */
 int64
 ke_query_now_ms(void)
@@ -137,29 +139,21 @@ ke_query_cluster_id(rd_kafka_t *rk, int timeout_ms)
 	}
 }
 
-/* What metadata is asked for. */
-typedef enum Scope
-{
-	SCOPE_BROKERS,				/* no topics but those the client knows */
-	SCOPE_TOPIC,
-	SCOPE_ALL_TOPICS
-} Scope;
-
+/* Metadata of one topic, or of all if topic is NULL. */
 static rd_kafka_resp_err_t
-fetch_metadata(rd_kafka_t *rk, Scope scope, const char *topic,
+fetch_metadata(rd_kafka_t *rk, const char *topic,
 			   const rd_kafka_metadata_t **metadata, int timeout_ms)
 {
 	rd_kafka_topic_t *only = NULL;
 	rd_kafka_resp_err_t err;
 
-	if (scope == SCOPE_TOPIC)
+	if (topic != NULL)
 	{
 		only = rd_kafka_topic_new(rk, topic, NULL);
 		if (only == NULL)
 			return rd_kafka_last_error();
 	}
-	err = rd_kafka_metadata(rk, scope == SCOPE_ALL_TOPICS, only, metadata,
-							timeout_ms);
+	err = rd_kafka_metadata(rk, topic == NULL, only, metadata, timeout_ms);
 	if (only != NULL)
 		rd_kafka_topic_destroy(only);
 	return err;
@@ -167,7 +161,7 @@ fetch_metadata(rd_kafka_t *rk, Scope scope, const char *topic,
 
 /* Ask until there is an answer; the caller frees it. */
 static rd_kafka_resp_err_t
-ask_metadata(rd_kafka_t *rk, Scope scope, const char *topic,
+ask_metadata(rd_kafka_t *rk, const char *topic,
 			 const rd_kafka_metadata_t **metadata, int timeout_ms)
 {
 	int64		deadline = ke_query_now_ms() + timeout_ms;
@@ -177,8 +171,7 @@ ask_metadata(rd_kafka_t *rk, Scope scope, const char *topic,
 		rd_kafka_resp_err_t err;
 
 		CHECK_FOR_INTERRUPTS();
-		err = fetch_metadata(rk, scope, topic, metadata,
-							 ke_query_slice(deadline));
+		err = fetch_metadata(rk, topic, metadata, ke_query_slice(deadline));
 		if ((err != RD_KAFKA_RESP_ERR__TIMED_OUT &&
 			 err != RD_KAFKA_RESP_ERR__TRANSPORT) ||
 			ke_query_slice(deadline) == 0)
@@ -212,8 +205,7 @@ ke_query_topics(rd_kafka_t *rk, const char *topic, List **topics,
 	rd_kafka_resp_err_t err;
 
 	*topics = NIL;
-	err = ask_metadata(rk, topic == NULL ? SCOPE_ALL_TOPICS : SCOPE_TOPIC,
-					   topic, &metadata, timeout_ms);
+	err = ask_metadata(rk, topic, &metadata, timeout_ms);
 	if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
 		return err;
 
@@ -230,7 +222,11 @@ ke_query_topics(rd_kafka_t *rk, const char *topic, List **topics,
 	return 0;
 }
 
-/* Asked twice: the first time, it may take a connection to be made. */
+/*
+ * The library cannot ask for no topic, so it asks for one that is small and
+ * that every cluster has, sooner or later.  It is asked twice: the first time
+ * may take a connection to be made.
+ */
 int
 ke_query_brokers(rd_kafka_t *rk, int *brokers, int64 *latency_us,
 				 int timeout_ms)
@@ -240,13 +236,13 @@ ke_query_brokers(rd_kafka_t *rk, int *brokers, int64 *latency_us,
 	instr_time	start;
 	instr_time	took;
 
-	err = ask_metadata(rk, SCOPE_BROKERS, NULL, &metadata, timeout_ms);
+	err = ask_metadata(rk, SMALL_TOPIC, &metadata, timeout_ms);
 	if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
 		return err;
 	rd_kafka_metadata_destroy(metadata);
 
 	INSTR_TIME_SET_CURRENT(start);
-	err = ask_metadata(rk, SCOPE_BROKERS, NULL, &metadata, timeout_ms);
+	err = ask_metadata(rk, SMALL_TOPIC, &metadata, timeout_ms);
 	if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
 		return err;
 	INSTR_TIME_SET_CURRENT(took);
