@@ -2,11 +2,11 @@
  * prometheus.c
  *	  Everything that is counted, as text for Prometheus.
  *
- * All of it comes from shared memory, the catalogs and the outbox, so a scrape
- * asks neither a broker nor a process.  Names follow Prometheus' rules: base units
- * (seconds, bytes), counters that end in _total.  The text is read as
- * OpenMetrics (it ends with # EOF) and as the older text format, which knows
- * a counter only if its TYPE line has the whole name, _total included.
+ * All of it comes from shared memory, the catalogs and the outbox, so a
+ * scrape asks neither a broker nor a process.  Names follow Prometheus' rules:
+ * base units (seconds, bytes), counters that end in _total.  The text is read
+ * as OpenMetrics (it ends with # EOF) and as the older text format, which
+ * knows a counter only if its TYPE line has the whole name, _total included.
  */
 #include "postgres.h"
 #include "core/compat.h"
