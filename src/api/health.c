@@ -23,7 +23,6 @@
 #include "kafka/client.h"
 #include "shm/circuit.h"
 #include "shm/findings.h"
-#include "shm/need.h"
 #include "shm/request.h"
 #include "shm/shmem.h"
 
@@ -139,16 +138,21 @@ ask_cluster(Health *health, TimestampTz deadline)
 
 /* --------------------------------------------------------------- processes */
 
+/* No more consumers than partitions are started, where a library needs it. */
 static int
-count_partitions(const Health *health, const Observed *observed)
+count_expected(const Health *health, const Observed *observed, KeRole role)
 {
-	int			count = 0;
+	int			expected = ke_monitor_expected(health->server, role,
+											   health->subscriptions != NIL);
+	int			partitions = 0;
 
+	if (role == KE_ROLE_RELAY || ke_client_takes_spare_members())
+		return expected;
 	for (int i = 0; i < observed->npartitions; i++)
-		count += observed->partitions[i].server == health->server->oid &&
-			observed->partitions[i].role == KE_ROLE_MAIN &&
+		partitions += observed->partitions[i].server == health->server->oid &&
+			observed->partitions[i].role == role &&
 			observed->partitions[i].partition != KE_LAG_TOPIC;
-	return count;
+	return Min(expected, Max(partitions, 1));
 }
 
 /* A process that joins its group again is at work, too. */
@@ -191,13 +195,19 @@ count_running(const Health *health, const Observed *observed, KeRole role)
 /* Processes of one role; what keeps them is a problem. */
 static void
 look_at_role(Health *health, const Observed *observed, KeRole role,
-			 int expected, const char *what)
+			 const char *what)
 {
 	int			running = count_running(health, observed, role);
+	int			expected = count_expected(health, observed, role);
 	const char *error;
 
-	if (running >= expected)
-		return;
+	if (role != KE_ROLE_RELAY)
+	{
+		health->running += running;
+		health->expected += expected;
+	}
+	if (running >= expected || health->down)
+		return;					/* down: and the reason is known */
 	error = find_process_error(health, observed, role);
 	if (error == NULL)
 	{
@@ -211,30 +221,10 @@ look_at_role(Health *health, const Observed *observed, KeRole role,
 static void
 look_at_processes(Health *health, const Observed *observed)
 {
-	bool		subscribed = health->subscriptions != NIL;
-	int			limit = ke_client_takes_spare_members() ? PG_INT32_MAX :
-	Max(count_partitions(health, observed), 1);
-	int			main_workers = Min(ke_monitor_expected(health->server,
-													   KE_ROLE_MAIN,
-													   subscribed), limit);
-	int			retry_workers = Min(ke_monitor_expected(health->server,
-														KE_ROLE_RETRY,
-														subscribed), limit);
-	bool		needs_relay = ke_need_has(MyDatabaseId, health->server->oid,
-										  KE_ROLE_RELAY);
-
-	health->expected = main_workers + retry_workers;
-	health->running = count_running(health, observed, KE_ROLE_MAIN) +
-		count_running(health, observed, KE_ROLE_RETRY);
-	if (health->down)
-		return;					/* and the reason is known */
-	look_at_role(health, observed, KE_ROLE_MAIN, main_workers,
-				 "main consumers");
-	look_at_role(health, observed, KE_ROLE_RETRY, retry_workers,
-				 "retry consumers");
-	look_at_role(health, observed, KE_ROLE_RELAY, needs_relay ? 1 : 0,
-				 "relays");
-	health->down = health->expected > 0 && health->running == 0;
+	look_at_role(health, observed, KE_ROLE_MAIN, "main consumers");
+	look_at_role(health, observed, KE_ROLE_RETRY, "retry consumers");
+	look_at_role(health, observed, KE_ROLE_RELAY, "relays");
+	health->down |= health->expected > 0 && health->running == 0;
 }
 
 /* ----------------------------------------------------------- subscriptions */

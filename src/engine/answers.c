@@ -30,13 +30,12 @@ ke_answers_refuse(const char *text, const char *hint)
 static KeAnswer *
 not_reachable(KeCluster *cluster, const KeServer *server, int error)
 {
-	char	   *heard = ke_cluster_serve(cluster);
+	const char *hint;
+	char	   *why = ke_cluster_explain(cluster, error, &hint);
 
 	return ke_answers_refuse(psprintf("could not reach Kafka at \"%s\": %s",
-									  server->options.bootstrap_servers,
-									  heard != NULL ? heard :
-									  ke_client_error_name(error)),
-							 ke_client_error_hint(error));
+									  server->options.bootstrap_servers, why),
+							 hint);
 }
 
 /* The time that stands for what was asked. */
@@ -256,7 +255,7 @@ answer_create(KeCluster *cluster, const KeServer *server,
 	error = ke_topics_create(ke_cluster_handle(cluster), &topic, &created,
 							 &text,
 							 Min(question->patience_ms, CREATE_PATIENCE_MS));
-	if (error != 0 && text == NULL)
+	if (ke_client_is_silence(error))
 		return not_reachable(cluster, server, error);
 
 	answer = answer_with(NULL);
@@ -266,7 +265,8 @@ answer_create(KeCluster *cluster, const KeServer *server,
 	{
 		const char *hint = ke_client_error_hint(error);
 
-		answer->text = text;
+		answer->text = text != NULL ? text :
+			pstrdup(ke_client_error_name(error));
 		answer->hint = hint != NULL ? pstrdup(hint) : NULL;
 	}
 	return answer;

@@ -81,13 +81,12 @@ ke_desk_is_current(KeDesk *desk, Oid server)
 void
 ke_desk_refuse(KeDesk *desk, int error, const char *doing)
 {
-	char	   *heard = ke_cluster_serve(desk->cluster);
-	const char *hint = ke_client_error_hint(error);
+	const char *hint;
+	char	   *why = ke_cluster_explain(desk->cluster, error, &hint);
 
 	ereport(ERROR,
 			(errcode(ERRCODE_CONNECTION_FAILURE),
-			 errmsg("could not %s: %s", doing,
-					heard != NULL ? heard : ke_client_error_name(error)),
+			 errmsg("could not %s: %s", doing, why),
 			 hint != NULL ? errhint("%s", hint) : 0));
 }
 

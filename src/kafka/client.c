@@ -118,6 +118,14 @@ ke_client_error_hint(int error)
 }
 
 bool
+ke_client_is_silence(int error)
+{
+	return error == RD_KAFKA_RESP_ERR__TRANSPORT ||
+		error == RD_KAFKA_RESP_ERR__TIMED_OUT ||
+		error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN;
+}
+
+bool
 ke_client_is_missing_topic(int error)
 {
 	return error == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||

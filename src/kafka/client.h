@@ -63,6 +63,9 @@ extern const char *ke_client_error_name(int error);
 /* What to do about it, in words an administrator knows; NULL if unknown. */
 extern const char *ke_client_error_hint(int error);
 
+/* The error of a question that no broker has answered. */
+extern bool ke_client_is_silence(int error);
+
 /* The error of a topic that does not exist. */
 extern bool ke_client_is_missing_topic(int error);
 

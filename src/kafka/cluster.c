@@ -56,19 +56,34 @@ ke_cluster_id(KeCluster *cluster, int timeout_ms)
 	return ke_query_cluster_id(cluster->handle.rk, timeout_ms);
 }
 
+/* A broker has answered: what was wrong before is so no more. */
+static int
+note_answer(KeCluster *cluster, int error)
+{
+	if (error == 0)
+	{
+		(void) ke_cluster_serve(cluster);
+		cluster->handle.trouble = 0;
+	}
+	return error;
+}
+
 int
 ke_cluster_topics(KeCluster *cluster, const char *topic, List **topics,
 				  int timeout_ms)
 {
-	return ke_query_topics(cluster->handle.rk, topic, topics, timeout_ms);
+	return note_answer(cluster,
+					   ke_query_topics(cluster->handle.rk, topic, topics,
+									   timeout_ms));
 }
 
 int
 ke_cluster_ping(KeCluster *cluster, int *brokers, int64 *latency_us,
 				int timeout_ms)
 {
-	return ke_query_brokers(cluster->handle.rk, brokers, latency_us,
-							timeout_ms);
+	return note_answer(cluster,
+					   ke_query_brokers(cluster->handle.rk, brokers,
+										latency_us, timeout_ms));
 }
 
 int
@@ -144,6 +159,21 @@ ke_cluster_serve(KeCluster *cluster)
 		rd_kafka_event_destroy(rkev);
 	}
 	return newest[0] != '\0' ? pstrdup(newest) : NULL;
+}
+
+char *
+ke_cluster_explain(KeCluster *cluster, int error, const char **hint)
+{
+	const KeHandle *handle = &cluster->handle;
+
+	(void) ke_cluster_serve(cluster);
+	if (!ke_client_is_silence(error) || handle->trouble == 0)
+	{
+		*hint = ke_client_error_hint(error);
+		return pstrdup(ke_client_error_name(error));
+	}
+	*hint = ke_client_error_hint(handle->trouble);
+	return pstrdup(handle->trouble_text);
 }
 
 void

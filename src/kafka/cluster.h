@@ -50,6 +50,13 @@ extern int	ke_cluster_committed(KeCluster *cluster, KeKafkaList *list,
 /* Serve logs and errors; returns the newest error's text, or NULL. */
 extern char *ke_cluster_serve(KeCluster *cluster);
 
+/*
+ * Why a call came back with this error: what the library has told since a
+ * broker last answered, if it says more; and what to do about it, or NULL.
+ */
+extern char *ke_cluster_explain(KeCluster *cluster, int error,
+								const char **hint);
+
 extern void ke_cluster_close(KeCluster *cluster);
 
 #endif							/* KE_CLUSTER_H */

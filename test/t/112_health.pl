@@ -193,11 +193,11 @@ $node->safe_psql(
 	CREATE TABLE bobs (id bigint)});
 $node->psql('postgres',
 	"SELECT kafka_subscribe('orders', into_table => 'bobs', server => 'bobs')");
-wait_for_health('bobs', 'degraded',
-	'topic "orders": .*The Kafka user needs Read on the topic');
+wait_for_health('bobs', 'down',
+	'0 of 1 main consumers run.*topic "orders": .*The Kafka user needs Read on the topic');
 my @bob = ('--add', '--allow-principal', 'User:bob', '--operation', 'Read');
 $kafka->tool('acls', @bob, '--topic', 'orders');
-wait_for_health('bobs', 'degraded',
+wait_for_health('bobs', 'down',
 	qq{consumer group "$service-main": .*Read on the consumer group});
 $kafka->tool('acls', @bob, '--group', "$service-main");
 wait_for_health('bobs', 'up', '^$');
