@@ -40,6 +40,13 @@ extern void ke_survey_copy_topics(KeSurvey *survey);
 /* Have retry consumers started if there is something for them. */
 extern void ke_survey_retries(KeSurvey *survey);
 
+/* Partitions of one of these topics; 0: it is not known to be there. */
+extern int	ke_survey_copy_partitions(const KeWatch *watch,
+									  const char *topic);
+
+/* Count the dead letters that are pending, for the metrics. */
+extern void ke_survey_letters(KeSurvey *survey);
+
 /* Give subscriptions that start from 'latest' their first positions. */
 extern void ke_survey_starts(KeSurvey *survey);
 

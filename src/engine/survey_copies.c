@@ -34,6 +34,14 @@ find_known(const KeWatch *watch, const char *name)
 	return NULL;
 }
 
+int
+ke_survey_copy_partitions(const KeWatch *watch, const char *topic)
+{
+	KeTopicInfo *known = find_known(watch, topic);
+
+	return known != NULL ? known->partitions : 0;
+}
+
 static void
 remember(KeWatch *watch, const char *name, int partitions)
 {

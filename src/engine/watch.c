@@ -279,6 +279,7 @@ ke_watch_look(KeWatch *watch, const KeWatchFacts *facts, KeServer *server,
 	ke_survey_starts(&survey);
 	ke_survey_copy_topics(&survey);
 	ke_survey_retries(&survey);
+	ke_survey_letters(&survey);
 	ke_survey_unowned(&survey);
 	if (ke_survey_finds_copy(&survey))
 		block(watch, psprintf("another PostgreSQL server with this database's identity consumes in group \"%s\": call kafka_identity_confirm('new') in one of the two",

@@ -1,0 +1,163 @@
+/*
+ * survey_letters.c
+ *	  The part of a look at a server's cluster that counts dead letters, for
+ *	  those who read metrics and ask nobody.
+ *
+ * The admin group's position takes a connection of its own, which is made
+ * when there is the first dead letter.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include "db/dlq_pending.h"
+#include "engine/attempt.h"
+#include "engine/survey.h"
+#include "shm/metrics.h"
+
+#define ASK_MS 500
+
+/* All partitions of the DLQ topics there are, in the subscriptions' order. */
+typedef struct Letters
+{
+	KeSurvey   *survey;
+	KeKafkaList *lows;
+	KeKafkaList *highs;
+	KeKafkaList *committed;		/* NULL: there are no letters to ask about */
+} Letters;
+
+static char *
+dlq_topic(const KeSurvey *survey, const KeSubscription *sub)
+{
+	return psprintf("%s%s", sub->topic, survey->server->options.dlq_suffix);
+}
+
+static KeKafkaList *
+all_partitions(const KeSurvey *survey, int64 about)
+{
+	KeKafkaList *list = ke_kafka_list_make(16);
+	ListCell   *lc;
+
+	foreach(lc, survey->subscriptions)
+	{
+		KeSubscription *sub = (KeSubscription *) lfirst(lc);
+		char	   *topic = dlq_topic(survey, sub);
+		int			partitions = sub->options.dlq ?
+		ke_survey_copy_partitions(survey->watch, topic) : 0;
+
+		for (int p = 0; p < partitions; p++)
+			ke_kafka_list_add(list, topic, p, about);
+	}
+	return list;
+}
+
+static bool
+has_errors(const KeKafkaList *list)
+{
+	for (int i = 0; i < list->count; i++)
+	{
+		if (list->parts[i].error != 0)
+			return true;
+	}
+	return false;
+}
+
+static bool
+are_empty(const Letters *letters)
+{
+	for (int i = 0; i < letters->lows->count; i++)
+	{
+		if (letters->lows->parts[i].offset < letters->highs->parts[i].offset)
+			return false;
+	}
+	return true;
+}
+
+/* False when nobody answers, for now. */
+static bool
+ask(Letters *letters)
+{
+	KeSurvey   *survey = letters->survey;
+	KeCluster  *cluster = survey->watch->cluster;
+
+	letters->lows = all_partitions(survey, KE_KAFKA_BEGINNING);
+	letters->highs = all_partitions(survey, KE_KAFKA_END);
+	if (ke_cluster_offsets_for_time(cluster, letters->lows, ASK_MS) != 0 ||
+		ke_cluster_offsets_for_time(cluster, letters->highs, ASK_MS) != 0 ||
+		has_errors(letters->lows) || has_errors(letters->highs))
+		return false;
+	if (are_empty(letters))
+		return true;
+
+	cluster = ke_watch_admin(survey->watch, survey->server);
+	if (cluster == NULL)
+		return false;
+	letters->committed = all_partitions(survey, KE_KAFKA_NONE);
+	return ke_cluster_committed(cluster, letters->committed, ASK_MS) == 0 &&
+		!has_errors(letters->committed);
+}
+
+/* Of one topic, whose partitions start at first in the lists. */
+static int64
+count_pending(const Letters *letters, const char *topic, int first)
+{
+	KePositionKey key = {
+		.cluster_id = letters->survey->watch->cluster_id,
+		.group_id = ke_catalog_admin_group(letters->survey->server)
+	};
+	List	   *mirror = ke_dlq_positions(&key, topic);
+	List	   *recorded = ke_dlq_letters(&key, topic);
+	int64		pending = 0;
+
+	for (int i = first; i < letters->lows->count &&
+		 strcmp(letters->lows->parts[i].topic, topic) == 0; i++)
+	{
+		KeDlqRange	range = {
+			.partition = letters->lows->parts[i].partition,
+			.low = letters->lows->parts[i].offset,
+			.high = letters->highs->parts[i].offset,
+			.committed = letters->committed->parts[i].offset
+		};
+
+		pending += ke_dlq_range_pending(&range, mirror, recorded);
+	}
+	return pending;
+}
+
+/* In a transaction: tell what is pending for each subscription. */
+static void
+publish(void *argument)
+{
+	Letters    *letters = (Letters *) argument;
+	KeSurvey   *survey = letters->survey;
+	int			next = 0;
+	ListCell   *lc;
+
+	foreach(lc, survey->subscriptions)
+	{
+		KeSubscription *sub = (KeSubscription *) lfirst(lc);
+		char	   *topic = dlq_topic(survey, sub);
+		int			partitions = sub->options.dlq ?
+		ke_survey_copy_partitions(survey->watch, topic) : 0;
+		int64		pending = partitions > 0 ? 0 : -1;
+
+		if (partitions > 0 && letters->committed != NULL)
+			pending = count_pending(letters, topic, next);
+		next += partitions;
+		ke_metrics_set_dlq_pending(survey->facts->database, sub->oid, pending);
+	}
+}
+
+void
+ke_survey_letters(KeSurvey *survey)
+{
+	Letters		letters = {.survey = survey};
+	char	   *problem;
+
+	if (survey->facts->identity != KE_IDENTITY_OURS || !ask(&letters))
+		return;
+	problem = ke_attempt_transaction(publish, &letters, false);
+	if (problem != NULL)
+		ereport(DEBUG1,
+				(errmsg_internal("could not count dead letters of server \"%s\": %s",
+								 survey->server->name, problem)));
+}
