@@ -71,7 +71,7 @@ $node->wait_for(
 $kafka->produce($mixed, ['{"delay": "0"}']);
 $node->wait_for('SELECT min(dead_lettered_total) FROM kafka_metrics', 1);
 
-$kafka->produce($mixed, [ ('{"delay": "30 s"}') x 50 ]);
+$kafka->produce($mixed, [ ('{"delay": "10 min"}') x 50 ]);
 $kafka->produce($mixed, [ ('{"delay": "1 s"}', '{"delay": "4 s"}') x 10 ]);
 $kafka->produce($_->{topic}, [ ('{}') x $messages ]) foreach @subscriptions;
 
@@ -118,7 +118,7 @@ note 'delays that handlers ask for, and nobody behind them';
 {
 	my @messages = map { $attempts{$mixed}{"0/$_"} } 1 .. 70;
 
-	is((grep { @$_ == 1 } @messages[ 0 .. 49 ]), 50, 'what waits for 30 s waits');
+	is((grep { @$_ == 1 } @messages[ 0 .. 49 ]), 50, 'what waits for 10 minutes waits');
 	check_delays('1 s behind those', 1000, 0,
 		map { $messages[ 50 + 2 * $_ ] } 0 .. 9);
 	check_delays('4 s, more than max_delay', 4000, 0,
@@ -127,7 +127,7 @@ note 'delays that handlers ask for, and nobody behind them';
 		$node->safe_psql(
 			'postgres',
 			"SELECT count(*), min(attempt), max(attempt), min(due_at) > now(),
-			        max(due_at) < now() + interval '30 s'
+			        max(due_at) < now() + interval '10 min'
 			   FROM kafka_retries WHERE topic = '$mixed'"),
 		'50|1|1|t|t',
 		'and can be seen');
@@ -159,5 +159,5 @@ sub check_delays
 	is((grep { $_ >= $delay && $_ <= $delay * (1 + $jitter) } @headers),
 		scalar @pairs, "$what: by the formula");
 	cmp_ok($late[0], '>=', 0, "$what: not early");
-	return cmp_ok($median, '<', 200, "$what: soon ($median ms at the median)");
+	return cmp_ok($median, '<', 500, "$what: soon ($median ms at the median)");
 }
