@@ -477,7 +477,8 @@ delete_row(KePrivateTable *table, void *argument)
 void
 ke_positions_clear(void)
 {
-	static const char *const names[] = {"positions", "starts"};
+	static const char *const names[] =
+	{"positions", "starts", "retries", "copies"};
 	Snapshot	now = RegisterSnapshot(GetLatestSnapshot());
 	int			i;
 

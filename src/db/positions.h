@@ -87,7 +87,7 @@ extern void ke_positions_forgive(const KePositionKey *key, const char *topic);
 /* All rows of a group and topic, as KePosition *, by partition. */
 extern List *ke_positions_list(const KePositionKey *key, const char *topic);
 
-/* Forget all rows: kafka_identity_confirm('new'). */
+/* Forget all rows, and parked messages: kafka_identity_confirm('new'). */
 extern void ke_positions_clear(void);
 
 /* kafka_events.starts: subscriptions whose 'latest' is not resolved yet. */

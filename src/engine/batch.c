@@ -26,6 +26,9 @@
 /* While failures are frequent, transactions are small. */
 #define SIZE_AFTER_FAILURE 16
 
+/* They grow when so many times their size went well since a failure. */
+#define CLEAN_BATCHES 8
+
 /* Batches that fail though each of their messages succeeds. */
 #define PHANTOMS 3
 
@@ -273,6 +276,7 @@ cut_before_careful(const KeStage *stage, int count)
 static void
 note_success(KeStage *stage, Redo *redo, int count, bool was_whole)
 {
+	stage->clean += count;
 	if (redo->culprit >= 0)
 		redo->culprit = redo->culprit >= count ? redo->culprit - count : -1;
 	else if (redo->suspects > 0)
@@ -283,7 +287,8 @@ note_success(KeStage *stage, Redo *redo, int count, bool was_whole)
 					(errmsg("topic \"%s\" goes on with one message per transaction: batches fail although each of their messages succeeds",
 							stage->sub->topic)));
 	}
-	else if (was_whole && stage->phantoms < PHANTOMS)
+	else if (was_whole && stage->phantoms < PHANTOMS &&
+			 stage->clean >= CLEAN_BATCHES * stage->size)
 		stage->size = Min(2 * stage->size, stage->sub->options.batch_size);
 	if (stage->phantoms >= PHANTOMS)
 		stage->size = 1;
@@ -313,6 +318,7 @@ note_failure(KeEngine *engine, KeStage *stage, Redo *redo,
 	{
 		redo->culprit = -1;
 		redo->suspects = 0;
+		stage->clean = 0;
 		stage->size = Min(stage->size, SIZE_AFTER_FAILURE);
 		return judge_culprit(engine, stage, attempt);
 	}
@@ -328,6 +334,7 @@ note_failure(KeEngine *engine, KeStage *stage, Redo *redo,
 		return KE_BATCH_WAIT;
 	}
 	stage->repeats = 0;
+	stage->clean = 0;
 	stage->size = Min(stage->size, SIZE_AFTER_FAILURE);
 	redo->culprit = attempt->at;
 	redo->suspects = attempt->at >= 0 ? 0 : attempt->count;

@@ -73,6 +73,7 @@ struct KeStage
 	int			allocated;
 	Size		bytes;
 	int			size;			/* messages in the next transaction */
+	int64		clean;			/* messages since the last one that failed */
 	int			phantoms;		/* batches that failed for no message */
 	bool		crowded;		/* its partitions wait in the library */
 	KeCircuit	circuit;

@@ -143,7 +143,8 @@ write_dead(KeEngine *engine, const KeCulprit *culprit)
 	KeDeath		death = {
 		.reason = culprit->fail->message ? culprit->fail->message : "",
 		.sqlstate = culprit->fail->sqlstate,
-		.handler = of_sub->handler ? of_sub->handler : of_sub->into_table,
+		.handler = of_sub->handler ? of_sub->handler :
+		of_sub->into_table ? of_sub->into_table : "",
 		.time_ms = ke_routing_ms(GetCurrentTimestamp())
 	};
 	KeOutboxRow row = copy_of(engine, culprit, KE_OUTBOX_DEAD,

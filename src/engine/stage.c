@@ -79,6 +79,7 @@ open_sides(KeEngine *engine, KeStage *stage, KeSubscription *sub)
 	stage->size = Min(FIRST_SIZE, sub->options.batch_size);
 	stage->not_before = 0;
 	stage->backoff_ms = 0;
+	stage->clean = PG_INT32_MAX;
 	stage->phantoms = 0;
 	stage->halted = NULL;
 	stage->due_at = 0;

@@ -1,0 +1,112 @@
+# A process that dies by kill -9 at each step of a message's way through
+# retries: no retry, effect or dead letter is lost, and none happens twice.
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(usleep);
+
+use KafkaEvents::Test;
+
+my $kafka = KafkaEvents::Kafka->shared;
+my %topic = map { $_ => $kafka->create_topic($kafka->unique($_)) } qw(none key);
+my $node = KafkaEvents::Node->start_new('main',
+	conf => "log_min_messages = warning\n");
+my $marker = $node->data_dir . '/kafka_events.crashed';
+
+$node->create_service($kafka, 'shop');
+plan skip_all => 'not a test build (COPT=-DKE_TESTING)'
+  if $node->safe_psql('postgres',
+	"SELECT count(*) FROM pg_settings WHERE name = 'kafka_events.test_fence'")
+  eq '0';
+
+$node->safe_psql('postgres', q{
+	CREATE TABLE calls (topic text, id bigint, attempt int);
+	CREATE FUNCTION on_event(m kafka_message) RETURNS void LANGUAGE plpgsql AS $$
+	DECLARE
+		n bigint := convert_from(m.value, 'UTF8');
+	BEGIN
+		IF n % 5 = 1 AND m.attempt = 0 OR n % 10 = 3 THEN
+			RAISE EXCEPTION 'fails';
+		END IF;
+		INSERT INTO calls VALUES (m.topic, n, m.attempt);
+	END $$});
+$node->safe_psql('postgres', qq{
+	SELECT kafka_subscribe('$topic{$_}', handler => 'on_event', ordering => '$_', max_retries => 1,
+		initial_delay => '100 ms', breaker_threshold => 0)})
+  foreach sort keys %topic;
+
+my $sent = 0;
+
+# 50 more events for each, of which 5 are bad
+sub produce
+{
+	my @values = $sent + 1 .. $sent + 50;
+
+	$kafka->produce($topic{$_}, \@values, '-k', 'k') foreach sort keys %topic;
+	$sent += 50;
+	return;
+}
+
+sub all_done_ok
+{
+	my ($name) = @_;
+	my $dead = $sent / 10;
+	my $good = $sent - $dead;
+
+	foreach my $ordering (sort keys %topic)
+	{
+		my $topic = $topic{$ordering};
+
+		$node->wait_for("SELECT count(*) >= $good FROM calls WHERE topic = '$topic'",
+			't', "$name, $ordering: all effects");
+		$node->wait_for("SELECT count(*) FROM kafka_retries WHERE topic = '$topic'",
+			0, "$name, $ordering: all retries");
+		wait_for_end("$topic.dlq", $dead);
+		is( $node->safe_psql('postgres',
+				"SELECT count(*), count(DISTINCT id) FROM calls WHERE topic = '$topic'"),
+			"$good|$good", "$name, $ordering: every good event has its effect, once");
+		my %ids = map { my %h = @{ $_->{headers} }; ($h{'x-copy-id'} => 1) }
+		  $kafka->consume("$topic.dlq");
+		is(scalar keys %ids, $dead, "$name, $ordering: every other is a dead letter, once");
+	}
+	return;
+}
+
+sub wait_for_end
+{
+	my ($topic, $end) = @_;
+
+	foreach (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
+	{
+		return if ($kafka->end_offsets($topic))[0] >= $end;
+		usleep(100_000);
+	}
+	die "$topic does not end at $end";
+}
+
+produce();
+all_done_ok('without any crash');
+
+foreach my $point (qw(before_routing in_routing after_routing in_parking))
+{
+	unlink $marker;
+	$node->append_conf('postgresql.conf',
+		"kafka_events.test_crash_point = '$point'");
+	$node->reload;
+	produce();
+	foreach (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
+	{
+		last if -e $marker;
+		usleep(100_000);
+	}
+	ok(-e $marker, "$point: a process died there");
+	$node->poll_query_until('postgres', 'SELECT true');
+	all_done_ok($point);
+}
+
+$node->stop;
+
+done_testing();
