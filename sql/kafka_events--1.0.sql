@@ -577,6 +577,51 @@ AS 'MODULE_PATHNAME', 'kafka_dlq_messages';
 COMMENT ON FUNCTION @extschema@.kafka_dlq_messages(text, integer, bigint, integer, boolean, name) IS
   'Look at dead letters, and why they are dead, without consuming them';
 
+-- No default target: then compacted topics are spared, see the documentation.
+CREATE FUNCTION @extschema@.kafka_dlq_reprocess(
+  topic         text,
+  max_messages  bigint  DEFAULT NULL,
+  target        text    DEFAULT NULL,
+  partition     integer DEFAULT NULL,
+  "offset"      bigint  DEFAULT NULL,
+  server        name    DEFAULT NULL,
+  OUT total       bigint,
+  OUT successful  bigint,
+  OUT failed      bigint,
+  OUT messages    jsonb)
+RETURNS SETOF record
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'kafka_dlq_reprocess';
+COMMENT ON FUNCTION @extschema@.kafka_dlq_reprocess(text, bigint, text, integer, bigint, name) IS
+  'Send pending dead letters to where they came from, or to be retried, or discard them';
+
+CREATE FUNCTION kafka_events.dlq_progress(
+  OUT server          name,
+  OUT topic           text,
+  OUT target          text,
+  OUT pid             integer,
+  OUT status          text,
+  OUT started_at      timestamptz,
+  OUT messages_total  bigint,
+  OUT messages_done   bigint,
+  OUT successful      bigint,
+  OUT failed          bigint)
+RETURNS SETOF record
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'kafka_dlq_progress';
+COMMENT ON FUNCTION kafka_events.dlq_progress() IS
+  'The rows of view kafka_dlq_progress';
+
+CREATE VIEW @extschema@.kafka_dlq_progress AS
+  SELECT * FROM kafka_events.dlq_progress();
+COMMENT ON VIEW @extschema@.kafka_dlq_progress IS
+  'Every session that reprocesses dead letters: how far it is, or that it waits';
+
+REVOKE ALL ON FUNCTION kafka_events.dlq_progress() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION kafka_events.dlq_progress() TO pg_monitor;
+REVOKE ALL ON @extschema@.kafka_dlq_progress FROM PUBLIC;
+GRANT SELECT ON @extschema@.kafka_dlq_progress TO pg_monitor;
+
 /* ------------------------------------------------------------------- see */
 
 CREATE FUNCTION kafka_events.subscriptions(

@@ -389,9 +389,9 @@ visit_letter(StringInfo reply, void *argument)
 	MemoryContextReset(browse->row_context);
 }
 
-/* A number from 0 on, or KE_TASK_ANY where none is given. */
-static int64
-get_count(FunctionCallInfo fcinfo, int n, const char *name, bool is_bigint)
+int64
+ke_api_dlq_count(FunctionCallInfo fcinfo, int n, const char *name,
+				 bool is_bigint)
 {
 	int64		value;
 
@@ -415,11 +415,12 @@ kafka_dlq_messages(PG_FUNCTION_ARGS)
 
 	ke_shmem_require();
 	topic = ke_argument_required(fcinfo, ARG_TOPIC, "topic");
-	order.max_messages = get_count(fcinfo, ARG_MAX_MESSAGES, "max_messages",
-								   false);
-	order.offset = get_count(fcinfo, ARG_FROM_OFFSET, "from_offset", true);
-	order.partition = (int32) get_count(fcinfo, ARG_PARTITION, "partition",
-										false);
+	order.max_messages = ke_api_dlq_count(fcinfo, ARG_MAX_MESSAGES,
+										  "max_messages", false);
+	order.offset = ke_api_dlq_count(fcinfo, ARG_FROM_OFFSET, "from_offset",
+									true);
+	order.partition = (int32) ke_api_dlq_count(fcinfo, ARG_PARTITION,
+											   "partition", false);
 	order.pending_only = !PG_ARGISNULL(ARG_PENDING_ONLY) &&
 		PG_GETARG_BOOL(ARG_PENDING_ONLY);
 	order.timeout_ms = ke_guc_request_timeout;

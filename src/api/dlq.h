@@ -6,6 +6,8 @@
 #ifndef KE_API_DLQ_H
 #define KE_API_DLQ_H
 
+#include "fmgr.h"
+
 #include "db/catalog.h"
 
 /* The server called name, or the only one; raises if the caller may not. */
@@ -16,5 +18,9 @@ extern char *ke_api_dlq_topic(const KeServer *server, const char *topic);
 
 /* The source topic of a DLQ topic. */
 extern char *ke_api_dlq_source(const KeServer *server, const char *dlq_topic);
+
+/* An argument from 0 on, or KE_TASK_ANY where none is given. */
+extern int64 ke_api_dlq_count(FunctionCallInfo fcinfo, int n,
+							  const char *name, bool is_bigint);
 
 #endif							/* KE_API_DLQ_H */

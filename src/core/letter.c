@@ -151,16 +151,3 @@ ke_letter_get_totals(StringInfo buf, KeLetterTotals *totals)
 	totals->left = pq_getmsgint64(buf);
 	totals->final = pq_getmsgbyte(buf);
 }
-
-void
-ke_letter_put_notice(StringInfo buf, const char *text)
-{
-	pq_sendbyte(buf, KE_LETTER_NOTICE);
-	put_string(buf, text);
-}
-
-const char *
-ke_letter_get_notice(StringInfo buf)
-{
-	return get_string(buf);
-}

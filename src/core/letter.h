@@ -14,8 +14,7 @@ typedef enum KeLetterKind
 {
 	KE_LETTER_MESSAGE,			/* browsing: one of them */
 	KE_LETTER_RESULT,			/* reprocessing: what became of one */
-	KE_LETTER_PROGRESS,			/* ... and of all so far */
-	KE_LETTER_NOTICE			/* something to tell the user */
+	KE_LETTER_PROGRESS			/* ... and of all so far */
 } KeLetterKind;
 
 typedef enum KeLetterStatus
@@ -50,7 +49,6 @@ extern void ke_letter_put_result(StringInfo buf,
 								 const KeLetterResult *result);
 extern void ke_letter_put_totals(StringInfo buf,
 								 const KeLetterTotals *totals);
-extern void ke_letter_put_notice(StringInfo buf, const char *text);
 
 /*
  * The kind first, then what it says there is.  What is got refers to buf; a
@@ -60,6 +58,5 @@ extern KeLetterKind ke_letter_get_kind(StringInfo buf);
 extern void ke_letter_get_message(StringInfo buf, KeMessage *msg);
 extern void ke_letter_get_result(StringInfo buf, KeLetterResult *result);
 extern void ke_letter_get_totals(StringInfo buf, KeLetterTotals *totals);
-extern const char *ke_letter_get_notice(StringInfo buf);
 
 #endif							/* KE_LETTER_H */

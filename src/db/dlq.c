@@ -43,6 +43,9 @@ enum
 #define POSITION_KEYS 4
 #define LETTER_KEYS 5
 
+/* Kafka keeps positions for 7 days, or for less if an operator says so. */
+#define FRESH_MS (24 * 3600 * 1000)
+
 /* Keys for as many columns as are given, in order. */
 static int
 make_keys(ScanKey keys, const KePositionKey *key, const char *topic,
@@ -122,6 +125,29 @@ ke_dlq_positions(const KePositionKey *key, const char *topic)
 	ke_private_table_close(&table);
 	UnregisterSnapshot(now);
 	return list;
+}
+
+List *
+ke_dlq_due_topics(const KePositionKey *key)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	const char *last = NULL;
+	List	   *topics = NIL;
+	ListCell   *lc;
+
+	foreach(lc, ke_dlq_positions(key, NULL))
+	{
+		const KeDlqPosition *position = (KeDlqPosition *) lfirst(lc);
+
+		if (last != NULL && strcmp(last, position->topic) == 0)
+			continue;
+		if (!position->in_motion &&
+			!TimestampDifferenceExceeds(position->written_at, now, FRESH_MS))
+			continue;
+		topics = lappend(topics, position->topic);
+		last = position->topic;
+	}
+	return topics;
 }
 
 typedef struct PositionRow

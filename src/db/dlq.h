@@ -46,6 +46,12 @@ extern List *ke_dlq_positions(const KePositionKey *key, const char *topic);
 extern void ke_dlq_position_write(const KePositionKey *key,
 								  const KeDlqPosition *position);
 
+/*
+ * Topics whose position is to be looked after: a run has not come to its end,
+ * or Kafka might forget it.
+ */
+extern List *ke_dlq_due_topics(const KePositionKey *key);
+
 /* In the order of partitions and offsets. */
 extern List *ke_dlq_letters(const KePositionKey *key, const char *topic);
 

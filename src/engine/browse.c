@@ -12,9 +12,9 @@
 #include "core/letter.h"
 #include "engine/desk.h"
 
-/* All that is there, from an offset on. */
+/* All that is there, or all that is pending. */
 static List *
-all_ranges(const KeDlq *dlq, const KeTaskOrder *order)
+find_ranges(const KeDlq *dlq, const KeTaskOrder *order)
 {
 	List	   *ranges = NIL;
 
@@ -24,6 +24,12 @@ all_ranges(const KeDlq *dlq, const KeTaskOrder *order)
 
 		if (order->partition != KE_TASK_ANY && order->partition != p)
 			continue;
+		if (order->pending_only)
+		{
+			ranges = list_concat(ranges, ke_dlq_failed_ranges(dlq, p));
+			ranges = list_concat(ranges, ke_dlq_new_ranges(dlq, p));
+			continue;
+		}
 		range = palloc(sizeof(KeLetterRange));
 		range->partition = p;
 		range->from = dlq->lows[p];
@@ -77,17 +83,15 @@ void
 ke_browse_run(KeDesk *desk, KeTask *task)
 {
 	const KeTaskOrder *order = ke_task_order(task);
-	KeDlq	   *dlq = ke_dlq_look(desk, task);
-	List	   *ranges = order->pending_only ?
-		ke_dlq_pending_ranges(dlq, order->partition) :
-		all_ranges(dlq, order);
+	KeDlq	   *dlq = ke_dlq_look(desk, order);
 	int64		left = order->max_messages == KE_TASK_ANY ?
 		PG_INT64_MAX : order->max_messages;
 	KeLetters  *letters;
 	KeMessage	msg;
 
 	letters = ke_letters_open(desk, task, dlq->topic,
-							  cut_ranges(ranges, order->offset));
+							  cut_ranges(find_ranges(dlq, order),
+										 order->offset));
 	while (left > 0 && ke_letters_next(letters, &msg))
 	{
 		if (is_wanted(desk, dlq, order, &msg))

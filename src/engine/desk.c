@@ -128,9 +128,8 @@ open_clients(KeDesk *desk)
 }
 
 void
-ke_desk_open(KeDesk *desk, const KeTask *task)
+ke_desk_open(KeDesk *desk, const KeTaskOrder *order)
 {
-	const KeTaskOrder *order = ke_task_order(task);
 	Reading		reading = {
 		.oid = order->server,
 		.context = desk->server == NULL ? desk->context : desk->work

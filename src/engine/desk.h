@@ -27,6 +27,7 @@ typedef struct KeDesk
 	char		uuid[KE_UUID_LEN];	/* empty: this database has none */
 	KeCluster  *cluster;		/* NULL: not open yet, as the next */
 	KeConsumer *reader;			/* reads committed, never joins its group */
+	KeKafkaList *assigned;		/* to reader, in context; NULL: nothing */
 } KeDesk;
 
 /* The letters of a topic, as they are when the task begins. */
@@ -37,6 +38,8 @@ typedef struct KeDlq
 	int64	   *lows;			/* one per partition, so for the next two */
 	int64	   *highs;			/* the end of what is committed */
 	int64	   *positions;		/* the admin group's, at least low */
+	bool	   *forgotten;		/* Kafka has no position, the mirror has */
+	char	  **metadata;		/* of the position in Kafka, or NULL */
 	KeDlqLetter *letters;		/* of the table, by partition and offset */
 	int			nletters;
 } KeDlq;
@@ -57,7 +60,7 @@ typedef struct KeLetters KeLetters;
  */
 extern KeDesk *ke_desk_make(void);
 extern bool ke_desk_is_current(KeDesk *desk, Oid server);
-extern void ke_desk_open(KeDesk *desk, const KeTask *task);
+extern void ke_desk_open(KeDesk *desk, const KeTaskOrder *order);
 
 /* Run work in a transaction; raises what it raises. */
 extern void ke_desk_transact(void (*work) (void *argument), void *argument,
@@ -68,7 +71,7 @@ extern void ke_desk_refuse(KeDesk *desk, int error,
 						   const char *doing) pg_attribute_noreturn();
 
 /* dlq.c: raises if there is no such topic. */
-extern KeDlq *ke_dlq_look(KeDesk *desk, const KeTask *task);
+extern KeDlq *ke_dlq_look(KeDesk *desk, const KeTaskOrder *order);
 extern const KeDlqLetter *ke_dlq_letter(const KeDlq *dlq, int32 partition,
 										int64 offset);
 extern bool ke_dlq_is_pending(const KeDlq *dlq, int32 partition,
@@ -77,8 +80,12 @@ extern bool ke_dlq_is_pending(const KeDlq *dlq, int32 partition,
 /* Whose letter is it?  Those that do not say are an older system's, ours. */
 extern bool ke_dlq_is_ours(const KeDesk *desk, KeMessage *msg);
 
-/* Ranges that hold all pending letters, by partition (KE_TASK_ANY: all). */
-extern List *ke_dlq_pending_ranges(const KeDlq *dlq, int32 partition);
+/*
+ * Ranges, of KeLetterRange *, that hold what failed behind the position of
+ * partition, and what lies ahead of it.
+ */
+extern List *ke_dlq_failed_ranges(const KeDlq *dlq, int32 partition);
+extern List *ke_dlq_new_ranges(const KeDlq *dlq, int32 partition);
 
 /* letters.c: read the ranges, of KeLetterRange *, in their order. */
 extern KeLetters *ke_letters_open(KeDesk *desk, const KeTask *task,
@@ -90,5 +97,15 @@ extern void ke_letters_close(KeLetters *letters);
 
 /* browse.c */
 extern void ke_browse_run(KeDesk *desk, KeTask *task);
+
+/* reprocess.c */
+extern void ke_reprocess_run(KeDesk *desk, KeTask *task);
+
+/*
+ * Of all DLQ topics that need it: settle what a run has left behind that did
+ * not come to its end, and commit positions again before Kafka forgets them.
+ */
+extern void ke_reprocess_upkeep(KeDesk *desk, Oid server,
+								bool (*should_stop) (void));
 
 #endif							/* KE_DESK_H */

@@ -92,6 +92,31 @@ ask_all(KeDesk *desk, const KeTaskOrder *order, int partitions, Ask ask,
 	return numbers;
 }
 
+/* The admin group's positions, as far as Kafka has them. */
+static void
+ask_positions(KeDesk *desk, const KeTaskOrder *order, KeDlq *dlq)
+{
+	KeKafkaList *list = ke_kafka_list_make(dlq->partitions);
+	int			error;
+
+	for (int p = 0; p < dlq->partitions; p++)
+		ke_kafka_list_add(list, order->topic, p, KE_KAFKA_NONE);
+	error = ke_cluster_committed(desk->cluster, list, order->timeout_ms);
+	dlq->positions = palloc(Max(dlq->partitions, 1) * sizeof(int64));
+	dlq->metadata = palloc(Max(dlq->partitions, 1) * sizeof(char *));
+	dlq->forgotten = palloc0(Max(dlq->partitions, 1) * sizeof(bool));
+	for (int p = 0; p < dlq->partitions && error == 0; p++)
+	{
+		error = list->parts[p].error;
+		dlq->positions[p] = list->parts[p].offset;
+		dlq->metadata[p] = list->parts[p].metadata;
+	}
+	if (error != 0)
+		ke_desk_refuse(desk, error,
+					   psprintf("read the position of group \"%s\"",
+								desk->key.group_id));
+}
+
 /* Kafka's word, else the mirror's, else the first letter. */
 static void
 settle_position(KeDlq *dlq, int32 partition, const List *mirror)
@@ -102,17 +127,18 @@ settle_position(KeDlq *dlq, int32 partition, const List *mirror)
 	{
 		const KeDlqPosition *position = (KeDlqPosition *) lfirst(lc);
 
-		if (position->partition == partition && dlq->positions[partition] < 0)
-			dlq->positions[partition] = position->next;
+		if (position->partition != partition || dlq->positions[partition] >= 0)
+			continue;
+		dlq->positions[partition] = position->next;
+		dlq->forgotten[partition] = true;
 	}
 	dlq->positions[partition] = Max(dlq->positions[partition],
 									dlq->lows[partition]);
 }
 
 KeDlq *
-ke_dlq_look(KeDesk *desk, const KeTask *task)
+ke_dlq_look(KeDesk *desk, const KeTaskOrder *order)
 {
-	const KeTaskOrder *order = ke_task_order(task);
 	KeDlq	   *dlq = palloc0(sizeof(KeDlq));
 	Reading		reading = {desk, dlq, NIL};
 
@@ -122,8 +148,7 @@ ke_dlq_look(KeDesk *desk, const KeTask *task)
 						ke_cluster_offsets_for_time, KE_KAFKA_BEGINNING);
 	dlq->highs = ask_all(desk, order, dlq->partitions,
 						 ke_cluster_offsets_for_time, KE_KAFKA_END);
-	dlq->positions = ask_all(desk, order, dlq->partitions,
-							 ke_cluster_committed, KE_KAFKA_NONE);
+	ask_positions(desk, order, dlq);
 	ke_desk_transact(read_tables, &reading, false);
 	for (int p = 0; p < dlq->partitions; p++)
 		settle_position(dlq, p, reading.mirror);
@@ -191,10 +216,10 @@ add_range(List *ranges, int32 partition, int64 from, int64 to)
 	return lappend(ranges, range);
 }
 
-/* The failed ones behind the position of one partition. */
-static List *
-add_failed(List *ranges, const KeDlq *dlq, int32 partition)
+List *
+ke_dlq_failed_ranges(const KeDlq *dlq, int32 partition)
 {
+	List	   *ranges = NIL;
 	KeLetterRange *open = NULL;
 
 	for (int i = 0; i < dlq->nletters; i++)
@@ -216,17 +241,10 @@ add_failed(List *ranges, const KeDlq *dlq, int32 partition)
 }
 
 List *
-ke_dlq_pending_ranges(const KeDlq *dlq, int32 partition)
+ke_dlq_new_ranges(const KeDlq *dlq, int32 partition)
 {
-	List	   *ranges = NIL;
-
-	for (int p = 0; p < dlq->partitions; p++)
-	{
-		if (partition != KE_TASK_ANY && partition != p)
-			continue;
-		ranges = add_failed(ranges, dlq, p);
-		if (dlq->positions[p] < dlq->highs[p])
-			ranges = add_range(ranges, p, dlq->positions[p], dlq->highs[p]);
-	}
-	return ranges;
+	if (dlq->positions[partition] >= dlq->highs[partition])
+		return NIL;
+	return add_range(NIL, partition, dlq->positions[partition],
+					 dlq->highs[partition]);
 }

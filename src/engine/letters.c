@@ -48,30 +48,40 @@ current(const KeLetters *letters)
 	return (KeLetterRange *) linitial(letters->ranges);
 }
 
-static KeKafkaList *
-assignment(const KeLetters *letters)
+/* Also what a task before this one has left when it failed. */
+static void
+unassign(KeDesk *desk)
 {
-	KeKafkaList *list = ke_kafka_list_make(1);
-
-	(void) ke_kafka_list_add(list, letters->topic,
-							 current(letters)->partition, letters->next);
-	return list;
+	if (desk->assigned == NULL)
+		return;
+	ke_consumer_unassign(desk->reader, desk->assigned);
+	ke_kafka_list_free(desk->assigned);
+	desk->assigned = NULL;
 }
 
 static void
 begin_range(KeLetters *letters)
 {
+	KeDesk	   *desk = letters->desk;
+	MemoryContext old;
+
+	unassign(desk);
 	letters->next = current(letters)->from;
 	letters->heard_at = GetCurrentTimestamp();
-	ke_consumer_assign(letters->desk->reader, assignment(letters));
+
+	old = MemoryContextSwitchTo(desk->context);
+	desk->assigned = ke_kafka_list_make(1);
+	(void) ke_kafka_list_add(desk->assigned, letters->topic,
+							 current(letters)->partition, letters->next);
+	MemoryContextSwitchTo(old);
+	ke_consumer_assign(desk->reader, desk->assigned);
 	letters->assigned = true;
 }
 
 static void
 end_range(KeLetters *letters)
 {
-	if (letters->assigned)
-		ke_consumer_unassign(letters->desk->reader, assignment(letters));
+	unassign(letters->desk);
 	letters->assigned = false;
 	letters->ranges = list_delete_first(letters->ranges);
 }

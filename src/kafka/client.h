@@ -50,6 +50,8 @@ extern KeKafkaPartition *ke_kafka_list_add(KeKafkaList *list,
 										   const char *topic, int32 partition,
 										   int64 offset);
 
+extern void ke_kafka_list_free(KeKafkaList *list);
+
 /* Raises, with a hint, when the loaded librdkafka is one that must not run. */
 extern void ke_client_check_library(void);
 extern int	ke_client_library_version(void);	/* 0x020002ff for 2.0.2 */

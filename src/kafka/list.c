@@ -40,6 +40,19 @@ ke_kafka_list_add(KeKafkaList *list, const char *topic, int32 partition,
 	return part;
 }
 
+void
+ke_kafka_list_free(KeKafkaList *list)
+{
+	for (int i = 0; i < list->count; i++)
+	{
+		pfree(unconstify(char *, list->parts[i].topic));
+		if (list->parts[i].metadata != NULL)
+			pfree(list->parts[i].metadata);
+	}
+	pfree(list->parts);
+	pfree(list);
+}
+
 rd_kafka_topic_partition_list_t *
 ke_list_to_library(const KeKafkaList *list)
 {

@@ -31,6 +31,45 @@ struct KeProducer
 	rd_kafka_event_t *reports;	/* is being handed out, or NULL */
 };
 
+static KeProducer *
+open_producer(const KeServerOptions *server, const KeMappingOptions *mapping,
+			  const char *client_id, const KeSetting *settings)
+{
+	KeProducer *producer;
+
+	ke_client_check_library();
+
+	producer = MemoryContextAllocZero(TopMemoryContext, sizeof(KeProducer));
+	ke_handle_open(&producer->handle, RD_KAFKA_PRODUCER,
+				   ke_config_make(RD_KAFKA_PRODUCER, server, mapping,
+								  client_id, settings));
+	return producer;
+}
+
+/*
+ * Records live as long as their transaction, which is short: until it is
+ * through, others who read committed data wait behind it.
+ */
+KeProducer *
+ke_producer_open_transactional(const KeServerOptions *server,
+							   const KeMappingOptions *mapping,
+							   const char *client_id,
+							   const char *transactional_id)
+{
+	KeSetting	settings[] = {
+		{"transactional.id", transactional_id},
+		{"transaction.timeout.ms", "10000"},
+		{"linger.ms", "0"},
+		{"compression.codec", server->compression},
+		{"partitioner", "murmur2_random"},
+		{"message.max.bytes", "100000000"},
+		{"queue.buffering.max.kbytes", "131072"},
+		{NULL, NULL}
+	};
+
+	return open_producer(server, mapping, client_id, settings);
+}
+
 KeProducer *
 ke_producer_open(const KeServerOptions *server,
 				 const KeMappingOptions *mapping, const char *client_id,
@@ -53,15 +92,8 @@ ke_producer_open(const KeServerOptions *server,
 		{"queue.buffering.max.messages", "100000"},
 		{NULL, NULL}
 	};
-	KeProducer *producer;
 
-	ke_client_check_library();
-
-	producer = MemoryContextAllocZero(TopMemoryContext, sizeof(KeProducer));
-	ke_handle_open(&producer->handle, RD_KAFKA_PRODUCER,
-				   ke_config_make(RD_KAFKA_PRODUCER, server, mapping,
-								  client_id, settings));
-	return producer;
+	return open_producer(server, mapping, client_id, settings);
 }
 
 KeHandle *
@@ -318,13 +350,19 @@ take_event(KeProducer *producer, rd_kafka_event_t *rkev,
 bool
 ke_producer_poll(KeProducer *producer, KeProducerEvent *event)
 {
+	return ke_producer_wait(producer, 0, event);
+}
+
+bool
+ke_producer_wait(KeProducer *producer, int timeout_ms, KeProducerEvent *event)
+{
 	for (;;)
 	{
 		rd_kafka_event_t *rkev;
 
 		if (take_report(producer, event))
 			return true;
-		rkev = rd_kafka_queue_poll(producer->handle.queue, 0);
+		rkev = rd_kafka_queue_poll(producer->handle.queue, timeout_ms);
 		if (rkev == NULL)
 			return false;
 		switch (rd_kafka_event_type(rkev))

@@ -1,6 +1,7 @@
 /*
  * producer.h
- *	  The idempotent producer of a relay, driven by events.
+ *	  The idempotent producer of a relay, driven by events; and the one for
+ *	  transactions of a task process.
  *
  * What is sent to one partition arrives in the order it was sent, once: the
  * library tries again by itself, for ever, whatever happens to brokers.  A
@@ -70,6 +71,13 @@ extern KeProducer *ke_producer_open(const KeServerOptions *server,
 									const KeMappingOptions *mapping,
 									const char *client_id, bool strict);
 
+/* The same for kafka/transaction. */
+extern KeProducer *
+			ke_producer_open_transactional(const KeServerOptions *server,
+										   const KeMappingOptions *mapping,
+										   const char *client_id,
+										   const char *transactional_id);
+
 /* For kafka/topics; lives as long as the producer. */
 extern KeHandle *ke_producer_handle(KeProducer *producer);
 
@@ -100,6 +108,10 @@ extern void ke_producer_drain_fd(KeProducer *producer);
 
 /* Next event, without waiting.  True if any. */
 extern bool ke_producer_poll(KeProducer *producer, KeProducerEvent *event);
+
+/* The same, waiting for it; at most timeout_ms. */
+extern bool ke_producer_wait(KeProducer *producer, int timeout_ms,
+							 KeProducerEvent *event);
 
 /* Report what has not been sent yet as unsent. */
 extern void ke_producer_recall(KeProducer *producer);

@@ -21,6 +21,7 @@
 
 #include "core/guc.h"
 #include "db/catalog.h"
+#include "db/dlq.h"
 #include "db/outbox_read.h"
 #include "db/session.h"
 #include "db/xact.h"
@@ -60,6 +61,8 @@ typedef struct Reading
 	MemoryContext context;
 	List	   *servers;		/* of KeServer */
 	List	   *subscriptions;	/* of List of KeSubscription */
+	List	   *upkeep;			/* of Oid: servers with dead letters to look
+								 * after */
 	KeIdentityState identity;
 	pg_uuid_t	uuid;
 	bool		installed;		/* the extension is there */
@@ -118,6 +121,18 @@ find_needs(Oid server)
 		ke_need_set(MyDatabaseId, server, KE_ROLE_RELAY);
 }
 
+/* In a transaction: are its dead letters to be looked after? */
+static bool
+needs_upkeep(const KeServer *server)
+{
+	KePositionKey key = {
+		.cluster_id = ke_identity_cluster(server->options.service_name),
+		.group_id = ke_catalog_admin_group(server)
+	};
+
+	return key.cluster_id != NULL && ke_dlq_due_topics(&key) != NIL;
+}
+
 static void
 read_catalogs(void *argument)
 {
@@ -145,6 +160,8 @@ read_catalogs(void *argument)
 		reading->subscriptions = lappend(reading->subscriptions,
 										 ke_catalog_subscriptions(server));
 		find_needs(server->oid);
+		if (needs_upkeep(server))
+			reading->upkeep = lappend_oid(reading->upkeep, server->oid);
 	}
 	MemoryContextSwitchTo(old);
 	ke_xact_commit();
@@ -228,6 +245,8 @@ adopt_reading(Manager *manager, const Reading *reading)
 
 		ke_service_configure(get_service(manager, server->oid), server,
 							 (List *) lfirst(lc2));
+		find_service(manager, server->oid)->upkeep =
+			list_member_oid(reading->upkeep, server->oid);
 	}
 	if (former != NULL)
 		MemoryContextDelete(former);

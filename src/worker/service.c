@@ -231,8 +231,9 @@ want_processes(KeService *service, const KeWatchFacts *facts, KeRole role,
 }
 
 /*
- * Task processes: one for each kind of task that somebody waits for.  They
- * end by themselves when nobody does any more.
+ * Task processes: one for each kind of task that somebody waits for, or that
+ * has to be done in any case.  They end by themselves when nobody does any
+ * more.
  */
 static void
 want_tasks(KeService *service, const KeWatchFacts *facts,
@@ -242,8 +243,12 @@ want_tasks(KeService *service, const KeWatchFacts *facts,
 		unwant_children(service, KE_ROLE_TASK, 0, true);
 	for (int kind = 0; kind < KE_TASK_KINDS; kind++)
 	{
-		if (!ke_task_is_asked_for(MyDatabaseId, service->oid,
-								  (KeTaskKind) kind))
+		bool		asked = ke_task_is_asked_for(MyDatabaseId, service->oid,
+												 (KeTaskKind) kind);
+
+		if (kind == KE_TASK_REPROCESS && service->upkeep)
+			asked = true;
+		if (!asked)
 			continue;
 		if (obstacle != NULL)
 			ke_task_refuse(MyDatabaseId, service->oid, (KeTaskKind) kind,
@@ -251,6 +256,7 @@ want_tasks(KeService *service, const KeWatchFacts *facts,
 		else
 			want_child(service, facts, KE_ROLE_TASK, kind, alteration);
 	}
+	service->upkeep = false;	/* until the tables are read again */
 }
 
 /* Whoever waits for a task process that cannot be started now is told so. */

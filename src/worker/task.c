@@ -37,7 +37,7 @@ report(KeTask *task, const KeFailure *fail)
 static void
 carry_out(KeDesk *desk, KeTask *task)
 {
-	ke_desk_open(desk, task);
+	ke_desk_open(desk, ke_task_order(task));
 	MemoryContextSwitchTo(desk->work);
 	switch (ke_task_order(task)->kind)
 	{
@@ -45,6 +45,7 @@ carry_out(KeDesk *desk, KeTask *task)
 			ke_browse_run(desk, task);
 			break;
 		case KE_TASK_REPROCESS:
+			ke_reprocess_run(desk, task);
 			break;
 	}
 }
@@ -74,12 +75,62 @@ serve(KeDesk *desk, KeTask *task)
 	MemoryContextReset(desk->work);
 }
 
+/* Nobody waits for it, so it may fail: it is tried again soon. */
+static void
+keep_up(KeDesk *desk, Oid server)
+{
+	KeFailure  *volatile fail = NULL;
+
+	ke_runtime_activity("looking after dead letters");
+	PG_TRY();
+	{
+		ke_reprocess_upkeep(desk, server, ke_runtime_should_stop);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(desk->work);
+		fail = ke_failure_capture(desk->work);
+		ke_xact_abort();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(desk->work);
+
+	if (fail != NULL)
+		ereport(LOG,
+				(errmsg("could not look after dead letters: %s",
+						ke_failure_describe(fail))));
+	MemoryContextReset(desk->work);
+}
+
+/* Take the next task, if there is one. */
+static bool
+serve_next(KeDesk *desk, const KeIdentityOfProcess *who)
+{
+	KeTaskKind	kind = (KeTaskKind) who->ordinal;
+	KeTask	   *task;
+
+	if (!ke_task_is_asked_for(who->database, who->server, kind))
+		return false;
+
+	/* What was altered is for a process that begins anew. */
+	if (!ke_desk_is_current(desk, who->server))
+		proc_exit(0);
+	task = ke_task_take(who->database, who->server, kind,
+						ke_runtime_should_stop);
+	if (task == NULL)
+		return false;
+	ke_runtime_activity("working on dead letters of topic %s",
+						ke_task_order(task)->topic);
+	serve(desk, task);
+	return true;
+}
+
 void
 ke_task_main(Datum main_arg)
 {
 	const KeIdentityOfProcess *who = ke_runtime_attach(main_arg);
-	KeTaskKind	kind = (KeTaskKind) who->ordinal;
 	TimestampTz idle_since = GetCurrentTimestamp();
+	bool		kept_up = who->ordinal != KE_TASK_REPROCESS;
 	KeDesk	   *desk;
 
 	ke_session_connect(who->database, InvalidOid, false);
@@ -89,26 +140,20 @@ ke_task_main(Datum main_arg)
 	while (!ke_runtime_should_stop())
 	{
 		uint64		version = ke_slot_config_version();
-		KeTask	   *task;
 
 		ke_slot_set_status(KE_STATUS_RUNNING);
 		ke_slot_heartbeat();
-		if (ke_task_is_asked_for(who->database, who->server, kind))
+		if (serve_next(desk, who))
 		{
-			if (!ke_desk_is_current(desk, who->server))
-				proc_exit(0);
-			task = ke_task_take(who->database, who->server, kind,
-								ke_runtime_should_stop);
-			if (task != NULL)
-			{
-				ke_runtime_activity("working on dead letters of topic %s",
-									ke_task_order(task)->topic);
-				serve(desk, task);
-				idle_since = GetCurrentTimestamp();
-			}
+			idle_since = GetCurrentTimestamp();
 			continue;
 		}
-
+		if (!kept_up)
+		{
+			keep_up(desk, who->server);
+			kept_up = true;
+			continue;
+		}
 		if (TimestampDifferenceExceeds(idle_since, GetCurrentTimestamp(),
 									   LINGER_MS) &&
 			ke_slot_set_done(version))

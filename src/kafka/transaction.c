@@ -1,0 +1,180 @@
+/*
+ * transaction.c
+ *	  Kafka transactions of a producer that was opened for them.
+ *
+ * A call whose slice is over goes on in the library, and is resumed by the
+ * same call.  When the whole time is over, or the connection was lost in the
+ * middle, nobody knows what the coordinator will make of it: a request still
+ * under way could even end a later transaction.  Only a new producer, whose
+ * init_transactions waits for all of that, can go on then.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include "miscadmin.h"
+
+#include "kafka/handle.h"
+#include "kafka/list.h"
+#include "kafka/query.h"
+#include "kafka/transaction.h"
+
+/* What an error of the transactional calls means; the only place. */
+static KeVerdict
+judge(const rd_kafka_error_t *error)
+{
+	switch (rd_kafka_error_code(error))
+	{
+		case RD_KAFKA_RESP_ERR__FENCED:
+		case RD_KAFKA_RESP_ERR_PRODUCER_FENCED:
+		case RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH:
+			return KE_VERDICT_FENCED;
+		case RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
+		case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
+		case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+		case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+		case RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE:
+		case RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION:
+			return KE_VERDICT_REFUSED;
+		default:
+			break;
+	}
+	if (rd_kafka_error_is_fatal(error))
+		return KE_VERDICT_RENEW;
+	if (rd_kafka_error_txn_requires_abort(error))
+		return KE_VERDICT_ABORT;
+	return KE_VERDICT_RENEW;
+}
+
+/* The error is destroyed. */
+static KeVerdict
+conclude(rd_kafka_error_t *error, KeTrouble *trouble)
+{
+	KeVerdict	verdict = judge(error);
+
+	trouble->error = rd_kafka_error_code(error);
+	strlcpy(trouble->text, rd_kafka_error_string(error),
+			sizeof(trouble->text));
+	rd_kafka_error_destroy(error);
+	return verdict;
+}
+
+/*
+ * What an abort purges is reported, too, and has to be taken for the abort
+ * to go on; so are errors and logs.
+ */
+static void
+drain(KeProducer *producer)
+{
+	KeProducerEvent event;
+
+	while (ke_producer_poll(producer, &event))
+		 /* nobody waits for it */ ;
+}
+
+typedef rd_kafka_error_t *(*Call) (rd_kafka_t *rk, void *argument,
+								   int timeout_ms);
+
+/* Call again while it says that it may be, until time is up. */
+static KeVerdict
+call_in_slices(KeProducer *producer, Call call, void *argument,
+			   int timeout_ms, KeTrouble *trouble)
+{
+	int64		deadline = ke_query_now_ms() + timeout_ms;
+
+	for (;;)
+	{
+		rd_kafka_error_t *error;
+
+		CHECK_FOR_INTERRUPTS();
+		error = call(ke_producer_handle(producer)->rk, argument,
+					 Max(ke_query_slice(deadline), 1));
+		if (error == NULL)
+			return KE_VERDICT_DONE;
+		if (!rd_kafka_error_is_retriable(error) ||
+			ke_query_slice(deadline) == 0)
+			return conclude(error, trouble);
+		rd_kafka_error_destroy(error);
+		drain(producer);
+	}
+}
+
+static rd_kafka_error_t *
+call_init(rd_kafka_t *rk, void *argument, int timeout_ms)
+{
+	return rd_kafka_init_transactions(rk, timeout_ms);
+}
+
+KeVerdict
+ke_transaction_init(KeProducer *producer, int timeout_ms, KeTrouble *trouble)
+{
+	return call_in_slices(producer, call_init, NULL, timeout_ms, trouble);
+}
+
+KeVerdict
+ke_transaction_begin(KeProducer *producer, KeTrouble *trouble)
+{
+	rd_kafka_error_t *error;
+
+	error = rd_kafka_begin_transaction(ke_producer_handle(producer)->rk);
+	return error == NULL ? KE_VERDICT_DONE : conclude(error, trouble);
+}
+
+typedef struct Offsets
+{
+	const char *group_id;
+	const KeKafkaList *list;
+} Offsets;
+
+/* Not resumed but sent again: the same offsets twice do no harm. */
+static rd_kafka_error_t *
+call_offsets(rd_kafka_t *rk, void *argument, int timeout_ms)
+{
+	Offsets    *offsets = (Offsets *) argument;
+	rd_kafka_topic_partition_list_t *list = ke_list_to_library(offsets->list);
+	rd_kafka_consumer_group_metadata_t *group;
+	rd_kafka_error_t *error;
+
+	group = rd_kafka_consumer_group_metadata_new(offsets->group_id);
+	error = rd_kafka_send_offsets_to_transaction(rk, list, group, timeout_ms);
+	rd_kafka_consumer_group_metadata_destroy(group);
+	rd_kafka_topic_partition_list_destroy(list);
+	return error;
+}
+
+KeVerdict
+ke_transaction_offsets(KeProducer *producer, const char *group_id,
+					   const KeKafkaList *offsets, int timeout_ms,
+					   KeTrouble *trouble)
+{
+	Offsets		argument = {group_id, offsets};
+
+	return call_in_slices(producer, call_offsets, &argument, timeout_ms,
+						  trouble);
+}
+
+static rd_kafka_error_t *
+call_commit(rd_kafka_t *rk, void *argument, int timeout_ms)
+{
+	return rd_kafka_commit_transaction(rk, timeout_ms);
+}
+
+KeVerdict
+ke_transaction_commit(KeProducer *producer, int timeout_ms,
+					  KeTrouble *trouble)
+{
+	return call_in_slices(producer, call_commit, NULL, timeout_ms, trouble);
+}
+
+static rd_kafka_error_t *
+call_abort(rd_kafka_t *rk, void *argument, int timeout_ms)
+{
+	/* Short slices: the reports of what it purges are taken in between. */
+	return rd_kafka_abort_transaction(rk, Min(timeout_ms, 20));
+}
+
+KeVerdict
+ke_transaction_abort(KeProducer *producer, int timeout_ms, KeTrouble *trouble)
+{
+	drain(producer);
+	return call_in_slices(producer, call_abort, NULL, timeout_ms, trouble);
+}

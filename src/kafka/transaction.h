@@ -1,0 +1,48 @@
+/*
+ * transaction.h
+ *	  Kafka transactions of a producer that was opened for them.
+ *
+ * Each call waits in slices with CHECK_FOR_INTERRUPTS between, never raises
+ * for a broker's trouble, and returns what is to be done next: that decision
+ * is made in one place, for all of them.
+ */
+#ifndef KE_TRANSACTION_H
+#define KE_TRANSACTION_H
+
+#include "kafka/producer.h"
+
+typedef enum KeVerdict
+{
+	KE_VERDICT_DONE,
+	KE_VERDICT_ABORT,			/* abort it; then it may be tried again */
+	KE_VERDICT_RENEW,			/* how it ended only a new producer can tell */
+	KE_VERDICT_FENCED,			/* another producer has our place */
+	KE_VERDICT_REFUSED			/* we may not, or the cluster cannot */
+} KeVerdict;
+
+/* Why a verdict is not KE_VERDICT_DONE. */
+typedef struct KeTrouble
+{
+	int			error;
+	char		text[256];
+} KeTrouble;
+
+/* Whoever had our transactional.id is fenced, and its transaction ended. */
+extern KeVerdict ke_transaction_init(KeProducer *producer, int timeout_ms,
+									 KeTrouble *trouble);
+extern KeVerdict ke_transaction_begin(KeProducer *producer,
+									  KeTrouble *trouble);
+
+/* Offsets of a group that has no members. */
+extern KeVerdict ke_transaction_offsets(KeProducer *producer,
+										const char *group_id,
+										const KeKafkaList *offsets,
+										int timeout_ms, KeTrouble *trouble);
+
+/* All reports must have been polled; those of an abort are dropped. */
+extern KeVerdict ke_transaction_commit(KeProducer *producer, int timeout_ms,
+									   KeTrouble *trouble);
+extern KeVerdict ke_transaction_abort(KeProducer *producer, int timeout_ms,
+									  KeTrouble *trouble);
+
+#endif							/* KE_TRANSACTION_H */
