@@ -87,6 +87,7 @@ struct KeStage
 	/* only in retry consumers */
 	TimestampTz due_at;			/* the next look for parked messages */
 	int			parked;			/* how many there are, about; -1: not known */
+	TimestampTz room_at;		/* full: when to look for room for more */
 };
 
 typedef struct KeEngine

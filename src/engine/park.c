@@ -202,8 +202,8 @@ has_room(KeEngine *engine, KeStage *stage)
 	}
 	if (stage->parked < ke_guc_max_parked_retries)
 		return true;
-	stage->not_before = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-													FULL_LOOK_MS);
+	stage->room_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+												 FULL_LOOK_MS);
 	ke_assignment_halt(engine, stage,
 					   "kafka_events.max_parked_retries messages wait already");
 	return false;

@@ -83,6 +83,7 @@ open_sides(KeEngine *engine, KeStage *stage, KeSubscription *sub)
 	stage->phantoms = 0;
 	stage->halted = NULL;
 	stage->due_at = 0;
+	stage->room_at = 0;
 	stage->parked = -1;
 }
 

@@ -348,7 +348,8 @@ handle_event(Consumer *consumer, KeConsumerEvent *event)
 static bool
 may_run(const KeStage *stage, TimestampTz now)
 {
-	return stage->count > 0 && stage->not_before <= now;
+	return stage->count > 0 && stage->not_before <= now &&
+		stage->room_at <= now;
 }
 
 /* Is it too long to let a rebalance event wait behind so many messages? */
@@ -512,7 +513,7 @@ idle_ms(Consumer *consumer)
 		KeStage    *stage = (KeStage *) lfirst(lc);
 
 		if (stage->count > 0)
-			sooner(&deadline, stage->not_before);
+			sooner(&deadline, Max(stage->not_before, stage->room_at));
 		sooner(&deadline, engine->role == KE_ROLE_RETRY ?
 			   ke_due_at(stage) : ke_ordered_at(engine, stage));
 	}
