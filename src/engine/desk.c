@@ -9,6 +9,7 @@
 #include "postgres.h"
 #include "core/compat.h"
 
+#include "utils/builtins.h"
 #include "utils/memutils.h"
 
 #include "db/xact.h"
@@ -73,6 +74,8 @@ ke_desk_is_current(KeDesk *desk, Oid server)
 	Reading		reading = {.oid = server, .context = desk->work};
 
 	ke_desk_transact(read_server, &reading, false);
+	if (reading.server != NULL)
+		namestrcpy(&desk->name, reading.server->name);
 	return reading.server != NULL &&
 		(desk->server == NULL ||
 		 desk->server->fingerprint == reading.server->fingerprint);

@@ -22,6 +22,7 @@ typedef struct KeDesk
 {
 	MemoryContext context;		/* all that lasts as long as the process */
 	MemoryContext work;			/* what lasts as long as a task */
+	NameData	name;			/* of the server, for pg_stat_activity */
 	KeServer   *server;			/* as the clients were opened for */
 	KePositionKey key;			/* this cluster, the admin group; in work */
 	char		uuid[KE_UUID_LEN];	/* empty: this database has none */

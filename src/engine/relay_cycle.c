@@ -8,6 +8,7 @@
 #include "postgres.h"
 #include "core/compat.h"
 
+#include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -74,6 +75,7 @@ read_catalogs(void *argument)
 	if (server == NULL)
 		return;
 	reading->facts->fingerprint = server->fingerprint;
+	namestrcpy(&reading->facts->name, server->name);
 	if (relay->server == NULL)
 		adopt_server(relay, server);
 }

@@ -27,7 +27,8 @@ typedef struct KeRelaySetting
 typedef struct KeRelayFacts
 {
 	bool		server_is_there;
-	uint64		fingerprint;	/* of the server */
+	uint64		fingerprint;	/* of the server, as the next */
+	NameData	name;
 	KeIdentityState identity;
 } KeRelayFacts;
 

@@ -98,6 +98,7 @@ read_configuration(Consumer *consumer, KeConfiguration *loaded)
 		give_up(consumer, ke_failure_describe(fail));
 	if (loaded->server == NULL)
 		give_up(consumer, "its server was dropped");
+	ke_runtime_serves(loaded->server->name);
 	if (loaded->identity != KE_IDENTITY_OURS)
 		give_up(consumer, "the identity of this database is not confirmed");
 }

@@ -14,6 +14,7 @@
 #include "postgres.h"
 #include "core/compat.h"
 
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "utils/memutils.h"
@@ -456,6 +457,26 @@ start(Manager *manager, Datum main_arg)
 	MemoryContextSwitchTo(manager->round);
 }
 
+/* The servers that are managed, as far as there is room for names. */
+static void
+show_activity(const Manager *manager)
+{
+	StringInfoData names;
+	ListCell   *lc;
+
+	initStringInfo(&names);
+	foreach(lc, manager->services)
+	{
+		const KeService *service = (KeService *) lfirst(lc);
+
+		if (service->server != NULL)
+			appendStringInfo(&names, "%s\"%s\"", names.len > 0 ? ", " : "",
+							 service->server->name);
+	}
+	ke_runtime_activity("managing servers: %s",
+						names.len > 0 ? names.data : "none");
+}
+
 void
 ke_manager_main(Datum main_arg)
 {
@@ -476,8 +497,7 @@ ke_manager_main(Datum main_arg)
 		ke_slot_set_status(KE_STATUS_RUNNING);
 		ke_slot_heartbeat();
 		due = run_round(&manager);
-		ke_runtime_activity("managing %d servers",
-							list_length(manager.services));
+		show_activity(&manager);
 		MemoryContextReset(manager.round);
 		if (!has_nothing_to_do(&manager))
 			ke_runtime_sleep_until(due);

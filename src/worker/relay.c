@@ -78,6 +78,7 @@ read_configuration(Worker *worker, KeRelayFacts *facts)
 		give_up(problem);
 	if (!facts->server_is_there)
 		give_up("its server was dropped");
+	ke_runtime_serves(NameStr(facts->name));
 	if (facts->identity != KE_IDENTITY_OURS)
 		give_up("the identity of this database is not confirmed");
 }

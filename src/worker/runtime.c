@@ -35,6 +35,9 @@ static emit_log_hook_type prev_emit_log_hook = NULL;
 /* When SIGTERM came first; 0: not yet. */
 static volatile TimestampTz terminated_at = 0;
 
+/* The foreign server that this process works for; empty: for all, or none. */
+static char served[NAMEDATALEN] = "";
+
 /* Latch, postmaster death and wait_fd; made again when the fd changes. */
 static WaitEventSet *wait_set = NULL;
 static int	wait_fd = PGINVALID_SOCKET;
@@ -224,13 +227,22 @@ ke_runtime_stop_is_planned(bool *leave)
 }
 
 void
+ke_runtime_serves(const char *server)
+{
+	strlcpy(served, server, sizeof(served));
+}
+
+void
 ke_runtime_activity(const char *fmt,...)
 {
-	char		text[256];
+	char		text[256 + NAMEDATALEN];
+	int			len = 0;
 	va_list		args;
 
+	if (served[0] != '\0')
+		len = snprintf(text, sizeof(text), "server \"%s\": ", served);
 	va_start(args, fmt);
-	vsnprintf(text, sizeof(text), fmt, args);
+	vsnprintf(text + len, sizeof(text) - len, fmt, args);
 	va_end(args);
 
 	pgstat_report_activity(IsTransactionState() ? STATE_RUNNING : STATE_IDLE,

@@ -52,7 +52,8 @@ extern bool ke_runtime_should_stop(void);
  */
 extern bool ke_runtime_stop_is_planned(bool *leave);
 
-/* For pg_stat_activity. */
+/* For pg_stat_activity: what this process does now, and for which server. */
+extern void ke_runtime_serves(const char *server);
 extern void ke_runtime_activity(const char *fmt,...) pg_attribute_printf(1, 2);
 
 #endif							/* KE_RUNTIME_H */

@@ -115,6 +115,7 @@ serve_next(KeDesk *desk, const KeIdentityOfProcess *who)
 	/* What was altered is for a process that begins anew. */
 	if (!ke_desk_is_current(desk, who->server))
 		proc_exit(0);
+	ke_runtime_serves(NameStr(desk->name));
 	task = ke_task_take(who->database, who->server, kind,
 						ke_runtime_should_stop);
 	if (task == NULL)

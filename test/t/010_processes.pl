@@ -56,8 +56,12 @@ like(
 	$node->safe_psql('postgres',
 		q{SELECT query FROM pg_stat_activity WHERE backend_type = 'kafka_events consumer'}
 	),
-	qr/waiting for messages/,
-	'it says what it does');
+	qr/^server "shop": waiting for messages$/,
+	'it says what it does, and for which server');
+$node->wait_for(
+	q{SELECT query FROM pg_stat_activity
+	   WHERE backend_type = 'kafka_events manager'},
+	'managing servers: "shop"', 'the manager to say the same');
 
 # more and fewer of them, in place
 my $first = $node->worker_pid('shop');
