@@ -24,7 +24,7 @@
 #include "core/guc.h"
 #include "core/letter.h"
 #include "db/decode.h"
-#include "db/dlq.h"
+#include "db/dlq_pending.h"
 #include "db/identity.h"
 #include "shm/request.h"
 #include "shm/shmem.h"
@@ -114,47 +114,6 @@ ask(const KeServer *server, const char *topic)
 	return answer;
 }
 
-/* Kafka's word, else the mirror's, else the first letter there is. */
-static int64
-position_of(const KeAnswer *answer, int32 partition, const List *mirror)
-{
-	int64		position = answer->positions[partition];
-	ListCell   *lc;
-
-	foreach(lc, mirror)
-	{
-		const KeDlqPosition *mirrored = (KeDlqPosition *) lfirst(lc);
-
-		if (position < 0 && mirrored->partition == partition)
-			position = mirrored->next;
-	}
-	return Max(position, answer->lows[partition]);
-}
-
-/* What the letters on record add to, or take from, what lies ahead. */
-static int64
-correction(const KeAnswer *answer, int32 partition, int64 position,
-		   const List *letters)
-{
-	int64		result = 0;
-	ListCell   *lc;
-
-	foreach(lc, letters)
-	{
-		const KeDlqLetter *letter = (KeDlqLetter *) lfirst(lc);
-
-		if (letter->partition != partition ||
-			letter->offset < answer->lows[partition] ||
-			letter->offset >= answer->offsets[partition])
-			continue;
-		if (letter->moved && letter->offset >= position)
-			result--;
-		else if (!letter->moved && letter->offset < position)
-			result++;
-	}
-	return result;
-}
-
 static void
 compute_stats(const KeServer *server, const char *topic, Stats *stats)
 {
@@ -169,15 +128,18 @@ compute_stats(const KeServer *server, const char *topic, Stats *stats)
 	stats->oldest = stats->newest = -1;
 	for (int p = 0; p < answer->partitions; p++)
 	{
-		int64		low = answer->lows[p];
-		int64		high = answer->offsets[p];
-		int64		position = position_of(answer, p, mirror);
+		KeDlqRange	range = {
+			.partition = p,
+			.low = answer->lows[p],
+			.high = answer->offsets[p],
+			.committed = answer->positions[p]
+		};
 
-		stats->messages += high - low;
-		stats->pending += Max(high - position, 0) +
-			correction(answer, p, position, letters);
-		stats->oldest = stats->oldest < 0 ? low : Min(stats->oldest, low);
-		stats->newest = Max(stats->newest, high);
+		stats->messages += range.high - range.low;
+		stats->pending += ke_dlq_range_pending(&range, mirror, letters);
+		stats->oldest = stats->oldest < 0 ? range.low :
+			Min(stats->oldest, range.low);
+		stats->newest = Max(stats->newest, range.high);
 	}
 }
 

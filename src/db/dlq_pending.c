@@ -7,8 +7,9 @@
 
 #include "db/dlq_pending.h"
 
-int64
-ke_dlq_range_position(const KeDlqRange *range, const List *mirror)
+/* Kafka's word, else the mirror's, else the first letter there is. */
+static int64
+position_of(const KeDlqRange *range, const List *mirror)
 {
 	int64		position = range->committed;
 	ListCell   *lc;
@@ -31,7 +32,7 @@ int64
 ke_dlq_range_pending(const KeDlqRange *range, const List *mirror,
 					 const List *letters)
 {
-	int64		position = ke_dlq_range_position(range, mirror);
+	int64		position = position_of(range, mirror);
 	int64		pending = Max(range->high - position, 0);
 	ListCell   *lc;
 

@@ -18,10 +18,6 @@ typedef struct KeDlqRange
 	int64		committed;		/* admin group position; negative: none */
 } KeDlqRange;
 
-/* Kafka's word, else the mirror's, else the first letter there is. */
-extern int64 ke_dlq_range_position(const KeDlqRange *range,
-								   const List *mirror);
-
 /* mirror: of KeDlqPosition; letters: of KeDlqLetter; of the topic. */
 extern int64 ke_dlq_range_pending(const KeDlqRange *range, const List *mirror,
 								  const List *letters);
