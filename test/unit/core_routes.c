@@ -183,12 +183,13 @@ static char *
 fail(KeBreaker *breaker, const KeBreakerSettings *settings, int who,
 	 const char *where, TimestampTz now)
 {
-	KeBreakerFailure failure;
+	KeBreakerFailure failure = {0};
 	char		code[6];
 	int			partition;
 	long long	offset;
 	bool		routed;
 
+	failure.again = strstr(where, "again") != NULL;
 	if (sscanf(where, "%d/%lld %5s", &partition, &offset, code) != 3)
 		elog(ERROR, "partition/offset SQLSTATE expected, not %s", where);
 	failure.partition = partition;
@@ -201,8 +202,8 @@ fail(KeBreaker *breaker, const KeBreakerSettings *settings, int who,
 
 /*
  * Play a scenario, steps separated by semicolons: "+ms" moves the clock;
- * "ask w", "ok w" and "fail w partition/offset SQLSTATE" are worker w's;
- * "changed", "reset" come from outside.  One line per step.
+ * "ask w", "ok w" and "fail w partition/offset SQLSTATE [again]" are worker
+ * w's; "changed", "reset" come from outside.  One line per step.
  */
 Datum
 unit_breaker(PG_FUNCTION_ARGS)

@@ -63,5 +63,8 @@ SELECT unit_breaker(10, 1000, 500, 'fail 1 0/1 42883; fail 1 0/2 42883; fail 1 0
 -- broken: a failure of another kind shows that it is mended
 SELECT unit_breaker(10, 1000, 500, 'fail 1 0/1 42883; fail 1 0/2 42883; fail 1 0/3 42883; changed; ask 1; fail 1 0/3 P0001; ask 2');
 SELECT unit_breaker(1, 1000, 500, 'fail 1 0/1 42883; +1100; ask 1; fail 1 1/2 42883; +1100; ask 1; fail 1 2/3 42883; +5000; ask 1; changed; ask 1; fail 1 2/3 22012; ask 1');
+-- retries that fail again open nothing, but do not close it either
+SELECT unit_breaker(2, 1000, 500, 'fail 1 0/1 P0001; fail 1 0/1 P0001 again; fail 1 0/1 22012 again; ask 1; fail 1 0/2 P0001; +1100; ask 1; fail 1 0/1 P0001 again; ask 1');
+SELECT unit_breaker(2, 1000, 500, 'fail 1 0/1 42883; fail 1 0/1 42883 again; fail 1 0/2 42883 again; fail 1 0/3 42883 again; ask 1');
 -- reset
 SELECT unit_breaker(1, 1000, 500, 'fail 1 0/1 P0001; reset; ask 1; fail 1 0/1 42883; +1100; ask 1; reset; fail 1 0/2 42883; reset; ask 1; changed; ask 1');
