@@ -56,7 +56,10 @@ async function main() {
     await consumer.connect();
     await consumer.subscribe({ topics: [options.topic], fromBeginning: true });
     await new Promise((resolve, reject) => {
-      consumer.on(consumer.events.CRASH, ({ payload }) => reject(payload.error));
+      // a broker that has just started may not know its groups yet
+      consumer.on(consumer.events.CRASH, ({ payload }) => {
+        if (!payload.restart) reject(payload.error);
+      });
       consumer.run({
         autoCommit: false,
         eachBatch: async ({ batch }) => {
