@@ -58,6 +58,12 @@ $kafka->produce_messages($retry, @twice,
 	map { { key => $_->[0], value => qq("$_->[0]"), headers => $_->[1] } } @cases);
 $kafka->produce_messages($retry, @twice);
 
+# identifiers are remembered for 7 days
+$node->safe_psql('postgres', qq{
+	INSERT INTO kafka_events.copies
+	SELECT '$service-retry', 'seen ' || days || ' days ago', now() - make_interval(days => days)
+	  FROM unnest('{6, 8}'::int[]) AS days});
+
 # these copies are the first that anybody hears of
 $node->safe_psql(
 	'postgres', qq{
@@ -74,6 +80,10 @@ $node->wait_for(
 $node->wait_for('SELECT count(*) FROM kafka_retries', 0, 'everything to be run');
 $node->wait_for('SELECT pending_total FROM kafka_outbox_status', 0,
 	'dead letters to be published');
+
+is( $node->safe_psql('postgres',
+		"SELECT copy_id FROM kafka_events.copies WHERE copy_id LIKE 'seen %'"),
+	'seen 6 days ago', 'identifiers of copies are forgotten after 7 days');
 
 my @run = map { qq("$_->[0]") } grep { !defined $_->[2] } @cases;
 is( $node->safe_psql('postgres', 'SELECT what FROM effects ORDER BY what COLLATE "C"'),
