@@ -145,18 +145,50 @@ $node->wait_for(
 is($node->safe_psql('postgres', $counted), $before,
 	'what was counted outlives the worker');
 
-# a failure rolls back, and what is rolled back does not count
-$node->safe_psql('postgres', 'ALTER TABLE orders ADD CHECK (id <> 0)');
-$kafka->produce($topic, ['{"id":1}'], '-p', '0');
-$node->wait_for($counted =~ s/SELECT.*?FROM/SELECT received_total FROM/sr,
-	'1001', 'another message');
+# messages that fail: one for good, one that is tried again and succeeds
+$node->safe_psql(
+	'postgres', q{
+	CREATE TABLE gate (open boolean);
+	INSERT INTO gate VALUES (false);
+	CREATE FUNCTION check_gate() RETURNS trigger LANGUAGE plpgsql AS $$
+	BEGIN
+		IF NEW.id = 2001 AND NOT (SELECT open FROM gate) THEN
+			RAISE EXCEPTION 'not yet';
+		END IF;
+		RETURN NEW;
+	END $$;
+	CREATE TRIGGER gate BEFORE INSERT ON orders
+		FOR EACH ROW EXECUTE FUNCTION check_gate()});
+$kafka->produce($topic, [ '{"id":"x"}', '{"id":2001}' ], '-p', '0');
+$node->wait_for(
+	"SELECT retried_total > 0, dead_lettered_total, failed_total,
+			last_failure_at > now() - interval '1 min'
+	   FROM kafka_metrics WHERE topic = '$topic'",
+	't|1|0|t', 'both to fail');
+$node->safe_psql('postgres', 'UPDATE gate SET open = true');
+$node->wait_for(
+	"SELECT succeeded_total, dead_lettered_total,
+			received_total = succeeded_total + retried_total + dead_lettered_total
+	   FROM kafka_metrics WHERE topic = '$topic'",
+	'1001|1|t', 'the second one to succeed, and each to be one of the three');
+$node->wait_for(
+	qq{SELECT kafka_metrics_prometheus() ~
+		 'kafka_events_dlq_pending_messages\\{[^\n]*"$topic"\\} 1\n'},
+	't', 'the dead letter to be pending');
+pass('failures are counted, and dead letters that wait');
+is(sample(qr/kafka_events_circuit_open\{$labels\}/), 0,
+	'a breaker that is closed');
+is( sample(
+		qr/kafka_events_outbox_parked_messages\{database="postgres",server="shop"\}/
+	),
+	0,
+	'nothing is parked');
 
 # forgotten with the subscription
 $node->safe_psql('postgres', "SELECT kafka_unsubscribe('$topic')");
 is($node->safe_psql('postgres', $counted), '', 'what is gone is not shown');
 $node->safe_psql('postgres',
 	"SELECT kafka_subscribe('$topic', into_table => 'orders')");
-$node->wait_for_workers('shop', 1);
 is($node->safe_psql('postgres', $counted), '0|0|0|0|0|0|0|0',
 	'a subscription that comes back starts from zero');
 

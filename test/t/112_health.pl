@@ -128,6 +128,32 @@ $node->safe_psql('postgres',
 	q{SELECT FROM kafka_consumer_seek('orders', "position" => 'latest')});
 wait_for_health('shop', 'up', '^$');
 
+# a circuit breaker that is open, and what no broker takes
+$node->safe_psql(
+	'postgres', q{
+	CREATE OR REPLACE FUNCTION on_order(jsonb) RETURNS void LANGUAGE plpgsql
+		AS $$ BEGIN RAISE EXCEPTION 'out of order'; END $$;
+	SELECT kafka_subscription_alter('orders', breaker_threshold => 1,
+									breaker_timeout => '1 min')});
+$kafka->produce('orders', [ map { qq({"id": $_}) } 1 .. 2 ], '-p', 0);
+wait_for_health('shop', 'degraded',
+	'the circuit breaker of topic "orders" is open');
+$node->safe_psql(
+	'postgres', q{
+	CREATE OR REPLACE FUNCTION on_order(jsonb) RETURNS void LANGUAGE sql AS '';
+	SELECT kafka_circuit_reset('orders')});
+$node->wait_for('SELECT lag_messages FROM kafka_health()', '0',
+	'the messages to be processed');
+wait_for_health('shop', 'up', '^$');
+$node->safe_psql('postgres',
+	q{SELECT kafka_topic_create('small', 1, 1, '{"max.message.bytes": 100}');
+	  SELECT kafka_produce('small', repeat(md5('x'), 100))});
+wait_for_health('shop', 'degraded',
+	'1 messages that no broker takes are parked');
+$node->safe_psql('postgres',
+	'SELECT kafka_outbox_discard(id) FROM kafka_outbox_parked');
+wait_for_health('shop', 'up', '^$');
+
 # the kill switch
 $node->append_conf('postgresql.conf', 'kafka_events.enabled = off');
 $node->reload;
