@@ -18,7 +18,7 @@
 
 PG_FUNCTION_INFO_V1(kafka_metrics);
 
-/* Buckets are an eighth wide: more digits would say nothing. */
+/* Buckets are up to a fifth wide: more digits would say nothing. */
 static void
 put_latency(KeRow *row, const KeHistogram *latencies, double fraction)
 {

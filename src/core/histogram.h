@@ -3,7 +3,7 @@
  *	  How many values fell into which bucket, for latencies in milliseconds.
  *
  * Bucket 0 holds 0 and 1 ms, then come buckets of 1 ms, and from 8 ms on four
- * for each doubling, so that a percentile is found within an eighth of its
+ * for each doubling, so that a percentile is found within a fifth of its
  * value.  A bucket holds values up to its bound, the bound included; the last
  * one holds all that is longer.
  */
