@@ -199,10 +199,11 @@ CREATE TABLE kafka_events.outbox_parked (
   headers       bytea,
   reason        text    NOT NULL,
   written_at    timestamptz NOT NULL,
-  parked_at     timestamptz NOT NULL
+  parked_at     timestamptz NOT NULL,
+  waits         boolean NOT NULL  -- for its topic to be made; else for a user
 );
 COMMENT ON TABLE kafka_events.outbox_parked IS
-  'Messages that no broker takes';
+  'Messages that no broker takes, and those whose topic is still to be made';
 
 CREATE TABLE kafka_events.servers (
   server  oid              NOT NULL PRIMARY KEY,
@@ -491,7 +492,8 @@ CREATE VIEW @extschema@.kafka_outbox_parked AS
          octet_length(p.headers) AS headers_bytes,
          p.written_at,
          p.parked_at
-    FROM kafka_events.outbox_parked p JOIN pg_catalog.pg_foreign_server s ON s.oid = p.server;
+    FROM kafka_events.outbox_parked p JOIN pg_catalog.pg_foreign_server s ON s.oid = p.server
+   WHERE NOT p.waits;
 COMMENT ON VIEW @extschema@.kafka_outbox_parked IS
   'Messages that no broker takes, to be sent again by kafka_outbox_retry or given up by kafka_outbox_discard';
 

@@ -14,6 +14,7 @@
 
 #include "db/outbox_entry.h"
 #include "db/outbox_parked.h"
+#include "db/outbox_read.h"
 #include "db/outbox_table.h"
 
 /* Columns of kafka_events.outbox_parked. */
@@ -30,7 +31,8 @@ enum
 	PARKED_HEADERS,
 	PARKED_REASON,
 	PARKED_WRITTEN_AT,
-	PARKED_PARKED_AT
+	PARKED_PARKED_AT,
+	PARKED_WAITS
 };
 
 static const KeOutboxColumns parked_columns = {
@@ -75,7 +77,7 @@ copy(TupleTableSlot *from, int column, TupleTableSlot *to, int to_column)
 
 void
 ke_outbox_parked_insert(TupleTableSlot *slot, TimestampTz written_at,
-						const char *reason)
+						const char *reason, bool waits_for_topic)
 {
 	KePrivateTable table;
 	TupleTableSlot *to;
@@ -101,6 +103,7 @@ ke_outbox_parked_insert(TupleTableSlot *slot, TimestampTz written_at,
 			TimestampTzGetDatum(written_at);
 		to->tts_values[PARKED_PARKED_AT - 1] =
 			TimestampTzGetDatum(GetCurrentTimestamp());
+		to->tts_values[PARKED_WAITS - 1] = BoolGetDatum(waits_for_topic);
 		ke_private_table_insert(&table);
 	}
 	ke_private_table_close(&table);
@@ -166,40 +169,155 @@ ke_outbox_parked_retry(int64 id)
 
 /* ------------------------------------------------------------- all of them */
 
-typedef struct Count
-{
-	Oid			server;
-	int64		rows;
-} Count;
-
 static Oid
 server_of(KePrivateTable *table)
 {
 	return DatumGetObjectId(table->slot->tts_values[PARKED_SERVER - 1]);
 }
 
+static bool
+waits(KePrivateTable *table)
+{
+	return DatumGetBool(table->slot->tts_values[PARKED_WAITS - 1]);
+}
+
+/* Show the rows of all servers to visit(). */
+static void
+look_at_all(LOCKMODE lockmode, KePrivateTableVisit visit, void *argument)
+{
+	KePrivateTable table;
+	Snapshot	now = RegisterSnapshot(GetLatestSnapshot());
+
+	ke_private_table_open(&table, "outbox_parked", lockmode);
+	ke_private_table_each(&table, NULL, 0, now, visit, argument);
+	ke_private_table_close(&table);
+	UnregisterSnapshot(now);
+}
+
+typedef struct Count
+{
+	Oid			server;
+	KeOutboxParkedCount *result;
+} Count;
+
 static void
 count_row(KePrivateTable *table, void *argument)
 {
 	Count	   *count = (Count *) argument;
+	KeOutboxParkedCount *result = count->result;
+	TimestampTz written_at;
 
-	if (server_of(table) == count->server)
-		count->rows++;
+	if (server_of(table) != count->server)
+		return;
+	if (!waits(table))
+	{
+		result->parked++;
+		return;
+	}
+	result->waiting++;
+	written_at =
+		DatumGetTimestampTz(table->slot->tts_values[PARKED_WRITTEN_AT - 1]);
+	if (result->oldest == 0 || written_at < result->oldest)
+		result->oldest = written_at;
 }
 
-int64
-ke_outbox_parked_count(Oid server)
+void
+ke_outbox_parked_count(Oid server, KeOutboxParkedCount *count)
 {
-	KePrivateTable table;
-	Count		count = {server, 0};
-	Snapshot	now = RegisterSnapshot(GetLatestSnapshot());
+	Count		argument = {server, count};
 
-	ke_private_table_open(&table, "outbox_parked", AccessShareLock);
-	ke_private_table_each(&table, NULL, 0, now, count_row, &count);
-	ke_private_table_close(&table);
-	UnregisterSnapshot(now);
-	return count.rows;
+	memset(count, 0, sizeof(*count));
+	look_at_all(AccessShareLock, count_row, &argument);
 }
+
+/* -------------------------------------------------- waiting for a topic */
+
+typedef struct Waiting
+{
+	Oid			server;
+	const char *topic;			/* only these; NULL: all */
+	List	   *topics;			/* of KeOutboxWaiting, in context */
+	List	   *ids;			/* of int64 *, likewise */
+	MemoryContext context;
+} Waiting;
+
+static KeOutboxWaiting *
+find_waiting(List *topics, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, topics)
+	{
+		KeOutboxWaiting *known = (KeOutboxWaiting *) lfirst(lc);
+
+		if (strcmp(known->topic, name) == 0)
+			return known;
+	}
+	return NULL;
+}
+
+static void
+note_waiting(KePrivateTable *table, void *argument)
+{
+	Waiting    *waiting = (Waiting *) argument;
+	KeOutboxRow row;
+	MemoryContext old;
+
+	if (server_of(table) != waiting->server || !waits(table))
+		return;
+	ke_outbox_row_load(table->slot, &parked_columns, &row);
+	old = MemoryContextSwitchTo(waiting->context);
+	if (find_waiting(waiting->topics, row.topic) == NULL)
+	{
+		KeOutboxWaiting *found = palloc(sizeof(KeOutboxWaiting));
+
+		found->topic = pstrdup(row.topic);
+		found->source_topic = pstrdup(row.source_topic);
+		found->kind = row.kind;
+		waiting->topics = lappend(waiting->topics, found);
+	}
+	MemoryContextSwitchTo(old);
+}
+
+List *
+ke_outbox_waiting(Oid server, MemoryContext context)
+{
+	Waiting		waiting = {.server = server,.context = context};
+
+	look_at_all(AccessShareLock, note_waiting, &waiting);
+	return waiting.topics;
+}
+
+static void
+note_id(KePrivateTable *table, void *argument)
+{
+	Waiting    *waiting = (Waiting *) argument;
+	char	   *topic =
+	TextDatumGetCString(table->slot->tts_values[PARKED_TOPIC - 1]);
+
+	if (server_of(table) == waiting->server && waits(table) &&
+		strcmp(topic, waiting->topic) == 0)
+	{
+		int64	   *id = palloc(sizeof(int64));
+
+		*id = DatumGetInt64(table->slot->tts_values[PARKED_ID - 1]);
+		waiting->ids = lappend(waiting->ids, id);
+	}
+	pfree(topic);
+}
+
+void
+ke_outbox_resume(Oid server, const char *topic)
+{
+	Waiting		waiting = {.server = server,.topic = topic};
+	ListCell   *lc;
+
+	look_at_all(AccessShareLock, note_id, &waiting);
+	foreach(lc, waiting.ids)
+		(void) ke_outbox_parked_retry(*(int64 *) lfirst(lc));
+}
+
+/* ------------------------------------------ of servers that are gone */
 
 typedef struct Keep
 {
@@ -221,12 +339,8 @@ delete_stranger(KePrivateTable *table, void *argument)
 void
 ke_outbox_parked_keep_only(List *servers)
 {
-	KePrivateTable table;
 	Keep		keep = {servers, RegisterSnapshot(GetLatestSnapshot())};
 
-	ke_private_table_open(&table, "outbox_parked", RowExclusiveLock);
-	ke_private_table_each(&table, NULL, 0, keep.snapshot, delete_stranger,
-						  &keep);
-	ke_private_table_close(&table);
+	look_at_all(RowExclusiveLock, delete_stranger, &keep);
 	UnregisterSnapshot(keep.snapshot);
 }

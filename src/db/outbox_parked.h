@@ -11,10 +11,13 @@
 #include "executor/tuptable.h"
 #include "nodes/pg_list.h"
 
-/* Park the row of the outbox in slot; quiet if it is parked already. */
+/*
+ * Park the row of the outbox in slot; quiet if it is parked already.  waits:
+ * only until its topic is made.
+ */
 extern void ke_outbox_parked_insert(TupleTableSlot *slot,
 									TimestampTz written_at,
-									const char *reason);
+									const char *reason, bool waits);
 
 /* Whose it is; InvalidOid if no such message is parked. */
 extern Oid	ke_outbox_parked_server(int64 id);
@@ -27,7 +30,14 @@ extern void ke_outbox_parked_discard(int64 id);
 extern int64 ke_outbox_parked_retry(int64 id);
 
 /* How many there are for a server. */
-extern int64 ke_outbox_parked_count(Oid server);
+typedef struct KeOutboxParkedCount
+{
+	int64		parked;
+	int64		waiting;		/* for their topics; not in parked */
+	TimestampTz oldest;			/* when that was written; 0: none waits */
+} KeOutboxParkedCount;
+
+extern void ke_outbox_parked_count(Oid server, KeOutboxParkedCount *count);
 
 /* Forget those of servers that are not in the list. */
 extern void ke_outbox_parked_keep_only(List *servers);

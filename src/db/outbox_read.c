@@ -453,7 +453,7 @@ ke_outbox_show(KeOutboxReader *reader, const KeOutboxMark *mark,
 
 void
 ke_outbox_park(KeOutboxReader *reader, const KeOutboxMark *mark,
-			   const char *reason)
+			   const char *reason, bool waits)
 {
 	KeOutboxRows rows = {0};
 	KeOutboxState state;
@@ -461,7 +461,8 @@ ke_outbox_park(KeOutboxReader *reader, const KeOutboxMark *mark,
 	(void) load_state(reader, &state);	/* raises if it has a successor */
 	rows.snapshot = RegisterSnapshot(GetLatestSnapshot());
 	find_row(reader, &rows, mark);
-	ke_outbox_parked_insert(rows.current->slot, mark->written_at, reason);
+	ke_outbox_parked_insert(rows.current->slot, mark->written_at, reason,
+							waits);
 	ke_outbox_rows_close(&rows);
 	UnregisterSnapshot(rows.snapshot);
 }

@@ -32,6 +32,7 @@
 #define KE_OUTBOX_READ_H
 
 #include "datatype/timestamp.h"
+#include "nodes/pg_list.h"
 
 #include "db/outbox.h"
 
@@ -125,11 +126,27 @@ extern void ke_outbox_save(KeOutboxReader *reader);
 
 /*
  * Move a row that no broker will ever take to kafka_events.outbox_parked,
- * where users see it.  Needs a transaction; when that has committed, the row
+ * where users see it; or one that waits for its topic to be made, which is
+ * still pending.  Needs a transaction; when that has committed, the row
  * counts as done (ke_outbox_done, not published).
  */
 extern void ke_outbox_park(KeOutboxReader *reader, const KeOutboxMark *mark,
-						   const char *reason);
+						   const char *reason, bool waits);
+
+/*
+ * Copies that wait for their topics: the topics, each once, as a list of
+ * KeOutboxWaiting * in context; and putting those of one back into the
+ * outbox, behind everything that is there.  Both need a transaction.
+ */
+typedef struct KeOutboxWaiting
+{
+	char	   *topic;
+	char	   *source_topic;
+	KeOutboxKind kind;
+} KeOutboxWaiting;
+
+extern List *ke_outbox_waiting(Oid server, MemoryContext context);
+extern void ke_outbox_resume(Oid server, const char *topic);
 
 /*
  * Let the tables be used in turn, and empty those in which everything is
@@ -157,7 +174,7 @@ typedef struct KeOutboxStatus
 	int64		pending;		/* rows of committed transactions */
 	TimestampTz oldest;			/* when the first of them committed; 0: none */
 	int64		published;
-	int64		parked;			/* rows in outbox_parked now */
+	int64		parked;			/* rows in outbox_parked that do not wait */
 	char	   *last_error;		/* or NULL */
 } KeOutboxStatus;
 

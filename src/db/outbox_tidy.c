@@ -251,6 +251,7 @@ ke_outbox_status(Oid server, KeOutboxStatus *status)
 	KeXids	   *published = published_by(server, &state);
 	Snapshot	now = RegisterSnapshot(GetLatestSnapshot());
 	Pending		pending = {.state = &state};
+	KeOutboxParkedCount parked;
 
 	pending.taken = ke_xids_parse(state.taken);
 	ke_outbox_scan_markers(server, published, NULL, now, count_pending,
@@ -259,6 +260,11 @@ ke_outbox_status(Oid server, KeOutboxStatus *status)
 	status->pending = Max(pending.rows - state.done_rows, 0);
 	status->oldest = status->pending > 0 ? pending.oldest : 0;
 	status->published = state.published_total;
-	status->parked = ke_outbox_parked_count(server);
+	ke_outbox_parked_count(server, &parked);
+	status->parked = parked.parked;
+	status->pending += parked.waiting;
+	if (parked.oldest != 0 &&
+		(status->oldest == 0 || parked.oldest < status->oldest))
+		status->oldest = parked.oldest;
 	status->last_error = state.last_error;
 }

@@ -60,7 +60,10 @@ struct KeRelay
 	TimestampTz take_at;		/* without being woken */
 	TimestampTz save_at;
 	TimestampTz tidy_at;
+	TimestampTz look_at;		/* for topics that copies wait for */
+	List	   *waiting;		/* of KeOutboxWaiting, for a moment */
 	char		trouble[512];	/* what keeps it from publishing, or empty */
+	char		absence[512];	/* which topic copies wait for, or empty */
 	bool		trouble_is_new; /* to whoever asks for it */
 	bool		trouble_is_unsaved;
 };

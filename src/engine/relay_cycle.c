@@ -21,6 +21,7 @@
 #define TAKE_INTERVAL_MS 1000
 #define SAVE_INTERVAL_MS 1000
 #define TIDY_INTERVAL_MS 10000
+#define LOOK_INTERVAL_MS 5000
 
 /* After a transaction that failed. */
 #define FAILED_MS 1000
@@ -234,7 +235,8 @@ do_park(void *argument)
 		KeRelayRow *row = ke_relay_window_row(&relay->window, i);
 
 		if (row->state == KE_ROW_HOPELESS)
-			ke_outbox_park(relay->reader, &row->mark, row->reason);
+			ke_outbox_park(relay->reader, &row->mark, row->reason,
+						   row->topic_is_absent);
 	}
 }
 
@@ -253,6 +255,11 @@ park(KeRelay *relay, char **reason)
 		if (row->state != KE_ROW_HOPELESS)
 			continue;
 		row->state = KE_ROW_PARKED;
+		if (row->topic_is_absent)
+		{
+			relay->look_at = 0;
+			continue;
+		}
 		ereport(LOG,
 				(errmsg("parked a message to topic \"%s\": %s",
 						row->record.topic, row->reason)));
@@ -261,13 +268,21 @@ park(KeRelay *relay, char **reason)
 	KE_CRASH_POINT("relay: parked");
 }
 
+/* What is in the way of everything comes before what some copies wait for. */
+static const char *
+whats_wrong(const KeRelay *relay)
+{
+	if (relay->trouble[0] != '\0')
+		return relay->trouble;
+	return relay->absence[0] != '\0' ? relay->absence : NULL;
+}
+
 static void
 do_save(void *argument)
 {
 	KeRelay    *relay = (KeRelay *) argument;
 
-	ke_outbox_set_error(relay->reader,
-						relay->trouble[0] != '\0' ? relay->trouble : NULL);
+	ke_outbox_set_error(relay->reader, whats_wrong(relay));
 	if (ke_outbox_is_unsaved(relay->reader))
 		ke_outbox_save(relay->reader);
 }
@@ -301,6 +316,83 @@ tidy(KeRelay *relay, TimestampTz now, char **reason)
 		return;
 	relay->tidy_at = TimestampTzPlusMilliseconds(now, TIDY_INTERVAL_MS);
 	(void) transact(relay, do_tidy, &durable, reason);
+}
+
+/* --------------------------------------------------------- absent topics */
+
+static void
+do_list(void *argument)
+{
+	KeRelay    *relay = (KeRelay *) argument;
+
+	relay->waiting = ke_outbox_waiting(relay->setting.server,
+									   relay->context);
+}
+
+static void
+do_resume(void *argument)
+{
+	KeRelay    *relay = (KeRelay *) argument;
+
+	ke_outbox_resume(relay->setting.server,
+					 ((KeOutboxWaiting *) linitial(relay->waiting))->topic);
+}
+
+/* Why copies cannot be sent to a topic yet, or NULL. */
+static char *
+whats_absent(KeRelay *relay, const KeOutboxWaiting *waiting, TimestampTz now)
+{
+	KeRelayRow	row = {
+		.kind = waiting->kind,
+		.source_topic = waiting->source_topic,
+		.record = {.topic = waiting->topic,.partition = -1}
+	};
+	int32		partition;
+	char	   *reason;
+	bool		absent;
+
+	if (ke_relay_topics_judge(relay, &row, &partition, now, &reason,
+							  &absent) == KE_RELAY_WAIT)
+		return psprintf("topic \"%s\" is not there yet", waiting->topic);
+	return absent ? reason : NULL;
+}
+
+static void
+set_absence(KeRelay *relay, const char *absence)
+{
+	if (strcmp(relay->absence, absence) == 0)
+		return;
+	strlcpy(relay->absence, absence, sizeof(relay->absence));
+	relay->trouble_is_new = relay->trouble_is_unsaved = true;
+}
+
+/* Send copies whose topic is there by now; say what is missing for others. */
+static void
+look_for_topics(KeRelay *relay, TimestampTz now, char **reason)
+{
+	static const bool durable = false;
+	const char *absence = "";
+
+	if (now < relay->look_at)
+		return;
+	relay->look_at = TimestampTzPlusMilliseconds(now, LOOK_INTERVAL_MS);
+	if (!transact(relay, do_list, &durable, reason))
+		return;
+	while (relay->waiting != NIL)
+	{
+		KeOutboxWaiting *first = (KeOutboxWaiting *) linitial(relay->waiting);
+		char	   *absent = whats_absent(relay, first, now);
+
+		if (absent != NULL)
+			absence = absent;
+		else if (transact(relay, do_resume, &durable, reason))
+			relay->woken = true;
+		pfree(first->topic);
+		pfree(first->source_topic);
+		pfree(first);
+		relay->waiting = list_delete_first(relay->waiting);
+	}
+	set_absence(relay, absence);
 }
 
 /* ------------------------------------------------------------------- step */
@@ -354,6 +446,7 @@ ke_relay_step(KeRelay *relay, char **reason)
 		take(relay, now, reason);
 		read_rows(relay, reason);
 		ke_relay_send(relay, now);
+		look_for_topics(relay, now, reason);
 		tidy(relay, now, reason);
 	}
 	save(relay, now, reason);
@@ -364,7 +457,7 @@ ke_relay_step(KeRelay *relay, char **reason)
 TimestampTz
 ke_relay_due(const KeRelay *relay)
 {
-	TimestampTz due = relay->tidy_at;
+	TimestampTz due = Min(relay->tidy_at, relay->look_at);
 
 	if (relay->hopeless > 0 || !relay->connected ||
 		(relay->taken ? !relay->read && ke_relay_window_is_low(&relay->window)
@@ -412,7 +505,7 @@ ke_relay_take_trouble(KeRelay *relay, const char **trouble)
 	bool		is_new = relay->trouble_is_new;
 
 	relay->trouble_is_new = false;
-	*trouble = relay->trouble[0] != '\0' ? relay->trouble : NULL;
+	*trouble = whats_wrong(relay);
 	return is_new;
 }
 
