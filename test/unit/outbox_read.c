@@ -226,7 +226,7 @@ Datum
 unit_outbox_park(PG_FUNCTION_ARGS)
 {
 	ke_outbox_park(reader, &marks[PG_GETARG_INT32(0) - 1],
-				   text_to_cstring(PG_GETARG_TEXT_PP(1)));
+				   text_to_cstring(PG_GETARG_TEXT_PP(1)), false);
 	PG_RETURN_VOID();
 }
 
