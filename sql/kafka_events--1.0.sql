@@ -200,7 +200,7 @@ CREATE TABLE kafka_events.outbox_parked (
   reason        text    NOT NULL,
   written_at    timestamptz NOT NULL,
   parked_at     timestamptz NOT NULL,
-  waits         boolean NOT NULL  -- for its topic to be made; else for a user
+  waits         boolean NOT NULL DEFAULT false  -- for its topic to be made
 );
 COMMENT ON TABLE kafka_events.outbox_parked IS
   'Messages that no broker takes, and those whose topic is still to be made';
