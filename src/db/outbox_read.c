@@ -55,6 +55,7 @@ struct KeOutboxReader
 	int64		published;
 	char	   *finished;		/* the snapshot that is wholly published */
 	char	   *error;
+	bool		error_is_ours;	/* not that of a former reader */
 	bool		unsaved;
 
 	/* the open interval; upto NULL: none is */
@@ -115,7 +116,8 @@ load_state(KeOutboxReader *reader, KeOutboxState *state)
 	else
 	{
 		reader->published_before = state->published_total;
-		if (reader->error == NULL && state->last_error != NULL)
+		if (!reader->error_is_ours && reader->error == NULL &&
+			state->last_error != NULL)
 			reader->error = MemoryContextStrdup(reader->context,
 												state->last_error);
 	}
@@ -507,6 +509,7 @@ ke_outbox_set_error(KeOutboxReader *reader, const char *text)
 	if (text == NULL ? reader->error == NULL :
 		reader->error != NULL && strcmp(text, reader->error) == 0)
 		return;
+	reader->error_is_ours = true;
 	if (reader->error != NULL)
 		pfree(reader->error);
 	reader->error = text == NULL ? NULL :

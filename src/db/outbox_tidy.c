@@ -211,8 +211,11 @@ ke_outbox_has_pending(Oid server)
 	KeOutboxState state;
 	KeXids	   *published = published_by(server, &state);
 	SnapshotData dirty;
-	bool		pending = false;
+	KeOutboxParkedCount parked;
+	bool		pending;
 
+	ke_outbox_parked_count(server, &parked);
+	pending = parked.waiting > 0;
 	InitDirtySnapshot(dirty);
 	for (int table = 0; table < KE_OUTBOX_TABLES && !pending; table++)
 		pending = !ke_outbox_scan_table(table, server, published, NULL,

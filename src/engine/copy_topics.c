@@ -16,16 +16,23 @@
 #define DEFAULT_MESSAGE_BYTES INT64CONST(1048588)
 #define HEADER_BYTES (64 * 1024)
 
-/* Of a user who may not ask, or a topic that is gone: Kafka's default. */
-static int64
-source_message_bytes(KeHandle *handle, const char *source, int timeout_ms)
+/*
+ * How large a message of the source topic may be.  Where the user may not
+ * ask, or the topic is gone, it is taken for Kafka's default.
+ */
+static int
+find_message_bytes(KeHandle *handle, const char *source, int64 *bytes,
+				   int timeout_ms)
 {
 	KeTopicConfig config = {"max.message.bytes", NULL};
+	int			err;
 
-	if (ke_topics_describe(handle, source, &config, 1, timeout_ms) == 0 &&
-		config.value != NULL)
-		return strtoll(config.value, NULL, 10);
-	return DEFAULT_MESSAGE_BYTES;
+	err = ke_topics_describe(handle, source, &config, 1, timeout_ms);
+	*bytes = config.value != NULL ? strtoll(config.value, NULL, 10) :
+		DEFAULT_MESSAGE_BYTES;
+	if (ke_client_is_refusal(err) || ke_client_is_missing_topic(err))
+		return 0;
+	return err;
 }
 
 static char *
@@ -39,11 +46,9 @@ ke_copy_topics_make(KeHandle *handle, const KeServerOptions *options,
 					const KeCopyTopic *topic, bool *created, char **text,
 					int timeout_ms)
 {
-	int64		bytes = source_message_bytes(handle, topic->source,
-											 timeout_ms) + HEADER_BYTES;
 	KeTopicConfig configs[] = {
 		{"cleanup.policy", "delete"},
-		{"max.message.bytes", number(Min(bytes, PG_INT32_MAX))},
+		{"max.message.bytes", NULL},
 		{"retention.ms", number(options->dlq_retention_ms)}
 	};
 	KeNewTopic	new = {
@@ -53,8 +58,15 @@ ke_copy_topics_make(KeHandle *handle, const KeServerOptions *options,
 		.configs = configs,
 		.nconfigs = topic->dead ? 3 : 2
 	};
+	int64		bytes;
 	int			err;
 
+	*created = false;
+	*text = NULL;
+	err = find_message_bytes(handle, topic->source, &bytes, timeout_ms);
+	if (err != 0)
+		return err;
+	configs[1].value = number(Min(bytes + HEADER_BYTES, PG_INT32_MAX));
 	if (new.partitions == 0)
 		new.partitions = topic->source_partitions > 0 ?
 			topic->source_partitions : -1;
