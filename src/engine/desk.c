@@ -150,7 +150,7 @@ ke_desk_open(KeDesk *desk, const KeTaskOrder *order)
 
 	cluster_id = ke_cluster_id(desk->cluster, order->timeout_ms);
 	if (cluster_id == NULL)
-		ke_desk_refuse(desk, 0,
+		ke_desk_refuse(desk, KE_KAFKA_TIMED_OUT,
 					   psprintf("reach Kafka at \"%s\"",
 								desk->server->options.bootstrap_servers));
 	adopt(desk, &reading, cluster_id);

@@ -210,10 +210,16 @@ write_positions(KeRun *run, bool in_motion)
 	}
 }
 
+/* The service may have no subscription here, so nobody knew its cluster. */
 static void
 note_begin(void *argument)
 {
-	write_positions((KeRun *) argument, true);
+	KeRun	   *run = (KeRun *) argument;
+	const char *service = run->desk->server->options.service_name;
+
+	if (ke_identity_cluster(service) == NULL)
+		ke_identity_set_cluster(service, run->desk->key.cluster_id);
+	write_positions(run, true);
 }
 
 static void
@@ -274,9 +280,9 @@ begin_run(KeRun *run)
 	run->chunk_context = AllocSetContextCreate(run->desk->work,
 											   "kafka_events chunk",
 											   ALLOCSET_DEFAULT_SIZES);
-	run->told_at = GetCurrentTimestamp();
 	ke_run_fence(run);
 	ke_desk_transact(note_begin, run, true);
+	run->told_at = GetCurrentTimestamp();
 }
 
 /* Whatever happened: nothing of it stays behind. */

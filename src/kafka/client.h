@@ -27,6 +27,7 @@ typedef struct KeKafkaPartition
 #define KE_KAFKA_NONE ((int64) -1001)
 #define KE_KAFKA_END ((int64) -1)	/* asks for the end of the partition */
 #define KE_KAFKA_BEGINNING ((int64) -2)	/* asks for its first offset */
+#define KE_KAFKA_TIMED_OUT (-185)	/* the error of a wait that was too long */
 #define KE_KAFKA_TOPIC_LEN 250	/* 249 characters and a NUL */
 
 typedef struct KeKafkaList

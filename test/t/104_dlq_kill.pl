@@ -1,0 +1,171 @@
+# Whatever is killed while dead letters are sent again, and whoever else does
+# the same at the same time: a reader of committed data sees each once.
+#
+# ROUNDS=10 does more; SEED=n repeats a run's moments, as far as that goes.
+
+use strict;
+use warnings;
+
+use IPC::Run;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(usleep);
+
+use KafkaEvents::Test;
+
+my $seed = $ENV{SEED} || int(rand(1_000_000));
+my $rounds = $ENV{ROUNDS} || 1;
+srand($seed);
+note("SEED=$seed ROUNDS=$rounds");
+
+my $kafka = KafkaEvents::Kafka->start_own;
+my $source = $kafka->create_topic('orders', partitions => 2);
+my $dlq = $kafka->create_topic('orders.dlq', partitions => 2);
+my $node = KafkaEvents::Node->start_new('main');
+my $sent = 0;
+
+# two databases are one service
+$node->safe_psql('postgres', 'CREATE DATABASE second');
+foreach my $database ('postgres', 'second')
+{
+	$node->safe_psql($database, 'CREATE EXTENSION IF NOT EXISTS kafka_events');
+	$node->safe_psql(
+		$database, qq{
+		CREATE SERVER shop FOREIGN DATA WRAPPER kafka_events
+		OPTIONS (bootstrap_servers '@{[$kafka->address]}',
+				 service_name 'shop-service', shared 'true')});
+}
+
+sub produce_letters
+{
+	my ($count) = @_;
+
+	$kafka->produce($dlq, [ map { $sent + $_ } 1 .. $count ],
+		'-H', "x-original-topic=$source", '-H', 'x-dlq-reason=none');
+	$sent += $count;
+	return;
+}
+
+my $run = q{SELECT total, successful, failed FROM kafka_dlq_reprocess('orders')};
+
+# Begin a run; what it says goes to @$out.
+sub start_run
+{
+	my ($database, $out) = @_;
+
+	return IPC::Run::start(
+		[ 'psql', '-XAtq', '-d', $node->connstr($database), '-c', $run ],
+		'<', \undef, '>', \$out->[0], '2>', \$out->[1]);
+}
+
+sub wait_until_running
+{
+	$node->poll_query_until('postgres',
+		q{SELECT count(*) > 0 FROM kafka_dlq_progress WHERE messages_done > 0}
+	);
+	usleep(int(rand(400_000)));
+	return;
+}
+
+# Send the rest, as often as somebody is told to try again.
+sub finish
+{
+	foreach (1 .. 60)
+	{
+		my ($out, $err);
+
+		return if $node->psql('postgres', $run, stdout => \$out,
+			stderr => \$err) == 0;
+		note($err);
+		usleep(500_000);
+	}
+	BAIL_OUT('dead letters cannot be sent');
+}
+
+sub each_once_ok
+{
+	my ($name) = @_;
+	my %seen;
+
+	$seen{ $_->{payload} }++ foreach $kafka->consume($source);
+	is(scalar(keys %seen), $sent, "$name: no letter is lost");
+	is(scalar(grep { $_ > 1 } values %seen), 0, '... and none is sent twice');
+	is($node->safe_psql('postgres',
+			q{SELECT pending FROM kafka_dlq_stats('orders')}),
+		0, '... and none is pending');
+	return;
+}
+
+sub pid_of
+{
+	my ($type) = @_;
+
+	return $node->safe_psql('postgres',
+		qq{SELECT pid FROM pg_stat_activity
+			WHERE backend_type = 'kafka_events $type' AND datname = 'postgres' LIMIT 1});
+}
+
+my %kill = (
+	task => sub { kill 'KILL', pid_of('task') },
+	manager => sub { kill 'KILL', pid_of('manager') },
+	'task, politely' => sub { kill 'TERM', pid_of('task') },
+	postmaster => sub { $node->crash },
+	broker => sub { $kafka->kill9; $kafka->restart },
+	client => sub { $node->safe_psql('postgres',
+		q{SELECT pg_cancel_backend(pid) FROM kafka_dlq_progress}) });
+
+foreach my $round (1 .. $rounds)
+{
+	foreach my $victim (sort keys %kill)
+	{
+		my @said = ('', '');
+
+		produce_letters(4000);
+		my $session = start_run('postgres', \@said);
+		wait_until_running();
+		$kill{$victim}->();
+		$session->finish;
+		$node->poll_query_until('postgres', 'SELECT true');
+		note("$victim: @said");
+		finish();
+		each_once_ok("$victim killed, round $round");
+	}
+}
+
+# two at once
+foreach my $other ('postgres', 'second')
+{
+	my @first = ('', '');
+	my @second = ('', '');
+
+	produce_letters(4000);
+	my @sessions = (start_run('postgres', \@first), start_run($other, \@second));
+	$_->finish foreach @sessions;
+	note("first: @first; second, in $other: @second");
+	finish();
+	each_once_ok("one session more in database $other");
+}
+
+# Kafka forgets the position of a group without members
+$kafka->tool('groups', '--delete-offsets', '--group', 'shop-service-admin',
+	'--topic', $dlq);
+is($node->safe_psql('postgres', $run), '0|0|0', 'nothing is sent again');
+each_once_ok('Kafka has forgotten');
+
+# ... unless it is told again in time
+$kafka->tool('groups', '--delete-offsets', '--group', 'shop-service-admin',
+	'--topic', $dlq);
+$node->safe_psql('postgres',
+	q{UPDATE kafka_events.dlq_positions SET written_at = now() - interval '25 hours'});
+my $committed = 0;
+foreach (1 .. 60)
+{
+	$committed = grep { defined $_->{current_offset} }
+	  $kafka->describe_group('shop-service-admin');
+	last if $committed == 2;
+	usleep(500_000);
+}
+is($committed, 2, 'positions are committed again each day');
+
+$node->stop;
+done_testing();
