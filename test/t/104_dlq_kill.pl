@@ -1,7 +1,7 @@
 # Whatever is killed while dead letters are sent again, and whoever else does
 # the same at the same time: a reader of committed data sees each once.
 #
-# ROUNDS=10 does more; SEED=n repeats a run's moments, as far as that goes.
+# ROUNDS=10 does more, and kills more; SEED=n repeats a run's moments, as far as that goes.
 
 use strict;
 use warnings;
@@ -58,12 +58,21 @@ sub start_run
 		'<', \undef, '>', \$out->[0], '2>', \$out->[1]);
 }
 
-sub wait_until_running
+# Wait until a run is in the middle of it; it may also be quick.
+sub wait_until_moving
 {
-	$node->poll_query_until('postgres',
-		q{SELECT count(*) > 0 FROM kafka_dlq_progress WHERE messages_done > 0}
-	);
-	usleep(int(rand(400_000)));
+	my ($session) = @_;
+
+	foreach (1 .. 300)
+	{
+		$session->pump_nb;
+		last if !$session->pumpable;
+		last
+		  if $node->safe_psql('postgres',
+			'SELECT count(*) FROM kafka_dlq_progress WHERE messages_done > 0');
+		usleep(100_000);
+	}
+	usleep(int(rand(300_000)));
 	return;
 }
 
@@ -96,6 +105,16 @@ sub each_once_ok
 	return;
 }
 
+# Nobody is signalled if there is no such process: the run was quick.
+sub signal_process
+{
+	my ($signal, $type) = @_;
+	my $pid = pid_of($type);
+
+	kill $signal, $pid if $pid ne '';
+	return;
+}
+
 sub pid_of
 {
 	my ($type) = @_;
@@ -106,13 +125,14 @@ sub pid_of
 }
 
 my %kill = (
-	task => sub { kill 'KILL', pid_of('task') },
-	manager => sub { kill 'KILL', pid_of('manager') },
-	'task, politely' => sub { kill 'TERM', pid_of('task') },
+	task => sub { signal_process('KILL', 'task') },
+	manager => sub { signal_process('KILL', 'manager') },
+	'task, politely' => sub { signal_process('TERM', 'task') },
 	postmaster => sub { $node->crash },
 	broker => sub { $kafka->kill9; $kafka->restart },
 	client => sub { $node->safe_psql('postgres',
 		q{SELECT pg_cancel_backend(pid) FROM kafka_dlq_progress}) });
+delete @kill{ 'manager', 'task, politely' } if $rounds == 1;
 
 foreach my $round (1 .. $rounds)
 {
@@ -120,9 +140,9 @@ foreach my $round (1 .. $rounds)
 	{
 		my @said = ('', '');
 
-		produce_letters(4000);
+		produce_letters(3000);
 		my $session = start_run('postgres', \@said);
-		wait_until_running();
+		wait_until_moving($session);
 		$kill{$victim}->();
 		$session->finish;
 		$node->poll_query_until('postgres', 'SELECT true');
@@ -138,7 +158,7 @@ foreach my $other ('postgres', 'second')
 	my @first = ('', '');
 	my @second = ('', '');
 
-	produce_letters(4000);
+	produce_letters(3000);
 	my @sessions = (start_run('postgres', \@first), start_run($other, \@second));
 	$_->finish foreach @sessions;
 	note("first: @first; second, in $other: @second");
