@@ -85,7 +85,7 @@ is( $node->safe_psql('postgres', q{
 	'relay|t|running|t|305|t', '... in the view');
 $node->wait_for(q{
 	SELECT query FROM pg_stat_activity WHERE backend_type = 'kafka_events relay'},
-	'waiting for messages to publish', 'what it says it does');
+	'server "shop": waiting for messages to publish', 'what it says it does');
 
 # What no broker takes, between messages that it does take.
 my $huge = q{repeat('x', 1048400)};
