@@ -3,9 +3,9 @@
  *	  Moves a chunk of dead letters: sends and position in one transaction.
  *
  * The broker reports a letter that it will not take together with its
- * neighbours, and the transaction is lost.  So a chunk that is refused is
- * aborted and moved by halves, until a letter is refused alone: that one has
- * failed, and the position passes it.
+ * neighbours, and the transaction is lost.  From the first time on, the run
+ * sends each letter in a batch of its own: then it is known which letter was
+ * refused, and the chunk is moved without it.
  */
 #include "postgres.h"
 #include "core/compat.h"
@@ -30,11 +30,9 @@ typedef struct Part
 	int			count;
 	int64		next;			/* where the position goes */
 	int64		marker;
-	bool		refused;		/* some of it, by the broker */
+	KeMove	   *refused;		/* by the broker, perhaps with neighbours */
 	KeTrouble	trouble;
 } Part;
-
-static bool move_part(KeRun *run, KeMove *moves, int count, int64 next);
 
 /* --------------------------------------------------------------- records */
 
@@ -144,7 +142,7 @@ take_event(Part *part, const KeProducerEvent *event, int waiting)
 			return waiting;
 	}
 	if (event->report == KE_REPORT_REFUSED || event->report == KE_REPORT_TOPIC)
-		part->refused = true;
+		part->refused = &part->moves[event->id];
 	if (event->report != KE_REPORT_DONE)
 	{
 		part->trouble.error = event->error;
@@ -246,7 +244,7 @@ try_part(Part *part)
 	KeRun	   *run = part->run;
 	KeVerdict	verdict;
 
-	part->refused = false;
+	part->refused = NULL;
 	part->trouble.error = 0;
 	strlcpy(part->trouble.text, "no answer", sizeof(part->trouble.text));
 	verdict = ke_transaction_begin(run->producer, &part->trouble);
@@ -267,41 +265,26 @@ try_part(Part *part)
 
 /* ------------------------------------------------------------------ parts */
 
-static int
-count_sends(const Part *part, KeMove **last)
-{
-	int			count = 0;
-
-	for (int i = 0; i < part->count; i++)
-	{
-		if (part->moves[i].fate != KE_FATE_SEND)
-			continue;
-		*last = &part->moves[i];
-		count++;
-	}
-	return count;
-}
-
-/* By halves; or the only letter that was sent has failed. */
-static bool
-move_refused(Part *part)
+/*
+ * A letter was refused, and the transaction aborted.  Sent singly, it has
+ * failed; otherwise everything is to be sent singly from now on.
+ */
+static void
+blame(Part *part)
 {
 	KeRun	   *run = part->run;
-	int			half = part->count / 2;
-	KeMove	   *culprit = NULL;
-	int64		middle;
 
-	if (count_sends(part, &culprit) == 1)
+	if (!run->singly)
 	{
-		culprit->fate = KE_FATE_FAIL;
-		culprit->error = MemoryContextStrdup(run->chunk_context,
-											 psprintf("refused by the broker: %s",
-													  part->trouble.text));
-		return move_part(run, part->moves, part->count, part->next);
+		run->singly = true;
+		(void) ke_run_renew(run, part->marker);
+		return;
 	}
-	middle = run->recorded ? part->next : part->moves[half].msg.offset;
-	return move_part(run, part->moves, half, middle) &&
-		move_part(run, part->moves + half, part->count - half, part->next);
+	part->refused->fate = KE_FATE_FAIL;
+	part->refused->error =
+		MemoryContextStrdup(run->chunk_context,
+							psprintf("refused by the broker: %s",
+									 part->trouble.text));
 }
 
 /* The transaction was aborted; has that come to an end? */
@@ -390,8 +373,14 @@ move_part(KeRun *run, KeMove *moves, int count, int64 next)
 			verdict = abort_part(&part);
 			if (verdict == KE_VERDICT_DONE && !ke_run_is_wanted(run))
 				return false;
-			if (verdict == KE_VERDICT_DONE && part.refused)
-				return move_refused(&part);
+			if (verdict == KE_VERDICT_DONE && part.refused != NULL)
+			{
+				blame(&part);
+				check_position(&part, position);
+				ke_desk_transact(prepare_records, &part, true);
+				tries = 0;
+				continue;
+			}
 			if (verdict == KE_VERDICT_DONE && tries < MAX_TRIES)
 				continue;
 			if (verdict == KE_VERDICT_DONE)

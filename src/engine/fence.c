@@ -56,7 +56,8 @@ open_producer(KeRun *run)
 												server->options.service_name),
 									   psprintf("%s-%s",
 												run->desk->key.group_id,
-												run->order->topic));
+												run->order->topic),
+									   run->singly);
 	verdict = ke_transaction_init(run->producer, run->order->timeout_ms,
 								  &trouble);
 	if (verdict != KE_VERDICT_DONE)

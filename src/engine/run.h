@@ -49,6 +49,7 @@ typedef struct KeRun
 	const KeTaskOrder *order;
 	bool		(*should_stop) (void);
 	KeProducer *producer;
+	bool		singly;			/* a letter was refused: see chunk.c */
 	KeDlq	   *dlq;
 	int64	   *markers;		/* the last one of each partition */
 	List	   *targets;		/* topics that were looked at */

@@ -54,7 +54,7 @@ KeProducer *
 ke_producer_open_transactional(const KeServerOptions *server,
 							   const KeMappingOptions *mapping,
 							   const char *client_id,
-							   const char *transactional_id)
+							   const char *transactional_id, bool singly)
 {
 	KeSetting	settings[] = {
 		{"transactional.id", transactional_id},
@@ -64,6 +64,8 @@ ke_producer_open_transactional(const KeServerOptions *server,
 		{"partitioner", "murmur2_random"},
 		{"message.max.bytes", "100000000"},
 		{"queue.buffering.max.kbytes", "131072"},
+		{"batch.num.messages", singly ? "1" : NULL},
+		{"max.in.flight.requests.per.connection", singly ? "1" : NULL},
 		{NULL, NULL}
 	};
 

@@ -71,12 +71,16 @@ extern KeProducer *ke_producer_open(const KeServerOptions *server,
 									const KeMappingOptions *mapping,
 									const char *client_id, bool strict);
 
-/* The same for kafka/transaction. */
+/*
+ * The same for kafka/transaction.  With singly each record is a batch of its
+ * own, so that a refused one is the one to blame.
+ */
 extern KeProducer *
 			ke_producer_open_transactional(const KeServerOptions *server,
 										   const KeMappingOptions *mapping,
 										   const char *client_id,
-										   const char *transactional_id);
+										   const char *transactional_id,
+										   bool singly);
 
 /* For kafka/topics; lives as long as the producer. */
 extern KeHandle *ke_producer_handle(KeProducer *producer);
