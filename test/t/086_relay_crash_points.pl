@@ -61,6 +61,14 @@ foreach my $point ('taken', 'between sends', 'acknowledged', 'saved', 'parked')
 	my (%times, %ids, %last);
 	my $in_order = 1;
 
+	# While the marker is there nobody dies.  A new relay has the new setting.
+	append_to_file($marker, '');
+	$node->append_conf('postgresql.conf',
+		"kafka_events.test_crash_point = 'relay: $point'");
+	$node->restart;
+	produce();
+	wait_until_published();
+
 	# The crash takes all sessions along, so have them end before it.
 	$node->wait_for(
 		"SELECT count(*) FROM kafka_consumer_health WHERE role = 'relay' AND status = 'running'",
@@ -68,9 +76,6 @@ foreach my $point ('taken', 'between sends', 'acknowledged', 'saved', 'parked')
 	my $pid = $node->kill_worker('shop', 'STOP', 'relay');
 	produce();
 	unlink $marker;
-	$node->append_conf('postgresql.conf',
-		"kafka_events.test_crash_point = 'relay: $point'");
-	$node->reload;
 	kill('CONT', $pid);
 	ok(wait_for_crash(), "$point: a relay died there");
 	$node->poll_query_until('postgres', 'SELECT true');
