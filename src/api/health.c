@@ -364,12 +364,11 @@ kafka_health(PG_FUNCTION_ARGS)
 					&observed);
 		return (Datum) 0;
 	}
-	foreach(lc, ke_catalog_servers())
+	foreach(lc, ke_catalog_every_server())
 	{
-		KeServer   *server = ke_catalog_server(lfirst_oid(lc));
+		KeServer   *server = (KeServer *) lfirst(lc);
 
-		if (server != NULL)
-			emit_server(fcinfo, server, &observed);
+		emit_server(fcinfo, server, &observed);
 	}
 	return (Datum) 0;
 }

@@ -64,12 +64,10 @@ kafka_metrics(PG_FUNCTION_ARGS)
 
 	ke_shmem_require();
 	InitMaterializedSRF(fcinfo, 0);
-	foreach(lc, ke_catalog_servers())
+	foreach(lc, ke_catalog_every_server())
 	{
-		KeServer   *server = ke_catalog_server(lfirst_oid(lc));
+		KeServer   *server = (KeServer *) lfirst(lc);
 
-		if (server == NULL)
-			continue;
 		foreach(lc2, ke_catalog_subscriptions(server))
 			emit_subscription(fcinfo, server, (KeSubscription *) lfirst(lc2));
 	}

@@ -175,13 +175,11 @@ kafka_consumer_health(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	reports = ke_roster_reports(MyDatabaseId, &count);
 
-	foreach(lc, ke_catalog_servers())
+	foreach(lc, ke_catalog_every_server())
 	{
-		KeServer   *server = ke_catalog_server(lfirst_oid(lc));
+		KeServer   *server = (KeServer *) lfirst(lc);
 		bool		subscribed;
 
-		if (server == NULL)
-			continue;
 		subscribed = ke_catalog_subscriptions(server) != NIL;
 		for (int i = 0; i < lengthof(roles); i++)
 			emit_consumers(fcinfo, server, roles[i],
@@ -259,12 +257,10 @@ kafka_consumer_lag(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	rows = ke_lag_rows(MyDatabaseId, &count);
 
-	foreach(lc, ke_catalog_servers())
+	foreach(lc, ke_catalog_every_server())
 	{
-		KeServer   *server = ke_catalog_server(lfirst_oid(lc));
+		KeServer   *server = (KeServer *) lfirst(lc);
 
-		if (server == NULL)
-			continue;
 		foreach(lc2, ke_catalog_subscriptions(server))
 		{
 			KeSubscription *sub = (KeSubscription *) lfirst(lc2);

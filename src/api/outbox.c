@@ -70,13 +70,11 @@ kafka_outbox_status(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, 0);
 	foreign = identity_is_foreign();
-	foreach(lc, ke_catalog_servers())
+	foreach(lc, ke_catalog_every_server())
 	{
-		KeServer   *server = ke_catalog_server(lfirst_oid(lc));
+		KeServer   *server = (KeServer *) lfirst(lc);
 		KeOutboxStatus status;
 
-		if (server == NULL)
-			continue;
 		ke_outbox_status(server->oid, &status);
 		if (foreign)
 			status.last_error = "identity not confirmed: call kafka_identity_confirm";

@@ -448,12 +448,10 @@ look(Scrape *scrape)
 
 	scrape->partitions = ke_lag_rows(MyDatabaseId, &scrape->npartitions);
 	scrape->reports = ke_roster_reports(MyDatabaseId, &scrape->nreports);
-	foreach(lc, ke_catalog_servers())
+	foreach(lc, ke_catalog_every_server())
 	{
-		KeServer   *server = ke_catalog_server(lfirst_oid(lc));
+		KeServer   *server = (KeServer *) lfirst(lc);
 
-		if (server == NULL)
-			continue;
 		scrape->servers = lappend(scrape->servers, server);
 		foreach(lc2, ke_catalog_subscriptions(server))
 		{

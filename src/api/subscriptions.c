@@ -308,13 +308,11 @@ kafka_subscriptions(PG_FUNCTION_ARGS)
 	ListCell   *lc;
 
 	InitMaterializedSRF(fcinfo, 0);
-	foreach(lc, ke_catalog_servers())
+	foreach(lc, ke_catalog_every_server())
 	{
-		KeServer   *server = ke_catalog_server(lfirst_oid(lc));
+		KeServer   *server = (KeServer *) lfirst(lc);
 		ListCell   *lc2;
 
-		if (server == NULL)
-			continue;
 		foreach(lc2, ke_catalog_subscriptions(server))
 			put_row((ReturnSetInfo *) fcinfo->resultinfo, server,
 					(KeSubscription *) lfirst(lc2), &observed);

@@ -292,6 +292,22 @@ ke_catalog_servers(void)
 	return servers;
 }
 
+List *
+ke_catalog_every_server(void)
+{
+	List	   *servers = NIL;
+	ListCell   *lc;
+
+	foreach(lc, ke_catalog_servers())
+	{
+		KeServer   *server = ke_catalog_server(lfirst_oid(lc));
+
+		if (server != NULL)
+			servers = lappend(servers, server);
+	}
+	return servers;
+}
+
 /* The only server there is. */
 static KeServer *
 only_server(void)

@@ -82,6 +82,9 @@ extern char *ke_catalog_admin_group(const KeServer *server);
 /* All servers of our wrapper: a list of Oid. */
 extern List *ke_catalog_servers(void);
 
+/* The same, as KeServer *. */
+extern List *ke_catalog_every_server(void);
+
 /*
  * All subscriptions of one server, sorted by topic, as KeSubscription *.
  * Names are resolved through the recorded dependencies; what is wrong with
