@@ -7,17 +7,13 @@ use warnings;
 
 use PostgreSQL::Test::Utils;
 use Test::More;
-use Time::HiRes qw(usleep);
 
 use KafkaEvents::Test;
 
 my $kafka = KafkaEvents::Kafka->shared;
 my $node = KafkaEvents::Node->start_new('main');
 
-plan skip_all => 'not a test build (COPT=-DKE_TESTING)'
-  if $node->safe_psql('postgres',
-	"SELECT count(*) FROM pg_settings WHERE name = 'kafka_events.test_fence'")
-  eq '0';
+$node->skip_unless_test_build;
 
 # A gate that a handler waits at: frozen there, the worker is in a batch.
 $node->safe_psql('postgres', q{

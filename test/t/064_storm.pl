@@ -15,10 +15,7 @@ use Time::HiRes qw(time usleep);
 
 use KafkaEvents::Test;
 
-my $seed = $ENV{KAFKA_EVENTS_SEED} || int(rand(2**31));
-srand($seed);
-note "KAFKA_EVENTS_SEED=$seed";
-
+my $seed = KafkaEvents::Test::seed();
 my $partitions = 4;
 my $kafka = KafkaEvents::Kafka->start_own;
 my $topic = $kafka->create_topic('events', partitions => $partitions);
@@ -42,22 +39,6 @@ $node->safe_psql('postgres', qq{
 			m.partition, m."offset")
 	\$\$;
 	SELECT kafka_subscribe('$topic', handler => 'on_event', into_table => 'rows')});
-
-# The server may be away at any moment: ask until it answers.
-sub sql
-{
-	my ($query) = @_;
-	my $deadline = time() + 60;
-	my ($status, $out, $err);
-
-	do
-	{
-		($status, $out, $err) = $node->psql('postgres', $query);
-		return $out if defined $status && $status == 0;
-		usleep(100_000);
-	} while (time() < $deadline);
-	die "$query: $err";
-}
 
 sub running_partitions
 {
@@ -88,7 +69,7 @@ my $workers = 1;
 
 sub kill_consumer
 {
-	my ($pid) = split /\n/, sql(
+	my ($pid) = split /\n/, $node->ask(
 		q{SELECT pid FROM kafka_consumer_health
 		   WHERE pid IS NOT NULL ORDER BY random() LIMIT 1});
 	return kill_consumer() if !$pid;
@@ -101,7 +82,7 @@ sub kill_consumer
 sub crash_postmaster
 {
 	$node->crash;
-	sql('SELECT 1');
+	$node->ask('SELECT 1');
 	owned_again('', time());
 }
 
@@ -116,7 +97,7 @@ sub crash_broker
 sub alter_workers
 {
 	$workers = { 1 => 4, 4 => 2, 2 => 1 }->{$workers};
-	sql("ALTER SERVER shop OPTIONS (SET workers '$workers')");
+	$node->ask("ALTER SERVER shop OPTIONS (SET workers '$workers')");
 	# Who is killed while leaving keeps its place for session_timeout, and so
 	# does who cannot leave because its group waits for somebody dead.
 	$node->wait_for('SELECT count(*) FROM kafka_consumer_health',
@@ -130,7 +111,8 @@ sub change_subscriptions
 {
 	my $step = $subscribed++ % 3;
 
-	sql(  $step == 0 ? "SELECT kafka_subscribe('$other', into_table => 'others')"
+	$node->ask(
+		  $step == 0 ? "SELECT kafka_subscribe('$other', into_table => 'others')"
 		: $step == 1 ? "SELECT kafka_subscription_alter('$other', batch_size => 10)"
 		:              "SELECT kafka_unsubscribe('$other')");
 }
@@ -155,7 +137,7 @@ usleep(500_000);
 $producer->signal('TERM');
 ok($producer->finish, 'the producer ended well');
 
-sql("ALTER SERVER shop OPTIONS (SET workers '2')");
+$node->ask("ALTER SERVER shop OPTIONS (SET workers '2')");
 $node->wait_until_drained($kafka, $topic);
 
 # ---- the checker ----

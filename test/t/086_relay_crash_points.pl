@@ -6,7 +6,6 @@ use warnings;
 
 use PostgreSQL::Test::Utils;
 use Test::More;
-use Time::HiRes qw(usleep);
 
 use KafkaEvents::Test;
 
@@ -14,14 +13,10 @@ my $kafka = KafkaEvents::Kafka->shared;
 my $topic = $kafka->create_topic($kafka->unique('events'), partitions => 2);
 my $node = KafkaEvents::Node->start_new('main',
 	conf => "log_min_messages = warning\n");
-my $marker = $node->data_dir . '/kafka_events.crashed';
 my $sent = 0;
 my $parked = 0;
 
-plan skip_all => 'not a test build (COPT=-DKE_TESTING)'
-  if $node->safe_psql('postgres',
-	"SELECT count(*) FROM pg_settings WHERE name = 'kafka_events.test_fence'")
-  eq '0';
+$node->skip_unless_test_build;
 
 $node->create_service($kafka, 'shop');
 
@@ -43,17 +38,6 @@ sub wait_until_published
 		'0', 'everything to be published');
 }
 
-# Has a relay died within 10 s?
-sub has_crashed
-{
-	foreach (1 .. 100)
-	{
-		return 1 if -e $marker;
-		usleep(100_000);
-	}
-	return 0;
-}
-
 # Have a relay that had stopped find new messages.  What it does with them in
 # one transaction or in several depends on the time, so it may pass a point by.
 sub provoke
@@ -63,9 +47,9 @@ sub provoke
 		my $pid = $node->kill_worker('shop', 'STOP', 'relay');
 
 		produce();
-		unlink $marker;
+		unlink $node->crash_marker;
 		kill('CONT', $pid);
-		return 1 if has_crashed();
+		return 1 if $node->has_crashed(10);
 	}
 	return 0;
 }
@@ -79,7 +63,7 @@ foreach my $point ('taken', 'between sends', 'acknowledged', 'saved', 'parked')
 	my $in_order = 1;
 
 	# While the marker is there nobody dies.  A new relay has the new setting.
-	append_to_file($marker, '');
+	append_to_file($node->crash_marker, '');
 	$node->append_conf('postgresql.conf',
 		"kafka_events.test_crash_point = 'relay: $point'");
 	$node->restart;

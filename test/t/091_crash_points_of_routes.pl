@@ -6,7 +6,6 @@ use warnings;
 
 use PostgreSQL::Test::Utils;
 use Test::More;
-use Time::HiRes qw(usleep);
 
 use KafkaEvents::Test;
 
@@ -14,13 +13,9 @@ my $kafka = KafkaEvents::Kafka->shared;
 my %topic = map { $_ => $kafka->create_topic($kafka->unique($_)) } qw(none key);
 my $node = KafkaEvents::Node->start_new('main',
 	conf => "log_min_messages = warning\n");
-my $marker = $node->data_dir . '/kafka_events.crashed';
 
 $node->create_service($kafka, 'shop');
-plan skip_all => 'not a test build (COPT=-DKE_TESTING)'
-  if $node->safe_psql('postgres',
-	"SELECT count(*) FROM pg_settings WHERE name = 'kafka_events.test_fence'")
-  eq '0';
+$node->skip_unless_test_build;
 
 $node->safe_psql('postgres', q{
 	CREATE TABLE calls (topic text, id bigint, attempt int);
@@ -64,7 +59,7 @@ sub all_done_ok
 			't', "$name, $ordering: all effects");
 		$node->wait_for("SELECT count(*) FROM kafka_retries WHERE topic = '$topic'",
 			0, "$name, $ordering: all retries");
-		wait_for_end("$topic.dlq", $dead);
+		$kafka->wait_for_records("$topic.dlq", $dead);
 		is( $node->safe_psql('postgres',
 				"SELECT count(*), count(DISTINCT id) FROM calls WHERE topic = '$topic'"),
 			"$good|$good", "$name, $ordering: every good event has its effect, once");
@@ -75,34 +70,14 @@ sub all_done_ok
 	return;
 }
 
-sub wait_for_end
-{
-	my ($topic, $end) = @_;
-
-	foreach (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
-	{
-		return if ($kafka->end_offsets($topic))[0] >= $end;
-		usleep(100_000);
-	}
-	die "$topic does not end at $end";
-}
-
 produce();
 all_done_ok('without any crash');
 
 foreach my $point (qw(before_routing in_routing after_routing in_parking))
 {
-	unlink $marker;
-	$node->append_conf('postgresql.conf',
-		"kafka_events.test_crash_point = '$point'");
-	$node->reload;
+	$node->crash_at($point);
 	produce();
-	foreach (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
-	{
-		last if -e $marker;
-		usleep(100_000);
-	}
-	ok(-e $marker, "$point: a process died there");
+	ok($node->has_crashed, "$point: a process died there");
 	$node->poll_query_until('postgres', 'SELECT true');
 	all_done_ok($point);
 }

@@ -14,10 +14,7 @@ use Time::HiRes qw(time usleep);
 
 use KafkaEvents::Test;
 
-my $seed = $ENV{KAFKA_EVENTS_SEED} || int(rand(2**31));
-srand($seed);
-note "KAFKA_EVENTS_SEED=$seed";
-
+my $seed = KafkaEvents::Test::seed();
 my $max_retries = 2;
 my $kafka = KafkaEvents::Kafka->start_own;
 my %topic = (none => 'events', key => 'ordered');
@@ -44,22 +41,6 @@ $node->safe_psql('postgres', qq{
 		initial_delay => '200 ms', max_delay => '400 ms', breaker_threshold => 0)})
   foreach sort keys %topic;
 
-# The server may be away at any moment: ask until it answers.
-sub sql
-{
-	my ($query) = @_;
-	my $deadline = time() + 60;
-	my ($status, $out, $err);
-
-	do
-	{
-		($status, $out, $err) = $node->psql('postgres', $query);
-		return $out if defined $status && $status == 0;
-		usleep(100_000);
-	} while (time() < $deadline);
-	die "$query: $err";
-}
-
 # One of the processes of a kind; waits until there is one.
 sub kill_process
 {
@@ -68,7 +49,7 @@ sub kill_process
 
 	while (time() < $deadline)
 	{
-		my ($pid) = split /\n/, sql(
+		my ($pid) = split /\n/, $node->ask(
 			qq{SELECT pid FROM pg_stat_activity
 				WHERE $type AND backend_type LIKE 'kafka_events%' ORDER BY random() LIMIT 1});
 
@@ -124,15 +105,17 @@ foreach my $ordering (sort keys %topic)
 		't', "$name: $good effects");
 	$node->wait_for("SELECT count(*) FROM kafka_retries WHERE topic = '$name'",
 		0, "$name: retries to be done");
-	wait_for_dead_letters($name, scalar keys %bad);
+	$kafka->wait_for_records("$name.dlq", scalar keys %bad);
 
 	cmp_ok(scalar @source, '>', 500, "$name: " . @source . " events");
-	is( sql(qq{SELECT count(*), count(DISTINCT (part, off)), count(*) FILTER (WHERE id % 100 = 33)
-			FROM effects WHERE topic = '$name'}),
+	is( $node->ask(qq{
+			SELECT count(*), count(DISTINCT (part, off)), count(*) FILTER (WHERE id % 100 = 33)
+			  FROM effects WHERE topic = '$name'}),
 		"$good|$good|0",
 		"$name: every good event has its effect, once (seed $seed)");
 	my %ids = map { $_->{id} => 1 } $kafka->read_journal($journal{$ordering});
-	delete $ids{$_} foreach split /\n/, sql("SELECT id FROM effects WHERE topic = '$name'");
+	delete $ids{$_}
+	  foreach split /\n/, $node->ask("SELECT id FROM effects WHERE topic = '$name'");
 	is(scalar(grep { $_ % 100 != 33 } keys %ids),
 		0, "$name: nothing that was acknowledged is lost (seed $seed)");
 
@@ -148,7 +131,7 @@ foreach my $ordering (sort keys %topic)
 		0,
 		"$name: and no more retry copies than retries (seed $seed)");
 }
-is( sql(qq{SELECT count(*) FROM (
+is( $node->ask(qq{SELECT count(*) FROM (
 			SELECT off, lag(off) OVER (PARTITION BY part, key ORDER BY arrival) AS before
 			  FROM effects WHERE topic = '$topic{key}') AS o WHERE before >= off}),
 	'0', "in order where that was asked for (seed $seed)");
@@ -179,21 +162,4 @@ sub by_origin
 		  { $header{'x-copy-id'} }++;
 	}
 	return %found;
-}
-
-sub wait_for_dead_letters
-{
-	my ($name, $count) = @_;
-	my $deadline = time() + 60;
-
-	while (time() < $deadline)
-	{
-		my $there = 0;
-
-		$there += $_ foreach $kafka->end_offsets("$name.dlq");
-		return if $there >= $count;
-		usleep(200_000);
-	}
-	diag("$name: dead letters are missing");
-	return;
 }

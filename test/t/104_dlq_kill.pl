@@ -1,7 +1,8 @@
 # Whatever is killed while dead letters are sent again, and whoever else does
 # the same at the same time: a reader of committed data sees each once.
 #
-# ROUNDS=10 does more, and kills more; SEED=n repeats a run's moments, as far as that goes.
+# ROUNDS=10 does more, and kills more; KAFKA_EVENTS_SEED repeats a run's
+# moments, as far as that goes.
 
 use strict;
 use warnings;
@@ -13,10 +14,9 @@ use Time::HiRes qw(usleep);
 
 use KafkaEvents::Test;
 
-my $seed = $ENV{SEED} || int(rand(1_000_000));
+KafkaEvents::Test::seed();
 my $rounds = $ENV{ROUNDS} || 1;
-srand($seed);
-note("SEED=$seed ROUNDS=$rounds");
+note("ROUNDS=$rounds");
 
 my $kafka = KafkaEvents::Kafka->start_own;
 my $source = $kafka->create_topic('orders', partitions => 2);

@@ -10,6 +10,7 @@ use File::Basename qw(basename dirname);
 use File::Spec;
 use IPC::Run;
 use JSON::PP;
+use List::Util qw(sum0);
 use MIME::Base64;
 use Test::More;
 use Time::HiRes qw(usleep);
@@ -305,6 +306,30 @@ sub end_offsets
 		$ends[$1] = $2;
 	}
 	return @ends;
+}
+
+# How many records there ever were, in all partitions; 0 without the topic.
+sub count_records
+{
+	my ($self, $topic) = @_;
+
+	return 0 unless $self->partition_count($topic);
+	return sum0($self->end_offsets($topic));
+}
+
+# Wait until there are so many; false if they do not come.
+sub wait_for_records
+{
+	my ($self, $topic, $count) = @_;
+	my $deadline = time() + $PostgreSQL::Test::Utils::timeout_default;
+
+	while (time() < $deadline)
+	{
+		return 1 if $self->count_records($topic) >= $count;
+		usleep(200_000);
+	}
+	diag("$topic does not get $count records");
+	return 0;
 }
 
 sub partition_count

@@ -49,6 +49,22 @@ sub create_service
 	return $options{service_name};
 }
 
+# Ask a server that may be away at any moment, until it answers.
+sub ask
+{
+	my ($self, $query) = @_;
+	my $deadline = time() + 60;
+	my ($status, $out, $err);
+
+	do
+	{
+		($status, $out, $err) = $self->psql('postgres', $query);
+		return $out if defined $status && $status == 0;
+		usleep(100_000);
+	} while (time() < $deadline);
+	croak "$query: $err";
+}
+
 # Poll until the query's output is what is expected; a failure here is the
 # test's end, and says in what state everything is.
 sub wait_for
@@ -141,6 +157,49 @@ sub crash
 		usleep(100_000);
 	}
 	croak 'server does not start after a crash';
+}
+
+# For tests that need crash points, or the fence taken out: they are compiled
+# into test builds only.
+sub skip_unless_test_build
+{
+	my ($self) = @_;
+
+	plan skip_all => 'not a test build (COPT=-DKE_TESTING)'
+	  if $self->safe_psql('postgres',
+		"SELECT count(*) FROM pg_settings WHERE name = 'kafka_events.test_fence'")
+	  eq '0';
+	return;
+}
+
+# The file that a process leaves that died at a crash point.  While it is
+# there, no other one does.
+sub crash_marker { return $_[0]->data_dir . '/kafka_events.crashed' }
+
+# From now on: the first process that comes to this crash point dies there.
+sub crash_at
+{
+	my ($self, $point) = @_;
+
+	unlink $self->crash_marker;
+	$self->append_conf('postgresql.conf',
+		"kafka_events.test_crash_point = '$point'");
+	$self->reload;
+	return;
+}
+
+# Wait until one has; false if none does within so many seconds.
+sub has_crashed
+{
+	my ($self, $seconds) = @_;
+
+	$seconds ||= $PostgreSQL::Test::Utils::timeout_default;
+	foreach (1 .. 10 * $seconds)
+	{
+		return 1 if -e $self->crash_marker;
+		usleep(100_000);
+	}
+	return 0;
 }
 
 # A test: since the server's first start none of its processes was ended by

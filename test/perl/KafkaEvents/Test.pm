@@ -40,6 +40,7 @@
 #	read_journal(file)                   what was acknowledged
 #	consume(topic) end_offsets(topic)    what is in the topic now
 #	consume_bytes(topic)                 the same by KafkaJS, in bytes
+#	count_records(topic) wait_for_records(topic, count)
 #	groups describe_group(group) wait_for_group(group, topic) reset_group
 #	tool(name, args)                     Kafka's own command line tools
 #
@@ -54,8 +55,14 @@
 #	worker_pid(server, role, ordinal)    role is main unless given
 #	kill_worker(server, signal, role, ordinal)  KILL unless given
 #	crash                                kill -9 of the postmaster, then start
+#	ask(sql)                             asks a server that may be away
+#	skip_unless_test_build               for what follows, and test_fence
+#	crash_at(point) has_crashed(seconds) a process dies at a crash point
+#	crash_marker                         the file that it leaves
 #	stays_up_ok                          a test: no process died of a signal
 #	state                                the views as text, for diag
+#
+# KafkaEvents::Test::seed()              for tests that do things at random
 #
 # Note: every wait ends with an error after PG_TEST_TIMEOUT_DEFAULT seconds
 # (180).  Wait for conditions, never for time.
@@ -64,7 +71,19 @@ package KafkaEvents::Test;
 use strict;
 use warnings;
 
+use Test::More;
+
 use KafkaEvents::Kafka;
 use KafkaEvents::Node;
+
+# Seed what is random; KAFKA_EVENTS_SEED repeats a run that failed.
+sub seed
+{
+	my $seed = $ENV{KAFKA_EVENTS_SEED} || int(rand(2**31));
+
+	srand($seed);
+	note "KAFKA_EVENTS_SEED=$seed";
+	return $seed;
+}
 
 1;
