@@ -8,6 +8,7 @@
 #include "catalog/namespace.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
+#include "utils/builtins.h"
 #include "utils/datetime.h"
 #include "utils/uuid.h"
 
@@ -108,22 +109,15 @@ header_text(const char *text)
 char *
 ke_copy_make_id(void)
 {
-	uint8		bytes[UUID_LEN];
-	StringInfoData buf;
-	int			i;
+	pg_uuid_t	id;
 
-	if (!pg_strong_random(bytes, sizeof(bytes)))
+	if (!pg_strong_random(id.data, UUID_LEN))
 		ereport(ERROR,
 				(errcode(ERRCODE_INTERNAL_ERROR),
 				 errmsg("could not generate random values")));
-	bytes[6] = (bytes[6] & 0x0f) | 0x40;	/* version 4 of RFC 4122 */
-	bytes[8] = (bytes[8] & 0x3f) | 0x80;
-	initStringInfo(&buf);
-	for (i = 0; i < UUID_LEN; i++)
-		appendStringInfo(&buf, "%s%02x",
-						 i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "",
-						 bytes[i]);
-	return buf.data;
+	id.data[6] = (id.data[6] & 0x0f) | 0x40;	/* version 4 of RFC 4122 */
+	id.data[8] = (id.data[8] & 0x3f) | 0x80;
+	return DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&id)));
 }
 
 /* ----------------------------------------------------------------- headers */

@@ -33,6 +33,7 @@
 #include "db/identity.h"
 #include "db/outbox.h"
 #include "db/outbox_table.h"
+#include "db/xact.h"
 #include "shm/need.h"
 #include "shm/roster.h"
 
@@ -299,7 +300,8 @@ begin(void)
 		RegisterSubXactCallback(end_subtransaction, NULL);
 		callbacks_registered = true;
 	}
-	ke_catalog_lock_extension();
+	if (!ke_xact_is_open())
+		ke_catalog_lock_extension();
 	current_table = ke_outbox_current_table();
 	begun_in = GetCurrentSubTransactionId();
 }

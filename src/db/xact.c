@@ -165,6 +165,12 @@ ke_xact_begin(void)
 	return true;
 }
 
+bool
+ke_xact_is_open(void)
+{
+	return settings_level != 0;
+}
+
 void
 ke_xact_begin_shared(void)
 {

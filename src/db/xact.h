@@ -24,6 +24,9 @@
 extern bool ke_xact_begin(void);
 extern const char *ke_xact_refusal(void);
 
+/* In such a transaction, which holds the lock on the extension? */
+extern bool ke_xact_is_open(void);
+
 /*
  * Begin a transaction that looks at shared catalogs only, or whether there
  * is an extension: for the launcher, which is connected to no database.

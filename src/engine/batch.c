@@ -23,20 +23,30 @@
 #include "engine/progress.h"
 #include "engine/routing.h"
 
-/* While failures are frequent, transactions are small. */
-#define SIZE_AFTER_FAILURE 16
-
-/* They grow when so many times their size went well since a failure. */
-#define CLEAN_BATCHES 8
+/* Messages that take longer share no transaction with one that failed. */
+#define SHARING_MS 0.1
 
 /* Batches that fail though each of their messages succeeds. */
 #define PHANTOMS 3
+
+/*
+ * The message at the head of a stage failed alone, and what happens to it is
+ * decided: it comes true in the next transaction.
+ */
+typedef struct Settlement
+{
+	bool		pending;
+	bool		alone;			/* nothing follows it in its transaction */
+	KeCulprit	culprit;
+	TimestampTz due_at;			/* in the ordered modes: of its next run */
+} Settlement;
 
 /* One try at a range of a stage's messages. */
 typedef struct Attempt
 {
 	KeEffects	effects;		/* what is done with them */
 	KeProgress *progress;		/* where that leads */
+	Settlement	settlement;		/* of the first of them, if pending */
 	int			count;			/* messages from the stage's head */
 	int			done;			/* how many of them were processed */
 	int			at;				/* where it failed; -1: not known */
@@ -88,6 +98,30 @@ note_waiting(KeEngine *engine, const KeStage *stage, int count)
 							&stage->msgs[stage->head + i]);
 }
 
+/* The copy, or the message itself where it is kept in order. */
+static void
+write_settlement(KeEngine *engine, Settlement *settlement)
+{
+	if (ke_ordered_keeps(&settlement->culprit))
+		ke_ordered_put_culprit(engine, &settlement->culprit,
+							   &settlement->due_at);
+	else
+		ke_routing_write(engine, &settlement->culprit);
+}
+
+/* Once that is committed. */
+static void
+note_settlement(KeEngine *engine, KeStage *stage, Settlement *settlement,
+				bool shared)
+{
+	settlement->culprit.shared = shared;
+	ke_routing_done(engine, &settlement->culprit);
+	if (ke_ordered_keeps(&settlement->culprit))
+		ke_ordered_note_culprit(engine, stage->parts[stage->head],
+								&settlement->culprit, settlement->due_at);
+	settlement->pending = false;
+}
+
 /* As the transaction's last act: the positions. */
 static bool
 store_progress(KeEngine *engine, KeEffects *effects, void *argument)
@@ -98,6 +132,8 @@ store_progress(KeEngine *engine, KeEffects *effects, void *argument)
 		place_of(effects, effects->done);
 	if (effects->count < attempt->count)
 		park_waiting(engine, effects->stage, attempt->done);
+	if (attempt->settlement.pending)
+		write_settlement(engine, &attempt->settlement);
 	ke_progress_collect(attempt->progress, effects->stage, attempt->done);
 	return ke_progress_store(engine, attempt->progress);
 }
@@ -109,11 +145,16 @@ run_transaction(KeEngine *engine, Attempt *attempt)
 	KeEffects  *effects = &attempt->effects;
 	KeStage    *stage = effects->stage;
 	KeEffectsFrame frame = {.after = store_progress, .argument = attempt};
-	int			i;
+	int			i = 0;
 
+	if (attempt->settlement.pending)
+	{
+		KE_CRASH_POINT("before_routing");
+		i = 1;
+	}
 	effects->msgs = stage->refs;
 	effects->count = 0;
-	for (i = 0; i < attempt->count; i++)
+	for (; i < attempt->count; i++)
 		if (!must_wait(stage, i))
 			stage->refs[effects->count++] = &stage->msgs[stage->head + i];
 	ke_effects_transact(engine, effects, &frame);
@@ -157,68 +198,25 @@ announce(KeEngine *engine, KeStage *stage)
 	return false;
 }
 
-/* What is written about a culprit at the stage's head. */
-typedef struct Settlement
-{
-	KeCulprit	culprit;
-	KeProgress *progress;
-	TimestampTz due_at;			/* in the ordered modes: of its next run */
-} Settlement;
-
 /*
- * In a transaction: the copy, or the message itself where it is kept in
- * order, and the position behind it.
+ * Must a message that failed not wait for others to share its transaction?
+ * Where those take long there is nothing to be won.
  */
-static void
-write_settlement(KeEngine *engine, void *argument)
+static bool
+is_settled_alone(const KeStage *stage, const KeCulprit *culprit)
 {
-	Settlement *settlement = (Settlement *) argument;
-
-	if (ke_ordered_keeps(&settlement->culprit))
-		ke_ordered_put_culprit(engine, &settlement->culprit,
-							   &settlement->due_at);
-	else
-		ke_routing_write(engine, &settlement->culprit);
-	ke_progress_collect(settlement->progress, settlement->culprit.stage, 1);
-	if (!ke_progress_store(engine, settlement->progress))
-		ke_progress_raise();
+	return stage->message_ms > SHARING_MS || ke_ordered_keeps(culprit) ||
+		stage->parts[stage->head]->careful > 0 ||
+		ke_circuit_ask(&stage->circuit,
+					   GetCurrentTimestamp()).go != KE_BREAKER_RUN;
 }
 
-/* Put what has been decided into effect, in a transaction of its own. */
+/* The message at the head failed alone: decide about it. */
 static KeBatchOutcome
-settle(KeEngine *engine, Settlement *settlement)
+judge_culprit(KeEngine *engine, KeStage *stage, Attempt *attempt)
 {
-	KeStage    *stage = settlement->culprit.stage;
-	KeFailure  *fail;
-
-	KE_CRASH_POINT("before_routing");
-	if (ke_transact(engine, write_settlement, settlement, false, &fail))
-	{
-		KePartition *part = stage->parts[stage->head];
-
-		ke_routing_done(engine, &settlement->culprit);
-		if (ke_ordered_keeps(&settlement->culprit))
-			ke_ordered_note_culprit(engine, part, &settlement->culprit,
-									settlement->due_at);
-		ke_progress_commit(engine, settlement->progress, stage, 1);
-		ke_ordered_settle(engine, part);
-		return KE_BATCH_PROGRESS;
-	}
-	if (settlement->progress->lost != NULL)
-	{
-		ke_progress_give_up(engine, settlement->progress);
-		return KE_BATCH_PROGRESS;
-	}
-	ke_stage_wait_for_database(stage, fail);
-	return KE_BATCH_WAIT;
-}
-
-/* A message failed alone: decide about it. */
-static KeBatchOutcome
-judge_culprit(KeEngine *engine, KeStage *stage, const Attempt *attempt)
-{
-	Settlement	settlement = {.progress = attempt->progress};
-	KeCulprit  *culprit = &settlement.culprit;
+	Settlement *settlement = &attempt->settlement;
+	KeCulprit  *culprit = &settlement->culprit;
 
 	ke_routing_begin(culprit, stage, attempt->effects.msgs[0]);
 	ke_routing_decide(culprit, &attempt->effects);
@@ -240,18 +238,43 @@ judge_culprit(KeEngine *engine, KeStage *stage, const Attempt *attempt)
 		case KE_ROUTE_SKIP:
 			break;
 	}
-	return settle(engine, &settlement);
+	ke_pace_failed(&stage->pace, stage->sub->options.batch_size);
+	settlement->pending = true;
+	settlement->alone = is_settled_alone(stage, culprit);
+	return KE_BATCH_PROGRESS;
 }
 
-/* How many messages the next attempt takes, of at most limit. */
-static int
-choose_count(const KeStage *stage, const Redo *redo, int limit)
+/*
+ * The first message of an attempt is alone in its transaction until the next
+ * one begins, where messages are processed one by one.
+ */
+static bool
+runs_one_by_one(const KeStage *stage)
 {
-	if (stage->parts[stage->head]->careful > 0)
+	return stage->handler != NULL &&
+		stage->sub->handler_argument != KE_ARG_BATCH;
+}
+
+static bool
+failed_alone(const KeStage *stage, const Attempt *attempt)
+{
+	return attempt->count == 1 ||
+		(attempt->at == 0 && runs_one_by_one(stage));
+}
+
+/* How many messages the next attempt takes, of those that are left. */
+static int
+choose_count(const KeStage *stage, const Redo *redo,
+			 const Settlement *settlement, int left)
+{
+	int			limit = Min(left, stage->pace.size);
+
+	if (stage->parts[stage->head]->careful > 0 ||
+		(settlement->pending && settlement->alone))
 		return 1;
 	if (redo->culprit > 0)
 		return Min(redo->culprit, limit);
-	if (redo->culprit == 0)
+	if (redo->culprit == 0 && !runs_one_by_one(stage))
 		return 1;
 	if (redo->suspects > 1)
 		return Min((redo->suspects + 1) / 2, limit);
@@ -272,11 +295,15 @@ cut_before_careful(const KeStage *stage, int count)
 	return count;
 }
 
-/* count messages from the head went well. */
+/* The messages of an attempt went well. */
 static void
-note_success(KeStage *stage, Redo *redo, int count, bool was_whole)
+note_success(KeStage *stage, Redo *redo, const Attempt *attempt)
 {
-	stage->clean += count;
+	int			count = attempt->done;
+
+	ke_pace_succeeded(&stage->pace, attempt->effects.done,
+					  attempt->count >= stage->pace.size,
+					  stage->sub->options.batch_size);
 	if (redo->culprit >= 0)
 		redo->culprit = redo->culprit >= count ? redo->culprit - count : -1;
 	else if (redo->suspects > 0)
@@ -287,11 +314,8 @@ note_success(KeStage *stage, Redo *redo, int count, bool was_whole)
 					(errmsg("topic \"%s\" goes on with one message per transaction: batches fail although each of their messages succeeds",
 							stage->sub->topic)));
 	}
-	else if (was_whole && stage->phantoms < PHANTOMS &&
-			 stage->clean >= CLEAN_BATCHES * stage->size)
-		stage->size = Min(2 * stage->size, stage->sub->options.batch_size);
 	if (stage->phantoms >= PHANTOMS)
-		stage->size = 1;
+		stage->pace.size = 1;
 }
 
 /*
@@ -299,8 +323,7 @@ note_success(KeStage *stage, Redo *redo, int count, bool was_whole)
  * about the message that failed alone.
  */
 static KeBatchOutcome
-note_failure(KeEngine *engine, KeStage *stage, Redo *redo,
-			 const Attempt *attempt)
+note_failure(KeEngine *engine, KeStage *stage, Redo *redo, Attempt *attempt)
 {
 	KeFailure  *fail = attempt->effects.fail;
 	bool		timed_out = attempt->effects.timed_out;
@@ -314,12 +337,10 @@ note_failure(KeEngine *engine, KeStage *stage, Redo *redo,
 		ke_stage_wait_for_database(stage, fail);
 		return KE_BATCH_WAIT;
 	}
-	if (attempt->count == 1)
+	if (failed_alone(stage, attempt))
 	{
 		redo->culprit = -1;
 		redo->suspects = 0;
-		stage->clean = 0;
-		stage->size = Min(stage->size, SIZE_AFTER_FAILURE);
 		return judge_culprit(engine, stage, attempt);
 	}
 	if (verdict == KE_VERDICT_AGAIN && stage->repeats < KE_ROUTE_REPEATS)
@@ -334,8 +355,6 @@ note_failure(KeEngine *engine, KeStage *stage, Redo *redo,
 		return KE_BATCH_WAIT;
 	}
 	stage->repeats = 0;
-	stage->clean = 0;
-	stage->size = Min(stage->size, SIZE_AFTER_FAILURE);
 	redo->culprit = attempt->at;
 	redo->suspects = attempt->at >= 0 ? 0 : attempt->count;
 	return KE_BATCH_PROGRESS;
@@ -348,6 +367,9 @@ finish_attempt(KeEngine *engine, Attempt *attempt)
 	KeStage    *stage = attempt->effects.stage;
 	int			i;
 
+	if (attempt->settlement.pending)
+		note_settlement(engine, stage, &attempt->settlement,
+						attempt->effects.done > 0);
 	if (attempt->effects.count < attempt->count)
 		note_waiting(engine, stage, attempt->done);
 	ke_progress_commit(engine, attempt->progress, stage, attempt->done);
@@ -377,7 +399,26 @@ admit(KeEngine *engine, KeStage *stage)
 			return 0;
 	}
 	stage->halted = NULL;
-	return Min(stage->size, stage->count);
+	return Min(stage->pace.size, stage->count);
+}
+
+/* Choose its messages; false: they turned out to be somebody else's. */
+static bool
+begin_attempt(KeEngine *engine, KeStage *stage, Attempt *attempt,
+			  const Redo *redo, int left)
+{
+	int			count = choose_count(stage, redo, &attempt->settlement, left);
+
+	attempt->count = cut_before_careful(stage, count);
+	return stage->parts[stage->head]->careful == 0 ||
+		attempt->settlement.pending || announce(engine, stage);
+}
+
+static bool
+is_over(TimestampTz started)
+{
+	return GetCurrentTimestamp() - started >=
+		KE_EFFECTS_MS * INT64CONST(1000);
 }
 
 /*
@@ -395,37 +436,32 @@ ke_batch_run(KeEngine *engine, KeStage *stage)
 
 	attempt.progress = ke_progress_make(engine);
 	while (left > 0 && outcome == KE_BATCH_PROGRESS &&
-		   GetCurrentTimestamp() - started < KE_EFFECTS_MS * INT64CONST(1000))
+		   (attempt.settlement.pending || !is_over(started)))
 	{
-		bool		careful = stage->parts[stage->head]->careful > 0;
-
-		attempt.count = cut_before_careful(stage,
-										   choose_count(stage, &redo, left));
-		if (careful && !announce(engine, stage))
+		if (!begin_attempt(engine, stage, &attempt, &redo, left))
 			break;
 		run_transaction(engine, &attempt);
 		if (engine->extension_gone)
 			break;
 		if (attempt.effects.committed)
 		{
-			ke_circuit_succeeded(&stage->circuit);
-			note_success(stage, &redo, attempt.done,
-						 attempt.count == stage->size);
+			bool		ask_again = attempt.settlement.pending &&
+				attempt.settlement.alone;
+
+			if (attempt.effects.done > 0)
+				ke_circuit_succeeded(&stage->circuit);
+			note_success(stage, &redo, &attempt);
 			left -= attempt.done;
 			finish_attempt(engine, &attempt);
+			if (ask_again)
+				break;
 		}
-		else if (attempt.effects.fail == NULL)
+		else if (attempt.effects.fail != NULL)
+			outcome = note_failure(engine, stage, &redo, &attempt);
+		else
 		{
 			ke_progress_give_up(engine, attempt.progress);
 			break;
-		}
-		else
-		{
-			int			before = stage->count;
-
-			outcome = note_failure(engine, stage, &redo, &attempt);
-			if (stage->count != before)
-				break;			/* routed, or somebody else's now */
 		}
 	}
 	if (waited > stage->count)

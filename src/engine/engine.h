@@ -12,6 +12,7 @@
 
 #include "core/failure.h"
 #include "core/message.h"
+#include "core/pace.h"
 #include "db/catalog.h"
 #include "db/handler.h"
 #include "db/identity.h"
@@ -72,8 +73,7 @@ struct KeStage
 	int			count;
 	int			allocated;
 	Size		bytes;
-	int			size;			/* messages in the next transaction */
-	int64		clean;			/* messages since the last one that failed */
+	KePace		pace;
 	int			phantoms;		/* batches that failed for no message */
 	bool		crowded;		/* its partitions wait in the library */
 	KeCircuit	circuit;

@@ -203,7 +203,7 @@ count(KeEngine *engine, const KeCulprit *culprit)
 		case KE_ROUTE_WAIT:
 			break;
 	}
-	delta.counters.batches = 1;
+	delta.counters.batches = culprit->shared ? 0 : 1;
 	ke_metrics_add(engine->database, culprit->stage->sub->oid, &delta);
 }
 

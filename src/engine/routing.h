@@ -17,6 +17,7 @@ typedef struct KeCulprit
 	const KeFailure *fail;
 	KeRoute		route;
 	bool		held;			/* the circuit breaker lets nothing through */
+	bool		shared;			/* written in a transaction with effects */
 } KeCulprit;
 
 /* A message that is read from its source topic, with its trail. */

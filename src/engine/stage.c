@@ -15,7 +15,6 @@
 #include "engine/engine.h"
 
 #define STAGE_BYTES ((Size) 32 * 1024 * 1024)
-#define FIRST_SIZE 64
 
 #define BACKOFF_FIRST_MS 100
 #define BACKOFF_LAST_MS 10000
@@ -76,10 +75,9 @@ open_sides(KeEngine *engine, KeStage *stage, KeSubscription *sub)
 		ke_handler_open(sub, engine->config) : NULL;
 	stage->sink = OidIsValid(sub->into_table) && sub->broken == NULL ?
 		ke_sink_open(sub, engine->config) : NULL;
-	stage->size = Min(FIRST_SIZE, sub->options.batch_size);
+	ke_pace_begin(&stage->pace, sub->options.batch_size);
 	stage->not_before = 0;
 	stage->backoff_ms = 0;
-	stage->clean = PG_INT32_MAX;
 	stage->phantoms = 0;
 	stage->halted = NULL;
 	stage->due_at = 0;
@@ -252,7 +250,7 @@ ke_stage_bring_forward(KeStage *stage, int32 after)
 bool
 ke_stage_is_ready(const KeStage *stage)
 {
-	return stage->count >= stage->size || stage->bytes >= STAGE_BYTES;
+	return stage->count >= stage->pace.size || stage->bytes >= STAGE_BYTES;
 }
 
 bool
