@@ -730,6 +730,18 @@ AS 'MODULE_PATHNAME', 'kafka_health';
 COMMENT ON FUNCTION @extschema@.kafka_health(name) IS
   'Ask each server''s cluster, or one''s, and say whether all is well: up, degraded or down, and why';
 
+CREATE FUNCTION @extschema@.kafka_production_check(
+  server          name  DEFAULT NULL,
+  OUT check_name  text,
+  OUT ok          boolean,
+  OUT detail      text,
+  OUT hint        text)
+RETURNS SETOF record
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'kafka_production_check';
+COMMENT ON FUNCTION @extschema@.kafka_production_check(name) IS
+  'What is not fit for production in each server, or one, its topics and its processes, and what to type about it';
+
 CREATE FUNCTION kafka_events.metrics(
   OUT server               name,
   OUT topic                text,
@@ -767,10 +779,12 @@ COMMENT ON FUNCTION @extschema@.kafka_metrics_prometheus() IS
   'Everything that is counted, as text for Prometheus; asks no broker';
 
 REVOKE ALL ON FUNCTION
-  kafka_events.metrics(), @extschema@.kafka_metrics_prometheus(), @extschema@.kafka_health(name)
+  kafka_events.metrics(), @extschema@.kafka_metrics_prometheus(), @extschema@.kafka_health(name),
+  @extschema@.kafka_production_check(name)
   FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
-  kafka_events.metrics(), @extschema@.kafka_metrics_prometheus(), @extschema@.kafka_health(name)
+  kafka_events.metrics(), @extschema@.kafka_metrics_prometheus(), @extschema@.kafka_health(name),
+  @extschema@.kafka_production_check(name)
   TO pg_monitor;
 REVOKE ALL ON @extschema@.kafka_metrics FROM PUBLIC;
 GRANT SELECT ON @extschema@.kafka_metrics TO pg_monitor;

@@ -15,6 +15,8 @@ SELECT * FROM kafka_health();
 SELECT * FROM kafka_health('nothing');
 SELECT * FROM kafka_topics();
 SELECT kafka_topic_create('t');
+SELECT * FROM kafka_production_check() \gx
+SELECT * FROM kafka_production_check('nothing');
 SELECT line FROM regexp_split_to_table(kafka_metrics_prometheus(), '\n') line
   WHERE line NOT LIKE '# %' OR line = '# EOF';
 
@@ -49,6 +51,22 @@ ALTER SERVER shop OPTIONS (ADD fetch_wait '50');
 SELECT status, message FROM kafka_health();
 ROLLBACK;
 
+-- fit for production?  What nobody answers is not fit
+SELECT check_name, ok, detail, hint FROM kafka_production_check()
+  WHERE check_name IN ('service_name', 'tls', 'max_worker_processes', 'lag', 'consumers') \gx
+SELECT check_name, ok, detail LIKE 'could not reach Kafka at %' OR detail LIKE '%does not answer' AS says_why
+  FROM kafka_production_check('shop')
+  WHERE check_name NOT IN ('service_name', 'tls', 'max_worker_processes', 'lag', 'consumers');
+-- several servers: each is named; a stock name, TLS, more workers than fit
+CREATE SERVER "Test" FOREIGN DATA WRAPPER kafka_events
+  OPTIONS (bootstrap_servers '127.0.0.1:1', service_name 'test', security_protocol 'sasl_ssl',
+           sasl_mechanism 'PLAIN', workers '40');
+SELECT check_name, ok, detail, hint FROM kafka_production_check()
+  WHERE detail LIKE 'server "Test"%' AND check_name IN ('service_name', 'tls', 'max_worker_processes', 'consumers') \gx
+SELECT count(*) FROM kafka_production_check() WHERE detail LIKE 'server "shop": %';
+SELECT count(*) FROM kafka_production_check('Test') WHERE detail LIKE 'server %:';
+DROP SERVER "Test";
+
 -- topics: what is not taken
 SELECT kafka_topic_create(NULL);
 SELECT kafka_topic_create('not a topic');
@@ -77,6 +95,7 @@ SET ROLE regress_kafka_monitor;
 SELECT topic, received_total FROM kafka_metrics;
 SELECT server, status FROM kafka_health();
 SELECT kafka_metrics_prometheus() LIKE '# HELP %' AS text;
+SELECT check_name, ok FROM kafka_production_check() WHERE check_name = 'tls';
 SELECT kafka_topic_create('t');
 \set VERBOSITY sqlstate
 SELECT * FROM kafka_topics();
@@ -90,6 +109,7 @@ SELECT kafka_topic_create('t');
 \set VERBOSITY default
 SELECT * FROM kafka_metrics;
 SELECT * FROM kafka_health();
+SELECT * FROM kafka_production_check();
 
 -- a stranger may nothing
 SET ROLE regress_kafka_stranger;
@@ -97,6 +117,7 @@ SELECT * FROM kafka_metrics;
 SELECT * FROM kafka_events.metrics();
 SELECT kafka_metrics_prometheus();
 SELECT * FROM kafka_health();
+SELECT * FROM kafka_production_check();
 SELECT * FROM kafka_topics();
 SELECT kafka_topic_create('t');
 RESET ROLE;

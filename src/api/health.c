@@ -8,7 +8,6 @@
 #include "postgres.h"
 #include "core/compat.h"
 
-#include "access/xlog.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "lib/stringinfo.h"
@@ -81,19 +80,6 @@ add_problem(Health *health, const char *fmt,...)
 
 /* ------------------------------------------------------------ the cluster */
 
-/* Why there is nobody to ask, or NULL. */
-static const char *
-find_obstacle(void)
-{
-	if (!ke_guc_enabled)
-		return "kafka_events.enabled is off";
-	if (RecoveryInProgress())
-		return "this PostgreSQL server is a standby";
-	if (!ke_roster_launcher_runs())
-		return "the launcher of kafka_events does not run";
-	return NULL;
-}
-
 static void
 note_answer(Health *health, const KeAnswer *answer)
 {
@@ -124,7 +110,7 @@ ask_cluster(Health *health, TimestampTz deadline)
 	};
 	long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
 													   deadline);
-	const char *obstacle = find_obstacle();
+	const char *obstacle = ke_monitor_obstacle();
 
 	if (obstacle == NULL)
 		note_answer(health,

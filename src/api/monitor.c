@@ -39,29 +39,37 @@ group_of(const KeServer *server, KeRole role)
 					ke_slot_role_name(role));
 }
 
-/* The name of one of the server's consumers; NULL for nobody. */
-static char *
-consumer_of(const KeServer *server, KeRole role, int ordinal)
+char *
+ke_monitor_consumer(const KeServer *server, KeRole role, int ordinal)
 {
 	if (ordinal < 0)
 		return NULL;
 	return psprintf("%s-%d", group_of(server, role), ordinal);
 }
 
-char *
-ke_monitor_server_reason(const KeServer *server)
+const char *
+ke_monitor_obstacle(void)
 {
-	char	   *reason = palloc0(KE_REASON_LEN);
-
 	if (!ke_guc_enabled)
 		return "kafka_events.enabled is off";
 	if (RecoveryInProgress())
 		return "this PostgreSQL server is a standby";
+	if (!ke_roster_launcher_runs())
+		return "the launcher of kafka_events does not run";
+	return NULL;
+}
+
+char *
+ke_monitor_server_reason(const KeServer *server)
+{
+	const char *obstacle = ke_monitor_obstacle();
+	char	   *reason = palloc0(KE_REASON_LEN);
+
+	if (obstacle != NULL)
+		return pstrdup(obstacle);
 	if (server->options.workers == 0)
 		return "the server option workers is 0";
 	ke_reason_get(MyDatabaseId, server->oid, reason, KE_REASON_LEN);
-	if (reason[0] == '\0' && !ke_roster_launcher_runs())
-		return "the launcher of kafka_events does not run";
 	return reason;
 }
 
@@ -76,31 +84,39 @@ ke_monitor_is_healthy(const KeSlotReport *report)
 									GetCurrentTimestamp(), HEALTHY_MS);
 }
 
+const char *
+ke_monitor_process_error(const KeServer *server, KeRole role,
+						 const KeSlotReport *report)
+{
+	const char *error = report != NULL ? report->error : "";
+
+	if ((report == NULL || report->phase != KE_PHASE_ATTACHED) &&
+		error[0] == '\0')
+		error = ke_monitor_server_reason(server);
+	if (report == NULL && role != KE_ROLE_RELAY && error[0] == '\0')
+		error = "no partition left for this worker";
+	return error;
+}
+
 /* One consumer; report NULL: it has no slot. */
 static void
 emit_consumer(FunctionCallInfo fcinfo, const KeServer *server, KeRole role,
 			  int ordinal, const KeSlotReport *report)
 {
 	static const KeSlotReport none = {.status = KE_STATUS_STOPPED};
+	const char *error = ke_monitor_process_error(server, role, report);
 	KeRow		row = {0};
-	bool		runs;
-	const char *error;
 
 	if (report == NULL)
 		report = &none;
-	runs = report->phase == KE_PHASE_ATTACHED;
-	error = report->error;
-	if (!runs && error[0] == '\0')
-		error = ke_monitor_server_reason(server);
-	if (report == &none && role != KE_ROLE_RELAY && error[0] == '\0')
-		error = "no partition left for this worker";
 
 	ke_row_put_name(&row, server->name);
-	ke_row_put_text(&row, consumer_of(server, role, ordinal));
+	ke_row_put_text(&row, ke_monitor_consumer(server, role, ordinal));
 	ke_row_put_text(&row, ke_slot_role_name(role));
 	ke_row_put_text(&row, role == KE_ROLE_RELAY ? NULL :
 					group_of(server, role));
-	ke_row_put(&row, Int32GetDatum(report->pid), !runs);
+	ke_row_put(&row, Int32GetDatum(report->pid),
+			   report->phase != KE_PHASE_ATTACHED);
 	ke_row_put_text(&row, ke_slot_status_name(report->status));
 	ke_row_put_bool(&row, ke_monitor_is_healthy(report));
 	ke_row_put_time(&row, report->started_at);
@@ -128,9 +144,9 @@ ke_monitor_expected(const KeServer *server, KeRole role, bool subscribed)
 		server->options.retry_workers;
 }
 
-static const KeSlotReport *
-find_report(const KeSlotReport *reports, int count, Oid server, KeRole role,
-			int ordinal)
+const KeSlotReport *
+ke_monitor_find(const KeSlotReport *reports, int count, Oid server,
+				KeRole role, int ordinal)
 {
 	for (int i = 0; i < count; i++)
 	{
@@ -149,7 +165,7 @@ emit_consumers(FunctionCallInfo fcinfo, const KeServer *server, KeRole role,
 {
 	for (int i = 0; i < expected; i++)
 		emit_consumer(fcinfo, server, role, i,
-					  find_report(reports, count, server->oid, role, i));
+					  ke_monitor_find(reports, count, server->oid, role, i));
 
 	for (int i = 0; i < count; i++)
 	{
@@ -234,7 +250,8 @@ emit_partition(FunctionCallInfo fcinfo, const KeServer *server,
 	ke_row_put_text(&row, topic);
 	ke_row_put(&row, Int32GetDatum(lag->partition),
 			   lag->partition == KE_LAG_TOPIC);
-	ke_row_put_text(&row, consumer_of(server, lag->role, lag->ordinal));
+	ke_row_put_text(&row,
+					ke_monitor_consumer(server, lag->role, lag->ordinal));
 	ke_row_put_number(&row, lag->position);
 	ke_row_put_number(&row, lag->committed);
 	ke_row_put_number(&row, lag->end);

@@ -9,6 +9,9 @@
 #include "shm/lag.h"
 #include "shm/roster.h"
 
+/* Why there is nobody who could ask a cluster, or NULL. */
+extern const char *ke_monitor_obstacle(void);
+
 /*
  * Why the server's consumers do not run, as far as settings and processes
  * go; empty: nothing is known.  Needs shared memory.
@@ -17,6 +20,20 @@ extern char *ke_monitor_server_reason(const KeServer *server);
 
 /* Running, and its queue was served in the last 60 s. */
 extern bool ke_monitor_is_healthy(const KeSlotReport *report);
+
+/* "<service>-main-0"; NULL for nobody. */
+extern char *ke_monitor_consumer(const KeServer *server, KeRole role,
+								 int ordinal);
+
+/* The report of one process, among count; NULL: it has no slot. */
+extern const KeSlotReport *ke_monitor_find(const KeSlotReport *reports,
+										   int count, Oid server,
+										   KeRole role, int ordinal);
+
+/* What a process says is wrong, or why there is none; may be empty. */
+extern const char *ke_monitor_process_error(const KeServer *server,
+											KeRole role,
+											const KeSlotReport *report);
 
 /*
  * How many processes of a role (main, retry or relay) a server should have,

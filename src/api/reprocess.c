@@ -111,8 +111,7 @@ check_retry(KeServer *server, const char *source)
 
 	if (OidIsValid(relid))
 		sub = ke_catalog_read(server, relid, false, &problems);
-	if (sub != NULL && sub->options.ordering == KE_ORDER_NONE &&
-		sub->options.max_retries > 0)
+	if (sub != NULL && ke_options_retries_by_topic(&sub->options))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -149,6 +149,12 @@ extern void ke_options_problem(List **problems, const char *hint,
 /* One ERROR that lists all problems; returns quietly when there are none. */
 extern void ke_options_report(const char *object, List *problems);
 
+/* Do its retries wait in a topic?  Else they wait in the database. */
+extern bool ke_options_retries_by_topic(const KeSubscriptionOptions *sub);
+
+/* Is it a name that services have before anybody has thought of one? */
+extern bool ke_options_is_stock_name(const char *service_name);
+
 /*
  * Why Kafka would refuse this as a topic's name, as the end of a sentence
  * that begins with it ("must not be empty"), or NULL if it would not.

@@ -267,8 +267,8 @@ check_together(const KeServerOptions *server, List *options, List **problems)
 	ke_properties_check_together(server->properties, problems);
 }
 
-static bool
-is_stock_name(const char *service_name)
+bool
+ke_options_is_stock_name(const char *service_name)
 {
 	static const char *const stock[] =
 	{"service", "kafka-service", "test", "app"};
@@ -296,7 +296,7 @@ check_production(const KeServerOptions *server, List **problems)
 	if (server->topic_replication_factor == 1)
 		ke_options_problem(problems, NULL,
 						   "Option \"topic_replication_factor\" must not be 1 with profile production");
-	if (is_stock_name(server->service_name))
+	if (ke_options_is_stock_name(server->service_name))
 		ke_options_problem(problems,
 						   "Name the service after what it does, so that no other service uses its consumer groups.",
 						   "Option \"service_name\" must not be a stock name (%s) with profile production",

@@ -143,6 +143,12 @@ ke_options_check_subscription(const KeServerOptions *server,
 						   ke_literal_show_interval(sub->initial_delay_ms));
 }
 
+bool
+ke_options_retries_by_topic(const KeSubscriptionOptions *sub)
+{
+	return sub->max_retries > 0 && sub->ordering == KE_ORDER_NONE;
+}
+
 const char *
 ke_options_row_format_name(KeRowFormat value)
 {

@@ -47,6 +47,7 @@ asked_time(const KeQuestion *question)
 		case KE_ASK_TOPIC:
 		case KE_ASK_TOPICS:
 		case KE_ASK_HEALTH:
+		case KE_ASK_CONFIG:
 		case KE_ASK_CREATE:
 			break;
 		case KE_ASK_EARLIEST:
@@ -203,6 +204,37 @@ answer_topics(KeCluster *cluster, const KeServer *server, int timeout_ms,
 	return answer_with(ke_findings_put_topics(findings));
 }
 
+/* Why the cluster does not tell is an answer, too. */
+static KeAnswer *
+answer_config(KeCluster *cluster, const KeServer *server,
+			  const KeQuestion *question, int timeout_ms, KeAnswer **problem)
+{
+	List	   *settings = ke_findings_get_settings(question->payload);
+	int			count = list_length(settings);
+	KeTopicConfig *configs = palloc0(Max(count, 1) * sizeof(KeTopicConfig));
+	KeAnswer   *answer;
+	int			error;
+
+	for (int i = 0; i < count; i++)
+		configs[i].name = ((KeTopicSetting *) list_nth(settings, i))->name;
+	error = ke_topics_describe(ke_cluster_handle(cluster), question->topic,
+							   configs, count, timeout_ms);
+	if (ke_client_is_silence(error))
+	{
+		*problem = not_reachable(cluster, server, error);
+		return NULL;
+	}
+	for (int i = 0; i < count; i++)
+		((KeTopicSetting *) list_nth(settings, i))->value =
+			unconstify(char *, configs[i].value);
+	answer = answer_with(ke_findings_put_settings(settings));
+	if (error != 0)
+		answer->text = pstrdup(ke_client_error_name(error));
+	if (ke_client_is_refusal(error))
+		answer->hint = pstrdup("The Kafka user needs DescribeConfigs on the topic.");
+	return answer;
+}
+
 /* A broker must answer now; what takes longer to find out, the watch knows. */
 static KeAnswer *
 answer_health(KeWatch *watch, const KeServer *server, int timeout_ms,
@@ -293,6 +325,9 @@ ke_answers_try(KeWatch *watch, const KeServer *server,
 			return answer_topics(cluster, server, timeout_ms, problem);
 		case KE_ASK_HEALTH:
 			return answer_health(watch, server, timeout_ms, problem);
+		case KE_ASK_CONFIG:
+			return answer_config(cluster, server, question, timeout_ms,
+								 problem);
 		case KE_ASK_CREATE:
 			return answer_create(cluster, server, question);
 	}

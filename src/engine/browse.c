@@ -12,7 +12,14 @@
 #include "core/letter.h"
 #include "engine/desk.h"
 
-/* All that is there, or all that is pending. */
+/*
+ * Whether other services use a topic, its newest letters tell: so many of
+ * each partition, so many bytes of all.
+ */
+#define SAMPLE_LETTERS 1000
+#define SAMPLE_BYTES (64 * 1024 * 1024)
+
+/* All that is there, or all that is pending, or a sample. */
 static List *
 find_ranges(const KeDlq *dlq, const KeTaskOrder *order)
 {
@@ -33,6 +40,8 @@ find_ranges(const KeDlq *dlq, const KeTaskOrder *order)
 		range = palloc(sizeof(KeLetterRange));
 		range->partition = p;
 		range->from = dlq->lows[p];
+		if (order->foreign_only)
+			range->from = Max(range->from, dlq->highs[p] - SAMPLE_LETTERS);
 		range->to = dlq->highs[p];
 		ranges = lappend(ranges, range);
 	}
@@ -60,6 +69,8 @@ static bool
 is_wanted(KeDesk *desk, const KeDlq *dlq, const KeTaskOrder *order,
 		  KeMessage *msg)
 {
+	if (order->foreign_only)
+		return !ke_dlq_is_ours(desk, msg);
 	return !order->pending_only ||
 		(ke_dlq_is_pending(dlq, msg->partition, msg->offset) &&
 		 ke_dlq_is_ours(desk, msg));
@@ -86,6 +97,7 @@ ke_browse_run(KeDesk *desk, KeTask *task)
 	KeDlq	   *dlq = ke_dlq_look(desk, order);
 	int64		left = order->max_messages == KE_TASK_ANY ?
 		PG_INT64_MAX : order->max_messages;
+	int64		bytes = 0;
 	KeLetters  *letters;
 	KeMessage	msg;
 
@@ -96,6 +108,9 @@ ke_browse_run(KeDesk *desk, KeTask *task)
 	{
 		if (is_wanted(desk, dlq, order, &msg))
 			left = show(task, &msg) ? left - 1 : 0;
+		bytes += Max(msg.key_len, 0) + Max(msg.value_len, 0);
+		if (order->foreign_only && bytes > SAMPLE_BYTES)
+			left = 0;
 		ke_message_release(&msg);
 	}
 	ke_letters_close(letters);

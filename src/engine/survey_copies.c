@@ -130,8 +130,7 @@ ke_survey_copy_topics(KeSurvey *survey)
 			.source_partitions = survey->partitions[i++]
 		};
 
-		if (sub->options.max_retries > 0 &&
-			sub->options.ordering == KE_ORDER_NONE)
+		if (ke_options_retries_by_topic(&sub->options))
 		{
 			topic.name = psprintf("%s%s", sub->topic, options->retry_suffix);
 			total += see_to(survey, &topic);

@@ -73,22 +73,55 @@ ke_findings_get_health(StringInfo payload)
 	return health;
 }
 
-StringInfo
-ke_findings_put_wish(const KeTopicWish *wish)
+static void
+put_settings(StringInfo payload, const List *settings)
 {
-	StringInfo	payload = makeStringInfo();
-	ListCell   *lc;
+	const ListCell *lc;
 
-	ke_payload_put_int(payload, wish->partitions);
-	ke_payload_put_int(payload, wish->replication_factor);
-	ke_payload_put_int(payload, list_length(wish->settings));
-	foreach(lc, wish->settings)
+	ke_payload_put_int(payload, list_length(settings));
+	foreach(lc, settings)
 	{
-		KeTopicSetting *setting = (KeTopicSetting *) lfirst(lc);
+		const KeTopicSetting *setting = (KeTopicSetting *) lfirst(lc);
 
 		ke_payload_put_string(payload, setting->name);
 		ke_payload_put_string(payload, setting->value);
 	}
+}
+
+StringInfo
+ke_findings_put_settings(const List *settings)
+{
+	StringInfo	payload = makeStringInfo();
+
+	put_settings(payload, settings);
+	return payload;
+}
+
+List *
+ke_findings_get_settings(StringInfo payload)
+{
+	List	   *settings = NIL;
+	int			count = ke_payload_get_int(payload);
+
+	for (int i = 0; i < count; i++)
+	{
+		KeTopicSetting *setting = palloc(sizeof(KeTopicSetting));
+
+		setting->name = ke_payload_get_string(payload);
+		setting->value = ke_payload_get_string(payload);
+		settings = lappend(settings, setting);
+	}
+	return settings;
+}
+
+StringInfo
+ke_findings_put_wish(const KeTopicWish *wish)
+{
+	StringInfo	payload = makeStringInfo();
+
+	ke_payload_put_int(payload, wish->partitions);
+	ke_payload_put_int(payload, wish->replication_factor);
+	put_settings(payload, wish->settings);
 	return payload;
 }
 
@@ -96,18 +129,9 @@ KeTopicWish *
 ke_findings_get_wish(StringInfo payload)
 {
 	KeTopicWish *wish = palloc0(sizeof(KeTopicWish));
-	int			count;
 
 	wish->partitions = ke_payload_get_int(payload);
 	wish->replication_factor = ke_payload_get_int(payload);
-	count = ke_payload_get_int(payload);
-	for (int i = 0; i < count; i++)
-	{
-		KeTopicSetting *setting = palloc(sizeof(KeTopicSetting));
-
-		setting->name = ke_payload_get_string(payload);
-		setting->value = ke_payload_get_string(payload);
-		wish->settings = lappend(wish->settings, setting);
-	}
+	wish->settings = ke_findings_get_settings(payload);
 	return wish;
 }

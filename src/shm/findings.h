@@ -33,13 +33,18 @@ typedef struct KeHealthFindings
 extern StringInfo ke_findings_put_health(const KeHealthFindings *health);
 extern KeHealthFindings *ke_findings_get_health(StringInfo payload);
 
-/* KE_ASK_CREATE: what the topic should be like. */
+/* A property of a topic. */
 typedef struct KeTopicSetting
 {
 	char	   *name;
-	char	   *value;
+	char	   *value;			/* NULL: not known */
 } KeTopicSetting;
 
+/* KE_ASK_CONFIG: a list of these, both ways. */
+extern StringInfo ke_findings_put_settings(const List *settings);
+extern List *ke_findings_get_settings(StringInfo payload);
+
+/* KE_ASK_CREATE: what the topic should be like. */
 typedef struct KeTopicWish
 {
 	int			partitions;		/* -1: the broker's default; so for the next */

@@ -278,15 +278,12 @@ refusal(Oid server)
 	return reason[0] == '\0' ? NULL : no_answer(reason, NULL);
 }
 
-void
-ke_request_require_manager(Oid server)
+char *
+ke_request_refusal(Oid server)
 {
 	KeAnswer   *refused = refusal(server);
 
-	if (refused != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("could not ask Kafka: %s", refused->text)));
+	return refused != NULL ? refused->text : NULL;
 }
 
 /* One look at the queue; NULL: nothing there yet. */

@@ -23,6 +23,7 @@ typedef enum KeQuestionKind
 	KE_ASK_TIME,				/* first offset at or after a time */
 	KE_ASK_TOPICS,				/* all topics: payload of shm/findings */
 	KE_ASK_HEALTH,				/* how the cluster is: likewise */
+	KE_ASK_CONFIG,				/* properties of a topic; both ways */
 	KE_ASK_CREATE,				/* make a topic; both ways */
 	KE_ASK_DLQ					/* both ends, and the admin group's position */
 } KeQuestionKind;
@@ -64,8 +65,8 @@ extern void ke_request_shmem_init(void);
  */
 extern KeAnswer *ke_request_ask(const KeQuestion *question, int timeout_ms);
 
-/* Raises where ke_request_ask would not wait; for shm/task. */
-extern void ke_request_require_manager(Oid server);
+/* Why ke_request_ask would not wait for an answer, or NULL; for shm/task. */
+extern char *ke_request_refusal(Oid server);
 
 /* ---- for the manager, outside of transactions ---- */
 

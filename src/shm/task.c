@@ -105,12 +105,46 @@ submit(Wait *wait)
 	ke_roster_wake(MyDatabaseId, wait->order->server, KE_ROLE_TASK);
 }
 
-/* The process that took it is gone, or nobody will: raise. */
-static void
+static KeTaskFailure *
+make_failure(int sqlstate, const char *text, const char *hint)
+{
+	KeTaskFailure *failure = palloc0(sizeof(KeTaskFailure));
+
+	failure->sqlstate = sqlstate;
+	failure->text = pstrdup(text);
+	failure->hint = hint != NULL ? pstrdup(hint) : NULL;
+	return failure;
+}
+
+static KeTaskFailure *
+make_stopped(void)
+{
+	return make_failure(ERRCODE_CONNECTION_FAILURE,
+						"the task process has just stopped", "Try again.");
+}
+
+/* Does a process work for somebody else, whom we have to wait for? */
+static bool
+is_queued(const Wait *wait)
+{
+	for (int i = 0; i < KE_MAX_TASKS; i++)
+	{
+		const KeTaskSlot *slot = &ke_task_table->slots[i];
+
+		if (slot->state == KE_TASK_TAKEN && slot != wait->slot &&
+			ke_task_is_for(slot, MyDatabaseId, wait->order->server,
+						   wait->order->kind))
+			return true;
+	}
+	return false;
+}
+
+/* NULL, unless the process that took it is gone, or nobody will. */
+static KeTaskFailure *
 check_state(Wait *wait)
 {
 	KeTaskState state = KE_TASK_ASKED;
-	bool		queued = false;
+	bool		queued;
 	char		reason[KE_ERROR_TEXT_LEN] = "";
 
 	LWLockAcquire(ke_task_lock, LW_SHARED);
@@ -119,32 +153,21 @@ check_state(Wait *wait)
 		state = wait->slot->state;
 		strlcpy(reason, wait->slot->reason, sizeof(reason));
 	}
-	for (int i = 0; i < KE_MAX_TASKS; i++)
-	{
-		const KeTaskSlot *slot = &ke_task_table->slots[i];
-
-		if (slot->state == KE_TASK_TAKEN && slot != wait->slot &&
-			ke_task_is_for(slot, MyDatabaseId, wait->order->server,
-				   wait->order->kind))
-			queued = true;
-	}
+	queued = is_queued(wait);
 	LWLockRelease(ke_task_lock);
 
 	if (state == KE_TASK_REFUSED)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("could not start a task process: %s", reason)));
+		return make_failure(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+							psprintf("could not start a task process: %s",
+									 reason), NULL);
 	if (state == KE_TASK_ABANDONED)
-		ereport(ERROR,
-				(errcode(ERRCODE_CONNECTION_FAILURE),
-				 errmsg("the task process has just stopped"),
-				 errhint("Try again.")));
+		return make_stopped();
 	if (state == KE_TASK_ASKED && !queued &&
 		GetCurrentTimestamp() >= wait->deadline)
-		ereport(ERROR,
-				(errcode(ERRCODE_CONNECTION_FAILURE),
-				 errmsg("no task process of this database answers"),
-				 errhint("View kafka_consumer_health and the server log may say more.")));
+		return make_failure(ERRCODE_CONNECTION_FAILURE,
+							"no task process of this database answers",
+							"View kafka_consumer_health and the server log may say more.");
+	return NULL;
 }
 
 static char *
@@ -155,45 +178,33 @@ get_string(StringInfo buf)
 	return pstrdup(pq_getmsgrawstring(buf));
 }
 
-static void
-raise_failure(StringInfo buf)
+static KeTaskFailure *
+get_failure(StringInfo buf)
 {
-	int			sqlstate = pq_getmsgint(buf, 4);
-	char	   *text = get_string(buf);
-	char	   *detail = get_string(buf);
-	char	   *hint = get_string(buf);
+	KeTaskFailure *failure = palloc(sizeof(KeTaskFailure));
 
-	ereport(ERROR,
-			(errcode(sqlstate),
-			 errmsg("%s", text),
-			 detail != NULL ? errdetail("%s", detail) : 0,
-			 hint != NULL ? errhint("%s", hint) : 0));
+	failure->sqlstate = pq_getmsgint(buf, 4);
+	failure->text = get_string(buf);
+	failure->detail = get_string(buf);
+	failure->hint = get_string(buf);
+	return failure;
 }
 
-/* One look at the queue; false: nothing there yet. */
-static bool
+/* One look at the queue. */
+static shm_mq_result
 receive(Wait *wait, StringInfo message)
 {
 	Size		len;
 	void	   *data;
+	shm_mq_result result = shm_mq_receive(wait->queue, &len, &data, true);
 
-	switch (shm_mq_receive(wait->queue, &len, &data, true))
-	{
-		case SHM_MQ_SUCCESS:
-			message->data = data;
-			message->len = message->maxlen = (int) len;
-			message->cursor = 0;
-			wait->heard = true;
-			return true;
-		case SHM_MQ_DETACHED:
-			ereport(ERROR,
-					(errcode(ERRCODE_CONNECTION_FAILURE),
-					 errmsg("the task process has just stopped"),
-					 errhint("Try again.")));
-		case SHM_MQ_WOULD_BLOCK:
-			break;
-	}
-	return false;
+	if (result != SHM_MQ_SUCCESS)
+		return result;
+	message->data = data;
+	message->len = message->maxlen = (int) len;
+	message->cursor = 0;
+	wait->heard = true;
+	return result;
 }
 
 void
@@ -205,19 +216,26 @@ ke_task_nap(void)
 	CHECK_FOR_INTERRUPTS();
 }
 
-static void
+/* NULL: all that there is to be told was visited. */
+static KeTaskFailure *
 serve_replies(Wait *wait, KeTaskVisit visit, void *argument)
 {
 	for (;;)
 	{
 		StringInfoData message;
+		shm_mq_result result;
+		KeTaskFailure *failure;
 
 		if (wait->slot == NULL)
 			submit(wait);
-		if (!receive(wait, &message))
+		result = receive(wait, &message);
+		if (result == SHM_MQ_DETACHED)
+			return make_stopped();
+		if (result == SHM_MQ_WOULD_BLOCK)
 		{
-			if (!wait->heard)
-				check_state(wait);
+			failure = wait->heard ? NULL : check_state(wait);
+			if (failure != NULL)
+				return failure;
 			ke_task_nap();
 			continue;
 		}
@@ -229,22 +247,27 @@ serve_replies(Wait *wait, KeTaskVisit visit, void *argument)
 				visit(&message, argument);
 				break;
 			case KE_TAG_FAILURE:
-				raise_failure(&message);
-				break;
+				return get_failure(&message);
 			default:
-				return;
+				return NULL;
 		}
 	}
 }
 
-void
-ke_task_run(const KeTaskOrder *order, KeTaskVisit visit, void *argument)
+KeTaskFailure *
+ke_task_try(const KeTaskOrder *order, KeTaskVisit visit, void *argument)
 {
 	Wait		wait = {.order = order};
+	char	   *refusal;
+	KeTaskFailure *failure;
 	shm_mq	   *queue;
 
 	ke_shmem_require();
-	ke_request_require_manager(order->server);
+	refusal = ke_request_refusal(order->server);
+	if (refusal != NULL)
+		return make_failure(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+							psprintf("could not ask Kafka: %s", refusal),
+							NULL);
 
 	wait.deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 												order->timeout_ms);
@@ -256,11 +279,25 @@ ke_task_run(const KeTaskOrder *order, KeTaskVisit visit, void *argument)
 
 	PG_ENSURE_ERROR_CLEANUP(release, PointerGetDatum(&wait));
 	{
-		serve_replies(&wait, visit, argument);
+		failure = serve_replies(&wait, visit, argument);
 	}
 	PG_END_ENSURE_ERROR_CLEANUP(release, PointerGetDatum(&wait));
 	release(0, PointerGetDatum(&wait));
 	dsm_detach(wait.segment);
+	return failure;
+}
+
+void
+ke_task_run(const KeTaskOrder *order, KeTaskVisit visit, void *argument)
+{
+	KeTaskFailure *failure = ke_task_try(order, visit, argument);
+
+	if (failure != NULL)
+		ereport(ERROR,
+				(errcode(failure->sqlstate),
+				 errmsg("%s", failure->text),
+				 failure->detail ? errdetail("%s", failure->detail) : 0,
+				 failure->hint ? errhint("%s", failure->hint) : 0));
 }
 
 KeTaskReport *

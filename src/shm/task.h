@@ -41,7 +41,8 @@ typedef struct KeTaskOrder
 	int32		partition;
 	int64		offset;			/* BROWSE: the first; REPROCESS: the only */
 	int64		max_messages;
-	bool		pending_only;	/* BROWSE */
+	bool		pending_only;	/* BROWSE, as the next */
+	bool		foreign_only;	/* of other services, among the newest */
 	KeTaskTarget target;		/* REPROCESS, as the next */
 	bool		target_given;	/* the user has said it */
 	int			timeout_ms;		/* how long no broker need answer */
@@ -73,6 +74,15 @@ extern void ke_task_shmem_init(void);
 
 typedef void (*KeTaskVisit) (StringInfo reply, void *argument);
 
+/* Why an order was not carried out, or not to its end. */
+typedef struct KeTaskFailure
+{
+	int			sqlstate;
+	char	   *text;
+	char	   *detail;			/* or NULL, as the next */
+	char	   *hint;
+} KeTaskFailure;
+
 /*
  * Have the order carried out; visit sees each reply, which is only valid
  * during the call.  Raises what the task says is wrong, or that it died.
@@ -80,6 +90,10 @@ typedef void (*KeTaskVisit) (StringInfo reply, void *argument);
  */
 extern void ke_task_run(const KeTaskOrder *order, KeTaskVisit visit,
 						void *argument);
+
+/* The same, but for what the task says is wrong: NULL, or why. */
+extern KeTaskFailure *ke_task_try(const KeTaskOrder *order, KeTaskVisit visit,
+								  void *argument);
 
 /* Copies of this database's requests of one kind; palloc'd. */
 extern KeTaskReport *ke_task_reports(Oid database, KeTaskKind kind,
