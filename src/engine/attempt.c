@@ -1,6 +1,6 @@
 /*
  * attempt.c
- *	  Work of the manager that may fail without ending it.
+ *	  Work that may fail without ending its process.
  */
 #include "postgres.h"
 #include "core/compat.h"
@@ -17,8 +17,8 @@ typedef struct Transaction
 	const bool *durable;
 } Transaction;
 
-static KeFailure *
-attempt(KeAttempt work, void *argument)
+KeFailure *
+ke_attempt_caught(KeAttempt work, void *argument)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	KeFailure  *volatile fail = NULL;
@@ -42,7 +42,7 @@ attempt(KeAttempt work, void *argument)
 char *
 ke_attempt(KeAttempt work, void *argument)
 {
-	KeFailure  *fail = attempt(work, argument);
+	KeFailure  *fail = ke_attempt_caught(work, argument);
 
 	return fail != NULL ? ke_failure_describe(fail) : NULL;
 }
@@ -68,7 +68,7 @@ ke_attempt_failure(KeAttempt work, void *argument, const bool *durable)
 {
 	Transaction transaction = {work, argument, durable};
 
-	return attempt(transact, &transaction);
+	return ke_attempt_caught(transact, &transaction);
 }
 
 char *

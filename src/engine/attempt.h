@@ -1,6 +1,6 @@
 /*
  * attempt.h
- *	  Work of the manager that may fail without ending it.
+ *	  Work that may fail without ending its process.
  */
 #ifndef KE_ATTEMPT_H
 #define KE_ATTEMPT_H
@@ -16,6 +16,9 @@ typedef void (*KeAttempt) (void *argument);
  */
 extern char *ke_attempt(KeAttempt work, void *argument);
 
+/* The same, but what went wrong comes as a failure. */
+extern KeFailure *ke_attempt_caught(KeAttempt work, void *argument);
+
 /*
  * The same in a transaction of its own; durable: its commit waits for the
  * WAL.  An extension that is not there is something that went wrong.
@@ -23,10 +26,7 @@ extern char *ke_attempt(KeAttempt work, void *argument);
 extern char *ke_attempt_transaction(KeAttempt work, void *argument,
 									bool durable);
 
-/*
- * The same, but what went wrong comes as a failure; and *durable is looked at
- * when work is done.
- */
+/* That as a failure; and *durable is looked at when work is done. */
 extern KeFailure *ke_attempt_failure(KeAttempt work, void *argument,
 									 const bool *durable);
 

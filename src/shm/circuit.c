@@ -2,85 +2,51 @@
  * circuit.c
  *	  The circuit breaker of each subscription, shared by its workers.
  *
- * A shared hash of fixed size behind an LWLock, which is taken exclusively
- * only to add and remove entries; each entry's breaker is guarded by its
- * spinlock.  When there is no place for one, that subscription has no
- * breaker, which is logged once.
+ * When there is no place for one, that subscription has no breaker, which is
+ * logged once.
  */
 #include "postgres.h"
 #include "core/compat.h"
 
 #include "mb/pg_wchar.h"
-#include "storage/lwlock.h"
-#include "storage/shmem.h"
-#include "storage/spin.h"
-#include "utils/hsearch.h"
 
-#include "core/guc.h"
 #include "shm/circuit.h"
-
-typedef struct CircuitKey
-{
-	Oid			database;
-	Oid			subscription;
-} CircuitKey;
+#include "shm/subscription_table.h"
 
 typedef struct CircuitEntry
 {
-	CircuitKey	key;
-	slock_t		mutex;			/* guards what follows */
+	KeSubscriptionEntry head;
 	KeBreaker	breaker;
 	char		failure[KE_REASON_LEN];
 } CircuitEntry;
 
-static HTAB *entries;
-static LWLock *entries_lock;
+static KeSubscriptionTable table = {
+	.name = "kafka_events_circuits",
+	.entry_size = sizeof(CircuitEntry)
+};
 
 void
 ke_circuit_shmem_request(void)
 {
-	RequestAddinShmemSpace(hash_estimate_size(ke_guc_max_subscriptions,
-											  sizeof(CircuitEntry)));
-	RequestNamedLWLockTranche("kafka_events_circuits", 1);
+	ke_subscription_table_request(&table);
 }
 
 void
 ke_circuit_shmem_init(void)
 {
-	HASHCTL		ctl;
-
-	ctl.keysize = sizeof(CircuitKey);
-	ctl.entrysize = sizeof(CircuitEntry);
-	entries = ShmemInitHash("kafka_events circuits",
-							ke_guc_max_subscriptions,
-							ke_guc_max_subscriptions,
-							&ctl, HASH_ELEM | HASH_BLOBS);
-	entries_lock = &GetNamedLWLockTranche("kafka_events_circuits")->lock;
+	ke_subscription_table_init(&table);
 }
 
-/*
- * The entry, with the LWLock held in any case and, if there is one, its
- * spinlock too; NULL: there is none.  Nothing may raise until leave().
- */
 static CircuitEntry *
 enter(Oid database, Oid subscription)
 {
-	CircuitKey	key = {database, subscription};
-	CircuitEntry *entry;
-
-	LWLockAcquire(entries_lock, LW_SHARED);
-	entry = hash_search(entries, &key, HASH_FIND, NULL);
-	if (entry != NULL)
-		SpinLockAcquire(&entry->mutex);
-	return entry;
+	return ke_subscription_table_enter(&table, database, subscription);
 }
 
 static void
 leave(CircuitEntry *entry)
 {
-	if (entry != NULL)
-		SpinLockRelease(&entry->mutex);
-	LWLockRelease(entries_lock);
+	ke_subscription_table_leave(&table, entry);
 }
 
 /* Make sure that there is an entry, unless there is no place. */
@@ -88,22 +54,9 @@ static void
 add(const KeCircuit *circuit)
 {
 	static bool told = false;
-	CircuitKey	key = {circuit->database, circuit->subscription};
-	CircuitEntry *entry = NULL;
-	bool		found;
 
-	LWLockAcquire(entries_lock, LW_EXCLUSIVE);
-	if (hash_get_num_entries(entries) < ke_guc_max_subscriptions)
-		entry = hash_search(entries, &key, HASH_ENTER_NULL, &found);
-	if (entry != NULL && !found)
-	{
-		SpinLockInit(&entry->mutex);
-		memset(&entry->breaker, 0, sizeof(KeBreaker));
-		entry->failure[0] = '\0';
-	}
-	LWLockRelease(entries_lock);
-
-	if (entry != NULL || told)
+	if (ke_subscription_table_add(&table, circuit->database,
+								  circuit->subscription) || told)
 		return;
 	told = true;
 	ereport(WARNING,
@@ -266,18 +219,7 @@ ke_circuit_look(Oid database, Oid subscription, KeCircuitReport *report)
 }
 
 void
-ke_circuit_forget_others(Oid database, List *subscriptions)
+ke_circuit_forget_others(Oid database, const List *subscriptions)
 {
-	HASH_SEQ_STATUS seq;
-	CircuitEntry *entry;
-
-	LWLockAcquire(entries_lock, LW_EXCLUSIVE);
-	hash_seq_init(&seq, entries);
-	while ((entry = hash_seq_search(&seq)) != NULL)
-	{
-		if (entry->key.database == database &&
-			!list_member_oid(subscriptions, entry->key.subscription))
-			hash_search(entries, &entry->key, HASH_REMOVE, NULL);
-	}
-	LWLockRelease(entries_lock);
+	ke_subscription_table_forget_others(&table, database, subscriptions);
 }

@@ -54,6 +54,6 @@ extern void ke_circuit_look(Oid database, Oid subscription,
 							KeCircuitReport *report);
 
 /* Forget all subscriptions of a database but these (a list of Oid). */
-extern void ke_circuit_forget_others(Oid database, List *subscriptions);
+extern void ke_circuit_forget_others(Oid database, const List *subscriptions);
 
 #endif							/* KE_CIRCUIT_H */

@@ -2,10 +2,6 @@
  * metrics.c
  *	  What became of a subscription's messages: counters, and how long it took.
  *
- * A shared hash of fixed size, locked as shm/lag does it: a shared LWLock and
- * the entry's spinlock to count and to read, an exclusive lock to add and
- * remove entries.
- *
  * Recent latencies are kept in two windows of 5 minutes, of which the older
  * one is forgotten when a new one begins: without that, the hour in which a
  * backlog was worked off would be seen in the percentiles for ever.
@@ -13,26 +9,16 @@
 #include "postgres.h"
 #include "core/compat.h"
 
-#include "miscadmin.h"
-#include "storage/lwlock.h"
-#include "storage/shmem.h"
-#include "storage/spin.h"
-#include "utils/hsearch.h"
 #include "utils/timestamp.h"
 
 #include "core/guc.h"
 #include "shm/metrics.h"
+#include "shm/subscription_table.h"
 
 #define WINDOW_US (5 * USECS_PER_MINUTE)
 
 /* What a message counts at most: its producer's clock may be wrong. */
 #define MAX_LATENCY_MS (INT64CONST(1) << 32)
-
-typedef struct MetricsKey
-{
-	Oid			database;
-	Oid			subscription;
-} MetricsKey;
 
 typedef struct Window
 {
@@ -42,38 +28,31 @@ typedef struct Window
 
 typedef struct MetricsEntry
 {
-	MetricsKey	key;
-	slock_t		mutex;			/* guards what follows */
+	KeSubscriptionEntry head;
 	KeMetricsCounters counters;
 	TimestampTz last_success_at;
 	TimestampTz last_failure_at;
+	bool		dlq_looked_at;
 	int64		dlq_pending;
 	KeHistogram total;
 	Window		windows[2];		/* number modulo 2 */
 } MetricsEntry;
 
-static HTAB *entries;
-static LWLock *entries_lock;
+static KeSubscriptionTable table = {
+	.name = "kafka_events_metrics",
+	.entry_size = sizeof(MetricsEntry)
+};
 
 void
 ke_metrics_shmem_request(void)
 {
-	RequestAddinShmemSpace(hash_estimate_size(ke_guc_max_subscriptions,
-											  sizeof(MetricsEntry)));
-	RequestNamedLWLockTranche("kafka_events_metrics", 1);
+	ke_subscription_table_request(&table);
 }
 
 void
 ke_metrics_shmem_init(void)
 {
-	HASHCTL		ctl;
-
-	ctl.keysize = sizeof(MetricsKey);
-	ctl.entrysize = sizeof(MetricsEntry);
-	entries = ShmemInitHash("kafka_events metrics", ke_guc_max_subscriptions,
-							ke_guc_max_subscriptions, &ctl,
-							HASH_ELEM | HASH_BLOBS);
-	entries_lock = &GetNamedLWLockTranche("kafka_events_metrics")->lock;
+	ke_subscription_table_init(&table);
 }
 
 /* ---------------------------------------------------------------- counting */
@@ -142,33 +121,20 @@ add_delta(MetricsEntry *entry, const KeMetricsDelta *delta, TimestampTz now)
 }
 
 /*
- * The entry of a subscription, made if need be; NULL if there is no place.
- * Returns with the lock held, shared or exclusive, in any case.
+ * The entry of a subscription, made if need be; as
+ * ke_subscription_table_enter.
  */
 static MetricsEntry *
-lock_entry(const MetricsKey *key)
+enter(Oid database, Oid subscription)
 {
-	MetricsEntry *entry;
-	bool		found;
+	MetricsEntry *entry = ke_subscription_table_enter(&table, database,
+													  subscription);
 
-	LWLockAcquire(entries_lock, LW_SHARED);
-	entry = hash_search(entries, key, HASH_FIND, NULL);
 	if (entry != NULL)
 		return entry;
-
-	LWLockRelease(entries_lock);
-	LWLockAcquire(entries_lock, LW_EXCLUSIVE);
-	if (hash_get_num_entries(entries) >= ke_guc_max_subscriptions)
-		return hash_search(entries, key, HASH_FIND, NULL);
-	entry = hash_search(entries, key, HASH_ENTER_NULL, &found);
-	if (entry != NULL && !found)
-	{
-		memset((char *) entry + sizeof(MetricsKey), 0,
-			   sizeof(MetricsEntry) - sizeof(MetricsKey));
-		SpinLockInit(&entry->mutex);
-		entry->dlq_pending = -1;
-	}
-	return entry;
+	ke_subscription_table_leave(&table, entry);
+	(void) ke_subscription_table_add(&table, database, subscription);
+	return ke_subscription_table_enter(&table, database, subscription);
 }
 
 static void
@@ -190,17 +156,12 @@ warn_once(void)
 void
 ke_metrics_add(Oid database, Oid subscription, const KeMetricsDelta *delta)
 {
-	MetricsKey	key = {database, subscription};
 	TimestampTz now = GetCurrentTimestamp();
-	MetricsEntry *entry = lock_entry(&key);
+	MetricsEntry *entry = enter(database, subscription);
 
 	if (entry != NULL)
-	{
-		SpinLockAcquire(&entry->mutex);
 		add_delta(entry, delta, now);
-		SpinLockRelease(&entry->mutex);
-	}
-	LWLockRelease(entries_lock);
+	ke_subscription_table_leave(&table, entry);
 
 	if (entry == NULL)
 		warn_once();
@@ -209,16 +170,14 @@ ke_metrics_add(Oid database, Oid subscription, const KeMetricsDelta *delta)
 void
 ke_metrics_set_dlq_pending(Oid database, Oid subscription, int64 pending)
 {
-	MetricsKey	key = {database, subscription};
-	MetricsEntry *entry = lock_entry(&key);
+	MetricsEntry *entry = enter(database, subscription);
 
 	if (entry != NULL)
 	{
-		SpinLockAcquire(&entry->mutex);
+		entry->dlq_looked_at = true;
 		entry->dlq_pending = pending;
-		SpinLockRelease(&entry->mutex);
 	}
-	LWLockRelease(entries_lock);
+	ke_subscription_table_leave(&table, entry);
 }
 
 /* ----------------------------------------------------------------- reading */
@@ -230,7 +189,7 @@ copy_entry(const MetricsEntry *entry, int64 window, KeMetrics *metrics)
 	metrics->counters = entry->counters;
 	metrics->last_success_at = entry->last_success_at;
 	metrics->last_failure_at = entry->last_failure_at;
-	metrics->dlq_pending = entry->dlq_pending;
+	metrics->dlq_pending = entry->dlq_looked_at ? entry->dlq_pending : -1;
 	metrics->total = entry->total;
 	for (int i = 0; i < 2; i++)
 	{
@@ -244,21 +203,15 @@ copy_entry(const MetricsEntry *entry, int64 window, KeMetrics *metrics)
 bool
 ke_metrics_read(Oid database, Oid subscription, KeMetrics *metrics)
 {
-	MetricsKey	key = {database, subscription};
 	int64		window = GetCurrentTimestamp() / WINDOW_US;
 	MetricsEntry *entry;
 
 	memset(metrics, 0, sizeof(KeMetrics));
 	metrics->dlq_pending = -1;
-	LWLockAcquire(entries_lock, LW_SHARED);
-	entry = hash_search(entries, &key, HASH_FIND, NULL);
+	entry = ke_subscription_table_enter(&table, database, subscription);
 	if (entry != NULL)
-	{
-		SpinLockAcquire(&entry->mutex);
 		copy_entry(entry, window, metrics);
-		SpinLockRelease(&entry->mutex);
-	}
-	LWLockRelease(entries_lock);
+	ke_subscription_table_leave(&table, entry);
 
 	return entry != NULL;
 }
@@ -266,16 +219,5 @@ ke_metrics_read(Oid database, Oid subscription, KeMetrics *metrics)
 void
 ke_metrics_forget_others(Oid database, const List *subscriptions)
 {
-	HASH_SEQ_STATUS seq;
-	MetricsEntry *entry;
-
-	LWLockAcquire(entries_lock, LW_EXCLUSIVE);
-	hash_seq_init(&seq, entries);
-	while ((entry = hash_seq_search(&seq)) != NULL)
-	{
-		if (entry->key.database == database &&
-			!list_member_oid(subscriptions, entry->key.subscription))
-			hash_search(entries, &entry->key, HASH_REMOVE, NULL);
-	}
-	LWLockRelease(entries_lock);
+	ke_subscription_table_forget_others(&table, database, subscriptions);
 }

@@ -15,9 +15,8 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "core/failure.h"
 #include "db/session.h"
-#include "db/xact.h"
+#include "engine/attempt.h"
 #include "engine/desk.h"
 #include "worker/runtime.h"
 #include "worker/task.h"
@@ -34,18 +33,29 @@ report(KeTask *task, const KeFailure *fail)
 				 fail->detail, fail->hint);
 }
 
-static void
-carry_out(KeDesk *desk, KeTask *task)
+/* What the process is to do now. */
+typedef struct Work
 {
-	ke_desk_open(desk, ke_task_order(task));
-	MemoryContextSwitchTo(desk->work);
-	switch (ke_task_order(task)->kind)
+	KeDesk	   *desk;
+	KeTask	   *task;
+	Oid			server;
+} Work;
+
+static void
+carry_out(void *argument)
+{
+	Work	   *work = (Work *) argument;
+	const KeTaskOrder *order = ke_task_order(work->task);
+
+	ke_desk_open(work->desk, order);
+	MemoryContextSwitchTo(work->desk->work);
+	switch (order->kind)
 	{
 		case KE_TASK_BROWSE:
-			ke_browse_run(desk, task);
+			ke_browse_run(work->desk, work->task);
 			break;
 		case KE_TASK_REPROCESS:
-			ke_reprocess_run(desk, task);
+			ke_reprocess_run(work->desk, work->task);
 			break;
 	}
 }
@@ -53,20 +63,8 @@ carry_out(KeDesk *desk, KeTask *task)
 static void
 serve(KeDesk *desk, KeTask *task)
 {
-	KeFailure  *volatile fail = NULL;
-
-	PG_TRY();
-	{
-		carry_out(desk, task);
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(desk->work);
-		fail = ke_failure_capture(desk->work);
-		ke_xact_abort();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(desk->work);
+	Work		work = {.desk = desk, .task = task};
+	KeFailure  *fail = ke_attempt_caught(carry_out, &work);
 
 	if (fail != NULL)
 		report(task, fail);
@@ -75,30 +73,26 @@ serve(KeDesk *desk, KeTask *task)
 	MemoryContextReset(desk->work);
 }
 
+static void
+look_after_letters(void *argument)
+{
+	Work	   *work = (Work *) argument;
+
+	ke_reprocess_upkeep(work->desk, work->server, ke_runtime_should_stop);
+}
+
 /* Nobody waits for it, so it may fail: it is tried again soon. */
 static void
 keep_up(KeDesk *desk, Oid server)
 {
-	KeFailure  *volatile fail = NULL;
+	Work		work = {.desk = desk, .server = server};
+	char	   *problem;
 
 	ke_runtime_activity("looking after dead letters");
-	PG_TRY();
-	{
-		ke_reprocess_upkeep(desk, server, ke_runtime_should_stop);
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(desk->work);
-		fail = ke_failure_capture(desk->work);
-		ke_xact_abort();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(desk->work);
-
-	if (fail != NULL)
+	problem = ke_attempt(look_after_letters, &work);
+	if (problem != NULL)
 		ereport(LOG,
-				(errmsg("could not look after dead letters: %s",
-						ke_failure_describe(fail))));
+				(errmsg("could not look after dead letters: %s", problem)));
 	MemoryContextReset(desk->work);
 }
 
