@@ -217,27 +217,11 @@ judge_culprit(KeEngine *engine, KeStage *stage, Attempt *attempt)
 {
 	Settlement *settlement = &attempt->settlement;
 	KeCulprit  *culprit = &settlement->culprit;
+	KeBatchOutcome outcome;
 
 	ke_routing_begin(culprit, stage, attempt->effects.msgs[0]);
-	ke_routing_decide(culprit, &attempt->effects);
-	switch (culprit->route.kind)
-	{
-		case KE_ROUTE_AGAIN:
-			return KE_BATCH_PROGRESS;
-		case KE_ROUTE_WAIT:
-			ke_stage_wait_for_database(stage, attempt->effects.fail);
-			return KE_BATCH_WAIT;
-		case KE_ROUTE_RETRY:
-		case KE_ROUTE_DEAD:
-		case KE_ROUTE_FAILED:
-			if (!culprit->held)
-				break;
-			ke_mending_tried(stage);
-			ke_assignment_wait_for_breaker(engine, stage, 0);
-			return KE_BATCH_WAIT;
-		case KE_ROUTE_SKIP:
-			break;
-	}
+	if (!ke_routing_decide(engine, culprit, &attempt->effects, &outcome))
+		return outcome;
 	ke_pace_failed(&stage->pace, stage->sub->options.batch_size);
 	settlement->pending = true;
 	settlement->alone = is_settled_alone(stage, culprit);

@@ -12,7 +12,6 @@
 #include "utils/timestamp.h"
 
 #include "core/testing.h"
-#include "engine/mending.h"
 #include "engine/parked.h"
 #include "engine/progress.h"
 
@@ -149,6 +148,7 @@ static KeBatchOutcome
 judge_culprit(KeEngine *engine, KeParked *parked, const KeEffects *effects)
 {
 	KeCulprit  *culprit = &parked->culprit;
+	KeBatchOutcome outcome;
 	KeFailure  *fail;
 
 	parked->result = KE_PARKED_UNDECIDED;
@@ -156,28 +156,11 @@ judge_culprit(KeEngine *engine, KeParked *parked, const KeEffects *effects)
 		!effects->timed_out && engine->should_stop())
 		return KE_BATCH_CANCELLED;
 	begin_culprit(engine, parked);
-	ke_routing_decide(culprit, effects);
-	switch (culprit->route.kind)
-	{
-		case KE_ROUTE_AGAIN:
-			return KE_BATCH_PROGRESS;
-		case KE_ROUTE_WAIT:
-			ke_stage_wait_for_database(parked->stage, effects->fail);
-			return KE_BATCH_WAIT;
-		case KE_ROUTE_RETRY:
-		case KE_ROUTE_DEAD:
-		case KE_ROUTE_FAILED:
-			if (!culprit->held)
-				break;
-			if (parked->retry->ordering == KE_ORDER_NONE)
-				(void) ke_transact(engine, write_turn, parked, false, &fail);
-			ke_mending_tried(parked->stage);
-			ke_assignment_wait_for_breaker(engine, parked->stage, 0);
-			return KE_BATCH_WAIT;
-		case KE_ROUTE_SKIP:
-			break;
-	}
-	return settle(engine, parked);
+	if (ke_routing_decide(engine, culprit, effects, &outcome))
+		return settle(engine, parked);
+	if (culprit->held && parked->retry->ordering == KE_ORDER_NONE)
+		(void) ke_transact(engine, write_turn, parked, false, &fail);
+	return outcome;
 }
 
 /* In a transaction: count one more start of the message, before it. */

@@ -14,6 +14,7 @@
 #include "common/pg_prng.h"
 #include "core/testing.h"
 #include "db/outbox.h"
+#include "engine/mending.h"
 #include "engine/routing.h"
 #include "shm/metrics.h"
 #include "shm/need.h"
@@ -51,8 +52,9 @@ ask_breaker(KeCulprit *culprit)
 									   GetCurrentTimestamp());
 }
 
-void
-ke_routing_decide(KeCulprit *culprit, const KeEffects *effects)
+bool
+ke_routing_decide(KeEngine *engine, KeCulprit *culprit,
+				  const KeEffects *effects, KeBatchOutcome *outcome)
 {
 	KeStage    *stage = culprit->stage;
 
@@ -65,22 +67,31 @@ ke_routing_decide(KeCulprit *culprit, const KeEffects *effects)
 	{
 		case KE_ROUTE_AGAIN:
 			stage->repeats++;
-			break;
+			*outcome = KE_BATCH_PROGRESS;
+			return false;
 		case KE_ROUTE_WAIT:
 			if (effects->fail->sqlstate == ERRCODE_OUT_OF_MEMORY)
 				stage->repeats++;
-			break;
+			ke_stage_wait_for_database(stage, effects->fail);
+			*outcome = KE_BATCH_WAIT;
+			return false;
 		case KE_ROUTE_RETRY:
 		case KE_ROUTE_DEAD:
 		case KE_ROUTE_FAILED:
 			stage->repeats = 0;
 			ask_breaker(culprit);
-			break;
+			if (!culprit->held)
+				break;
+			ke_mending_tried(stage);
+			ke_assignment_wait_for_breaker(engine, stage, 0);
+			*outcome = KE_BATCH_WAIT;
+			return false;
 		case KE_ROUTE_SKIP:
 			stage->repeats = 0;
 			ke_circuit_succeeded(&stage->circuit);
 			break;
 	}
+	return true;
 }
 
 void

@@ -26,9 +26,11 @@ extern void ke_routing_begin(KeCulprit *culprit, KeStage *stage,
 
 /*
  * Decide, after effects failed with nothing but this message; tells the
- * circuit breaker.
+ * circuit breaker.  False: it is not to be routed now, and outcome is set.
  */
-extern void ke_routing_decide(KeCulprit *culprit, const KeEffects *effects);
+extern bool ke_routing_decide(KeEngine *engine, KeCulprit *culprit,
+							  const KeEffects *effects,
+							  KeBatchOutcome *outcome);
 
 /* The same for a message that must not be run at all. */
 extern void ke_routing_refuse(KeCulprit *culprit, const KeFailure *fail);

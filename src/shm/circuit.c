@@ -221,5 +221,5 @@ ke_circuit_look(Oid database, Oid subscription, KeCircuitReport *report)
 void
 ke_circuit_forget_others(Oid database, const List *subscriptions)
 {
-	ke_subscription_table_forget_others(&table, database, subscriptions);
+	ke_subscription_table_keep(&table, database, subscriptions);
 }

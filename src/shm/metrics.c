@@ -219,5 +219,5 @@ ke_metrics_read(Oid database, Oid subscription, KeMetrics *metrics)
 void
 ke_metrics_forget_others(Oid database, const List *subscriptions)
 {
-	ke_subscription_table_forget_others(&table, database, subscriptions);
+	ke_subscription_table_keep(&table, database, subscriptions);
 }

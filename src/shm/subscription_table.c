@@ -85,8 +85,8 @@ ke_subscription_table_add(const KeSubscriptionTable *table,
 }
 
 void
-ke_subscription_table_forget_others(const KeSubscriptionTable *table,
-									Oid database, const List *subscriptions)
+ke_subscription_table_keep(const KeSubscriptionTable *table,
+						   Oid database, const List *subscriptions)
 {
 	HASH_SEQ_STATUS seq;
 	KeSubscriptionEntry *entry;

@@ -43,8 +43,8 @@ extern bool ke_subscription_table_add(const KeSubscriptionTable *table,
 									  Oid database, Oid subscription);
 
 /* Forget all subscriptions of a database but these (a list of Oid). */
-extern void ke_subscription_table_forget_others(const KeSubscriptionTable *table,
-												Oid database,
-												const List *subscriptions);
+extern void ke_subscription_table_keep(const KeSubscriptionTable *table,
+									   Oid database,
+									   const List *subscriptions);
 
 #endif							/* KE_SUBSCRIPTION_TABLE_H */
