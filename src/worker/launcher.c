@@ -36,6 +36,7 @@ typedef struct Database
 {
 	Oid			oid;
 	KeChild    *manager;
+	bool		told;			/* of a change since the last start */
 } Database;
 
 /* Those whose manager runs, or should, or has left processes behind. */
@@ -66,6 +67,7 @@ add_database(Oid oid, KeChild *manager)
 
 	database->oid = oid;
 	database->manager = manager;
+	database->told = false;
 	databases = lappend(databases, database);
 	return database;
 }
@@ -126,6 +128,7 @@ probe(Oid oid, const char *name)
 		database = make_database(oid, title);
 	ke_child_rename(database->manager, title);
 	pfree(title);
+	database->told = true;
 	database->manager->wanted = true;
 	ke_child_hurry(database->manager);
 }
@@ -137,7 +140,7 @@ give_up(Oid oid)
 	Database   *database = find_database(oid);
 
 	if (database != NULL)
-		database->manager->wanted = false;
+		database->told = database->manager->wanted = false;
 }
 
 /* Look at the databases that somebody told us about (all: at every one). */
@@ -265,14 +268,18 @@ any_is_probing(TimestampTz now)
 	return false;
 }
 
-/* One database's turn; returns when it wants the next one. */
+/*
+ * One database's turn; returns when it wants the next one.  A manager that
+ * found nothing to do may not have known of a change that we were told about
+ * before it was gone.
+ */
 static TimestampTz
 step(Database *database, TimestampTz now)
 {
 	KeChild    *manager = database->manager;
 
 	if (!ke_guc_enabled)
-		manager->wanted = false;
+		database->told = manager->wanted = false;
 
 	if (manager->state == KE_CHILD_DOWN && manager->wanted &&
 		manager->not_before <= now)
@@ -281,8 +288,10 @@ step(Database *database, TimestampTz now)
 		if (any_is_probing(now))
 			return DT_NOEND;
 		manager->wanted = still_exists(database->oid);
+		database->told = false;
 	}
 	ke_child_step(manager, now);
+	manager->wanted |= database->told;
 	ke_reason_set(database->oid, InvalidOid, manager->trouble);
 
 	return ke_child_due(manager);

@@ -5,6 +5,7 @@
 use strict;
 use warnings;
 
+use IPC::Run;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(time);
@@ -70,6 +71,46 @@ sub goes_through
 	cmp_ok(time - $start, '<', 8, '... in time');
 	return;
 }
+
+# A server that is made while a manager finds that there is none: its database
+# gets another one.  The launcher hears of both at the same time.
+sub manager_of
+{
+	my ($database, $condition) = @_;
+
+	return qq{SELECT count(*) FROM pg_stat_activity
+		WHERE datname = '$database' AND backend_type = 'kafka_events manager' $condition};
+}
+
+$node->safe_psql('postgres', 'CREATE DATABASE late');
+$node->safe_psql('late', 'CREATE EXTENSION kafka_events');
+$node->wait_for(manager_of('late', ''), '0', 'the manager that finds no server');
+my ($in, $out) = ("BEGIN; DROP EXTENSION kafka_events; SELECT 'dropped';\n", '');
+my $dropping = IPC::Run::start(
+	[ 'psql', '-XAtq', '-d', $node->connstr('late') ],
+	'<', \$in, '>', \$out);
+$dropping->pump until $out =~ /dropped/;
+foreach my $enabled ('off', 'on')
+{
+	$node->append_conf('postgresql.conf', "kafka_events.enabled = $enabled");
+	$node->reload;
+	$node->wait_for('SHOW kafka_events.enabled', $enabled);
+}
+$node->wait_for(manager_of('late', "AND wait_event_type = 'Lock'"),
+	'1', 'a manager that waits for the lock on the extension');
+my $launcher = $node->safe_psql('postgres',
+	q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'kafka_events launcher'});
+kill 'STOP', $launcher;
+$in .= "ROLLBACK;\n\\q\n";
+$dropping->finish;
+$node->wait_for(manager_of('late', ''), '0', 'the manager that finds no server');
+$node->safe_psql('late', qq{
+	CREATE SERVER shop FOREIGN DATA WRAPPER kafka_events
+		OPTIONS (bootstrap_servers '$address', service_name '${service}0', workers '0')});
+kill 'CONT', $launcher;
+ok($node->wait_for(manager_of('late', ''), '1', 'a manager for the new server'),
+	'a server that is made at the wrong moment gets a manager');
+$node->safe_psql('postgres', 'DROP DATABASE late');
 
 # kcat may put a burst into one partition, and then one consumer has nothing
 foreach my $partition (0, 1)
