@@ -251,11 +251,24 @@ failed_while_mending(KeBreaker *breaker, const KeBreakerSettings *settings,
 	return false;
 }
 
+/* The same message once more: what was decided about it did not come true. */
+static bool
+is_last(const KeBreaker *breaker, const KeBreakerFailure *failure)
+{
+	return breaker->state == KE_BREAKER_CLOSED && breaker->failures > 0 &&
+		breaker->last.partition == failure->partition &&
+		breaker->last.offset == failure->offset;
+}
+
 bool
 ke_breaker_failed(KeBreaker *breaker, const KeBreakerSettings *settings,
 				  int who, const KeBreakerFailure *failure, TimestampTz now)
 {
+	bool		again = is_last(breaker, failure);
+
 	breaker->last = *failure;
+	breaker->last.again |= again;
+	failure = &breaker->last;
 	switch (breaker->state)
 	{
 		case KE_BREAKER_CLOSED:

@@ -335,6 +335,12 @@ note_failure(KeEngine *engine, KeStage *stage, Redo *redo, Attempt *attempt)
 	if (verdict == KE_VERDICT_NOBODY &&
 		fail->sqlstate != ERRCODE_OUT_OF_MEMORY)
 	{
+		if (attempt->settlement.pending)
+		{
+			/* the message that failed before is not to wait for these */
+			attempt->settlement.alone = true;
+			return KE_BATCH_PROGRESS;
+		}
 		ke_stage_wait_for_database(stage, fail);
 		return KE_BATCH_WAIT;
 	}

@@ -241,6 +241,37 @@ note 'trouble of the database';
 	is_deeply([ copies($topic) ], [ 0, 0 ], 'no copy was made');
 }
 
+note 'a message that fails in front of one that nobody is to blame for';
+{
+	my $topic = topic('in_front');
+
+	$node->safe_psql('postgres', q{
+		CREATE FUNCTION second_waits(m kafka_message) RETURNS void LANGUAGE plpgsql AS $$
+		BEGIN
+			IF m."offset" = 0 THEN
+				RAISE EXCEPTION 'poison';
+			END IF;
+			PERFORM handle(m);
+		END $$});
+	set_trouble($topic, '08006');
+	$node->safe_psql('postgres', qq{
+		SELECT kafka_subscribe('$topic', handler => 'second_waits', max_retries => 0, breaker_threshold => 2)});
+	$kafka->produce($topic, [ map { "{\"id\": $_}" } 0 .. 5 ], '-p', '0');
+	my $waits = "SELECT last_error_at FROM kafka_consumer_health
+		  WHERE last_error LIKE 'topic \"$topic\" waits: 08006%'";
+	$node->wait_for("SELECT ($waits) IS NOT NULL");
+	my $since = $node->safe_psql('postgres', $waits);
+	foreach my $i (1 .. 3)
+	{
+		$node->wait_for("SELECT ($waits) > '$since'");
+		$since = $node->safe_psql('postgres', $waits);
+	}
+	is(breaker($topic, 'state, failures_in_row'), 'closed|1', 'it failed once');
+	is_deeply([ copies($topic) ], [ 0, 1 ], 'and is a dead letter meanwhile');
+	end_trouble($topic);
+	wait_for_effects($topic, 5);
+}
+
 unlike(slurp_file($node->logfile), qr/secret/, 'no payload in the log');
 $node->stays_up_ok;
 $node->stop;

@@ -66,5 +66,7 @@ SELECT unit_breaker(1, 1000, 500, 'fail 1 0/1 42883; +1100; ask 1; fail 1 1/2 42
 -- retries that fail again open nothing, but do not close it either
 SELECT unit_breaker(2, 1000, 500, 'fail 1 0/1 P0001; fail 1 0/1 P0001 again; fail 1 0/1 22012 again; ask 1; fail 1 0/2 P0001; +1100; ask 1; fail 1 0/1 P0001 again; ask 1');
 SELECT unit_breaker(2, 1000, 500, 'fail 1 0/1 42883; fail 1 0/1 42883 again; fail 1 0/2 42883 again; fail 1 0/3 42883 again; ask 1');
+-- nor does one whose routing could not be written, however often
+SELECT unit_breaker(2, 1000, 500, 'fail 1 0/1 P0001; fail 1 0/1 P0001; fail 1 0/1 22012; ask 1; fail 1 0/2 P0001; ok 1; reset; fail 1 0/2 P0001; fail 2 1/2 P0001; ask 1');
 -- reset
 SELECT unit_breaker(1, 1000, 500, 'fail 1 0/1 P0001; reset; ask 1; fail 1 0/1 42883; +1100; ask 1; reset; fail 1 0/2 42883; reset; ask 1; changed; ask 1');
