@@ -1,6 +1,7 @@
 
 # Two hundred sessions that ask at once: each gets an answer or a clear error,
-# none of them connects to a broker, and who cancels is not kept.
+# none of them connects to a broker, and who cancels is not kept.  Who asks
+# while a long run moves dead letters does not wait for it.
 
 use strict;
 use warnings;
@@ -13,9 +14,11 @@ use Time::HiRes qw(time usleep);
 use KafkaEvents::Test;
 
 use constant SESSIONS => 200;
+use constant LETTERS => 20_000;
 
 my $kafka = KafkaEvents::Kafka->start_own;
 my $topic = $kafka->create_topic('orders');
+my $dlq = $kafka->create_topic('orders.dlq');
 my $node = KafkaEvents::Node->start_new('main',
 	conf => 'max_connections = 250');
 my ($port) = $kafka->address =~ /:(\d+)$/;
@@ -31,10 +34,10 @@ sub connections
 	return scalar(() = $table =~ /[0-9A-F]+:[0-9A-F]{4} [0-9A-F]*$address 01 /g);
 }
 
-# The same query in all sessions at once; what each of them says.
+# The same queries in all sessions at once; what each of them says.
 sub ask
 {
-	my ($query) = @_;
+	my @queries = map { ('-c', $_) } @_;
 	my @said;
 	my @sessions = map {
 		my $i = $_;
@@ -42,7 +45,7 @@ sub ask
 		IPC::Run::start(
 			[
 				'psql', '-XAtq', '-d', $node->connstr('postgres'),
-				'-v', 'VERBOSITY=terse', '-c', $query
+				'-v', 'VERBOSITY=terse', @queries
 			],
 			'<', \undef, '&>', \$said[$i])
 	} 0 .. SESSIONS - 1;
@@ -63,14 +66,19 @@ $node->safe_psql(
 	CREATE TABLE orders (id bigint);
 	SELECT kafka_subscribe('$topic', into_table => 'orders')});
 $node->wait_for("SELECT status, lag_messages FROM kafka_health()", 'up|0');
+$kafka->produce($dlq, [ 1 .. LETTERS ], '-H', 'x-original-topic=elsewhere');
+$kafka->create_topic('elsewhere');
+is($node->safe_psql('postgres', 'SELECT topic, message_count, pending FROM kafka_dlq_stats()'),
+	"$dlq|" . LETTERS . '|' . LETTERS, 'dead letters are there');
 
 my $before = connections();
 cmp_ok($before, '>', 0, 'the test sees connections');
 
 my ($most, @said) = ask(
-	q{SELECT status FROM kafka_health('shop');
-	  SELECT count(*) > 0 FROM kafka_topics('shop')});
-is_deeply([ grep { $_ ne "up\nt\n" } @said ],
+	q{SELECT status FROM kafka_health('shop')},
+	q{SELECT count(*) > 0 FROM kafka_topics('shop')},
+	q{SELECT pending FROM kafka_dlq_stats('orders')});
+is_deeply([ grep { $_ ne "up\nt\n" . LETTERS . "\n" } @said ],
 	[], 'each of the sessions gets its answers');
 is($most, $before, 'no connection to the broker was made for them');
 
@@ -78,14 +86,15 @@ is($most, $before, 'no connection to the broker was made for them');
 $kafka->freeze;
 my $started = time;
 ($most, @said) = ask(
-	q{SET kafka_events.request_timeout = '3s';
-	  SELECT status, message IS NOT NULL FROM kafka_health('shop');
-	  SELECT FROM kafka_topics('shop')});
+	q{SET kafka_events.request_timeout = '3s'},
+	q{SELECT status, message IS NOT NULL FROM kafka_health('shop')},
+	q{SELECT FROM kafka_topics('shop')},
+	q{SELECT FROM kafka_dlq_stats('orders')});
 cmp_ok(time - $started, '<', 60, 'no session hangs on a silent broker');
 is_deeply(
 	[
 		grep {
-			!/^down\|t\nERROR:  could not list the topics on server "shop": [^\n]+\n$/
+			!/^down\|t\nERROR:  could not list the topics on server "shop": [^\n]+\nERROR:  could not ask server "shop" about topic "$dlq": [^\n]+\n$/
 		} @said
 	],
 	[],
@@ -114,6 +123,37 @@ foreach (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
 	usleep(100_000);
 }
 is(connections(), $before, 'all is as it was');
+
+# a long run is in nobody's way
+my $run = IPC::Run::start(
+	[
+		'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c',
+		q{SELECT total, failed FROM kafka_dlq_reprocess('orders')}
+	],
+	'<', \undef, '>', \$out, '2>', \my $err);
+$node->wait_for(
+	q{SELECT count(*) FROM kafka_dlq_progress WHERE messages_done > 0},
+	'1', 'the run to be on its way');
+my ($calls, $median, $slowest) = split /\|/, $node->safe_psql(
+	'postgres', q{
+	CREATE TABLE calls (ms float8);
+	DO $$
+	DECLARE
+		started timestamptz;
+	BEGIN
+		WHILE EXISTS (SELECT FROM kafka_dlq_progress) LOOP
+			started := clock_timestamp();
+			PERFORM FROM kafka_dlq_stats('orders');
+			INSERT INTO calls VALUES (1000 * extract(epoch FROM clock_timestamp() - started));
+			PERFORM pg_sleep(0.02);
+		END LOOP;
+	END $$;
+	SELECT count(*), percentile_cont(0.5) WITHIN GROUP (ORDER BY ms), max(ms) FROM calls});
+$run->finish;
+note("$calls calls of kafka_dlq_stats during a run: median $median ms, slowest $slowest ms");
+is($out, LETTERS . "|0\n", 'a run moves all letters');
+cmp_ok($calls, '>=', 20, '... while somebody asks, again and again,');
+cmp_ok($median, '<', 200, '... and has an answer within 200 ms');
 
 $node->stays_up_ok;
 $node->stop;
