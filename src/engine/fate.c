@@ -8,6 +8,7 @@
 #include <sys/time.h>
 
 #include "core/copy.h"
+#include "core/copy_names.h"
 #include "engine/run.h"
 #include "kafka/topics.h"
 
@@ -83,7 +84,14 @@ fail(KeMove *move, const char *error)
 	move->error = error;
 }
 
-/* All headers but those of its death and its retries, as they are. */
+/* Of its death or its retries, whoever wrote it. */
+static bool
+is_past(const char *name)
+{
+	return has_prefix(name, "x-dlq-") || has_prefix(name, "x-retry-");
+}
+
+/* All other headers, as they are. */
 static void
 keep_headers(KeMove *move)
 {
@@ -94,8 +102,7 @@ keep_headers(KeMove *move)
 									MCXT_ALLOC_HUGE);
 	for (int i = 0; i < count; i++)
 	{
-		if (!has_prefix(headers[i].name, "x-dlq-") &&
-			!has_prefix(headers[i].name, "x-retry-"))
+		if (!is_past(headers[i].name))
 			move->headers[move->nheaders++] = headers[i];
 	}
 }
@@ -106,14 +113,22 @@ make_retry(KeRun *run, KeMove *move, const KeObituary *obituary)
 {
 	KeTrail		trail = obituary->trail;
 	struct timeval now;
+	int			count;
 
 	gettimeofday(&now, NULL);
 	trail.service = run->desk->server->options.service_name;
 	trail.copy_id = ke_copy_make_id();
 	trail.attempt = 1;
 	trail.due_ms = (int64) now.tv_sec * 1000 + now.tv_usec / 1000;
-	move->headers = ke_copy_retry_headers(&move->msg, &trail, 0,
-										  &move->nheaders);
+	move->headers = ke_copy_retry_headers(&move->msg, &trail, 0, &count);
+
+	/* what is there of ours is new */
+	for (int i = 0; i < count; i++)
+	{
+		if (!is_past(move->headers[i].name) ||
+			ke_copy_is_ours(move->headers[i].name))
+			move->headers[move->nheaders++] = move->headers[i];
+	}
 }
 
 static void

@@ -61,7 +61,7 @@ sub headers
 foreach my $i (0 .. 9)
 {
 	$kafka->produce($orders, ["event $i"], '-p', $i % 2, '-k', "k$i",
-		'-H', "traceparent=t$i");
+		'-H', "traceparent=t$i", '-H', 'x-dlq-time=5', '-H', 'x-retry-count=3');
 }
 $kafka->produce($payments, ['paid'], '-p', 1);
 wait_for_letters($orders, 10, 10);
