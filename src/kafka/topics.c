@@ -14,6 +14,9 @@
 #include "kafka/query.h"
 #include "kafka/topics.h"
 
+/* Between two looks whether a topic can be used yet. */
+#define USABLE_PAUSE_MS 5
+
 /* What it takes to ask; ask() sends it, with the given options and queue. */
 typedef struct Question
 {
@@ -44,7 +47,7 @@ send_question(rd_kafka_t *rk, Question *question, rd_kafka_queue_t *queue,
 											  sizeof(reason));
 	if (question->op == RD_KAFKA_ADMIN_OP_CREATETOPICS)
 	{
-		/* Answered when the topic can be used, not when it is decided. */
+		/* not answered before the controller has decided */
 		rd_kafka_AdminOptions_set_operation_timeout(options, timeout_ms,
 													reason, sizeof(reason));
 		rd_kafka_CreateTopics(rk, &question->topic, 1, options, queue);
@@ -128,11 +131,50 @@ read_creation(rd_kafka_event_t *answer, const char **text)
 	return rd_kafka_topic_result_error(topics[0]);
 }
 
+/* Does the broker that is asked have it, with a leader for each partition? */
+static bool
+is_usable(rd_kafka_t *rk, const char *name, int64 deadline)
+{
+	List	   *topics;
+	KeTopicInfo *topic;
+
+	if (ke_query_topics(rk, name, &topics, ke_query_slice(deadline)) != 0 ||
+		topics == NIL)
+		return false;
+	topic = (KeTopicInfo *) linitial(topics);
+	return topic->error == RD_KAFKA_RESP_ERR_NO_ERROR &&
+		topic->leaderless == 0;
+}
+
+/*
+ * The controller has made the topic, and brokers learn of it a little later:
+ * wait for them, so that whatever is done next finds it.  If that takes until
+ * the deadline, the topic is made all the same.
+ */
+static void
+wait_until_usable(rd_kafka_t *rk, const char *name, int64 deadline)
+{
+	rd_kafka_queue_t *silent = rd_kafka_queue_new(rk);
+
+	PG_TRY();
+	{
+		while (!is_usable(rk, name, deadline) && ke_query_slice(deadline) > 0)
+			(void) rd_kafka_queue_poll(silent, Min(ke_query_slice(deadline),
+												   USABLE_PAUSE_MS));
+	}
+	PG_FINALLY();
+	{
+		rd_kafka_queue_destroy(silent);
+	}
+	PG_END_TRY();
+}
+
 int
 ke_topics_create(KeHandle *handle, const KeNewTopic *topic, bool *created,
 				 char **text, int timeout_ms)
 {
 	Question	question = {.op = RD_KAFKA_ADMIN_OP_CREATETOPICS};
+	int64		deadline = ke_query_now_ms() + timeout_ms;
 	rd_kafka_event_t *answer;
 	const char *said;
 	char		reason[256];
@@ -159,6 +201,8 @@ ke_topics_create(KeHandle *handle, const KeNewTopic *topic, bool *created,
 									said != NULL ? said :
 									rd_kafka_err2str(err));
 	rd_kafka_event_destroy(answer);
+	if (*created)
+		wait_until_usable(handle->rk, topic->name, deadline);
 	return err;
 }
 

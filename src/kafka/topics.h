@@ -28,7 +28,8 @@ typedef struct KeNewTopic
 } KeNewTopic;
 
 /*
- * Make a topic.  That it is there already is no error; *created tells which.
+ * Make a topic, and wait until it can be used.  That it is there already is no
+ * error; *created tells which.
  * *text is what the broker says about an error.
  */
 extern int	ke_topics_create(KeHandle *handle, const KeNewTopic *topic,
