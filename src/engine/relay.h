@@ -58,6 +58,7 @@ struct KeRelay
 	TimestampTz not_before;		/* of the next try */
 	int			backoff_ms;
 	TimestampTz take_at;		/* without being woken */
+	TimestampTz rest_until;		/* even if woken */
 	TimestampTz save_at;
 	TimestampTz tidy_at;
 	TimestampTz look_at;		/* for topics that copies wait for */

@@ -19,6 +19,10 @@
 #define CLUSTER_ID_MS 500
 #define CONNECT_INTERVAL_MS 1000
 #define TAKE_INTERVAL_MS 1000
+
+/* Each interval costs a flush of the WAL: under load they are this long. */
+#define REST_MS 5
+
 #define SAVE_INTERVAL_MS 1000
 #define TIDY_INTERVAL_MS 10000
 #define LOOK_INTERVAL_MS 5000
@@ -185,9 +189,11 @@ do_take(void *argument)
 static void
 take(KeRelay *relay, TimestampTz now, char **reason)
 {
-	if (relay->taken || (!relay->woken && now < relay->take_at))
+	if (relay->taken || now < relay->rest_until ||
+		(!relay->woken && now < relay->take_at))
 		return;
 	relay->take_at = TimestampTzPlusMilliseconds(now, TAKE_INTERVAL_MS);
+	relay->rest_until = TimestampTzPlusMilliseconds(now, REST_MS);
 	if (!transact(relay, do_take, &relay->taken, reason))
 	{
 		relay->taken = false;
@@ -460,11 +466,11 @@ ke_relay_due(const KeRelay *relay)
 	TimestampTz due = Min(relay->tidy_at, relay->look_at);
 
 	if (relay->hopeless > 0 || !relay->connected ||
-		(relay->taken ? !relay->read && ke_relay_window_is_low(&relay->window)
-		 : relay->woken))
+		(relay->taken && !relay->read &&
+		 ke_relay_window_is_low(&relay->window)))
 		due = 0;
 	if (!relay->taken)
-		due = Min(due, relay->take_at);
+		due = Min(due, relay->woken ? relay->rest_until : relay->take_at);
 	due = Max(due, relay->not_before);
 
 	if (relay->next < relay->window.tail &&
