@@ -10,6 +10,7 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -121,14 +122,39 @@ partition_reason(KeSubscription *sub, const Observed *observed)
 	return NULL;
 }
 
+/*
+ * Once tries have failed, the same messages may be all that is ever tried,
+ * and then it is the user who has to decide.
+ */
+static char *
+open_reason(const KeCircuitReport *report)
+{
+	const KeBreaker *breaker = &report->breaker;
+	StringInfoData reason;
+
+	initStringInfo(&reason);
+	appendStringInfo(&reason,
+					 "the circuit breaker is %s after %d failures in a row",
+					 ke_breaker_state_name(breaker->state),
+					 breaker->failures);
+	if (breaker->tries > 0)
+		appendStringInfo(&reason, ", %d of them tries", breaker->tries);
+	appendStringInfo(&reason,
+					 ", the last one at offset " INT64_FORMAT " of partition %d: %s",
+					 breaker->last.offset, breaker->last.partition,
+					 report->failure);
+	if (breaker->tries > 0)
+		appendStringInfoString(&reason,
+							   "; if that message itself is at fault, kafka_circuit_reset has it routed");
+	return reason.data;
+}
+
 /* What its circuit breaker has to say: the status, or NULL. */
 static const char *
 circuit_status(KeSubscription *sub, const Observed *observed, char **reason)
 {
 	KeCircuitReport report;
 	const KeBreaker *breaker = &report.breaker;
-	const char *status = NULL;
-	char	   *what = NULL;
 
 	if (!observed->preloaded)
 		return NULL;
@@ -139,22 +165,17 @@ circuit_status(KeSubscription *sub, const Observed *observed, char **reason)
 			return NULL;
 		case KE_BREAKER_OPEN:
 		case KE_BREAKER_HALF_OPEN:
-			status = "open";
-			what = psprintf("the circuit breaker is %s after %d failures in a row",
-							ke_breaker_state_name(breaker->state),
-							breaker->failures);
-			break;
+			*reason = open_reason(&report);
+			return "open";
 		case KE_BREAKER_BROKEN:
 		case KE_BREAKER_MENDING:
-			status = "broken";
-			what = psprintf("%d messages in a row cannot be processed as functions, tables and configuration are",
-							KE_BREAKER_SUSPECTS);
-			break;
+			*reason = psprintf("%d messages in a row cannot be processed as functions, tables and configuration are, the last one at offset "
+							   INT64_FORMAT " of partition %d: %s",
+							   KE_BREAKER_SUSPECTS, breaker->last.offset,
+							   breaker->last.partition, report.failure);
+			return "broken";
 	}
-	*reason = psprintf("%s, the last one at offset " INT64_FORMAT " of partition %d: %s",
-					   what, breaker->last.offset, breaker->last.partition,
-					   report.failure);
-	return status;
+	pg_unreachable();
 }
 
 static const char *

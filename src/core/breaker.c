@@ -87,7 +87,7 @@ static void
 close_it(KeBreaker *breaker)
 {
 	breaker->state = KE_BREAKER_CLOSED;
-	breaker->failures = 0;
+	breaker->failures = breaker->tries = 0;
 	breaker->nsuspects = 0;
 	breaker->opened_at = 0;
 	breaker->next_try_at = 0;
@@ -229,6 +229,7 @@ failed_while_half_open(KeBreaker *breaker, const KeBreakerSettings *settings,
 {
 	Assert(breaker->state == KE_BREAKER_HALF_OPEN);
 	breaker->failures++;
+	breaker->tries++;
 	breaker->tried_partition = failure->partition;
 	if (!breaks(breaker, failure, now))
 		open_it(breaker, settings, now);

@@ -69,6 +69,7 @@ typedef struct KeBreaker
 {
 	KeBreakerState state;
 	int			failures;		/* in a row */
+	int			tries;			/* of those, while half-open */
 	int			nsuspects;		/* messages in a row the deployment failed */
 	int32		suspect_partitions[KE_BREAKER_SUSPECTS];
 	int64		suspect_offsets[KE_BREAKER_SUSPECTS];

@@ -133,7 +133,7 @@ note 'a handler that always fails';
 			'postgres',
 			"SELECT status, status_reason FROM kafka_subscriptions
 			  WHERE topic = '$topic'"),
-		qr/^open\|the circuit breaker is (half-)?open after \d+ failures in a row, the last one at offset \d+ of partition [01]: P0001 \(raise_exception\)$/,
+		qr/^open\|the circuit breaker is (half-)?open after \d+ failures in a row, \d+ of them tries, the last one at offset \d+ of partition [01]: P0001 \(raise_exception\); .*kafka_circuit_reset/,
 		'the subscription says so');
 
 	end_trouble($topic);
@@ -161,6 +161,38 @@ note 'closed by hand';
 	$node->safe_psql('postgres', "SELECT kafka_circuit_reset('$topic')");
 	$node->wait_for("SELECT count(*) FROM effects WHERE topic = '$topic'", 8);
 	is(breaker($topic, 'state'), 'closed', 'it goes on after a reset');
+}
+
+note 'messages at fault themselves, so that no try can succeed';
+{
+	my $topic = $kafka->create_topic($kafka->unique('bad'));
+
+	$node->safe_psql('postgres', qq{
+		CREATE FUNCTION handle_most(j jsonb) RETURNS void LANGUAGE plpgsql AS \$\$
+		BEGIN
+			IF (j->>'id')::int <= 5 THEN
+				RAISE EXCEPTION 'bad';
+			END IF;
+			INSERT INTO effects VALUES ('$topic', (j->>'id')::int);
+		END \$\$;
+		SELECT kafka_subscribe('$topic', handler => 'handle_most', max_retries => 0,
+			breaker_threshold => 2, breaker_timeout => '200 ms')});
+	produce($topic, 20);
+	wait_for_breaker($topic, 'failures_in_row >= 4');
+	is_deeply([ copies($topic) ], [ 0, 2 ], 'the third one is in the way');
+	like(
+		$node->safe_psql('postgres',
+			"SELECT status_reason FROM kafka_subscriptions WHERE topic = '$topic'"),
+		qr/, \d+ of them tries, the last one at offset 2 of partition 0: P0001 .*; if that message itself is at fault, kafka_circuit_reset/,
+		'the reason says what to do');
+	$node->safe_psql('postgres', "SELECT kafka_circuit_reset('$topic')");
+	wait_for_breaker($topic, 'last_offset = 4 AND failures_in_row >= 4');
+	is_deeply([ copies($topic) ], [ 0, 4 ], 'a reset has it routed, as others');
+	$node->safe_psql('postgres',
+		"SELECT kafka_consumer_seek('$topic', \"offset\" => 5, partition => 0)");
+	$node->wait_for("SELECT count(*) FROM effects WHERE topic = '$topic'", 15);
+	is(breaker($topic, 'state'), 'closed', 'it closes behind a seek, too');
+	is_deeply([ copies($topic) ], [ 0, 4 ], 'which makes no copy');
 }
 
 note 'a deployment that is wrong';
