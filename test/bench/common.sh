@@ -70,10 +70,11 @@ wait_for()
 	die "still not $expected: $query"
 }
 
+# make_topic NAME [OPTIONS OF THE TOOL]
 make_topic()
 {
 	"$top/test/kafka/tool" topics --bootstrap-server "$broker" \
-		--create --topic "$1" --partitions "$partitions" >/dev/null
+		--create --topic "$@" --partitions "$partitions" >/dev/null
 }
 
 # Server and tables, unless an earlier benchmark has made them.

@@ -90,6 +90,58 @@ END $$;
 CREATE TABLE arrivals (id bigint, arrived float8);
 CREATE TABLE lateness (path text, effect_ms float8, kcat_ms float8);
 
+-- For the relay: what is produced, and rows like those of the outbox
+CREATE TABLE outgoing (id bigint PRIMARY KEY, value text)
+  WITH (autovacuum_enabled = off);
+CREATE TABLE like_the_outbox (LIKE kafka_events.outbox_a INCLUDING INDEXES)
+  WITH (autovacuum_enabled = off);
+CREATE SEQUENCE like_the_outbox_id;
+
+CREATE PROCEDURE produce_messages(topic text, size bigint)
+LANGUAGE plpgsql AS $$
+DECLARE
+  last bigint := max(id) FROM outgoing;
+BEGIN
+  FOR first IN 1 .. last BY size LOOP
+    PERFORM kafka_produce(topic, value, key => id::text)
+      FROM outgoing WHERE id BETWEEN first AND first + size - 1;
+    COMMIT;
+  END LOOP;
+END $$;
+
+CREATE PROCEDURE insert_messages(topic text, size bigint)
+LANGUAGE plpgsql AS $$
+DECLARE
+  last bigint := max(id) FROM outgoing;
+BEGIN
+  FOR first IN 1 .. last BY size LOOP
+    INSERT INTO like_the_outbox (server, marker, xid, id, kind, topic, key, value)
+      SELECT 0, false, pg_current_xact_id(), nextval('like_the_outbox_id'), 'e',
+             topic, convert_to(id::text, 'UTF8'), convert_to(value, 'UTF8')
+        FROM outgoing WHERE id BETWEEN first AND first + size - 1;
+    COMMIT;
+  END LOOP;
+END $$;
+
+CREATE FUNCTION relay() RETURNS SETOF integer LANGUAGE sql AS $$
+  SELECT pid FROM kafka_consumer_health
+   WHERE role = 'relay' AND status = 'running'
+$$;
+
+-- Messages written or sent; rate and CPU as in passes
+CREATE TABLE sent (
+  who         text CHECK (who IN ('insert', 'produce', 'relay', 'kcat')),
+  path        text,
+  run         integer,
+  rows        bigint,
+  seconds     float8,
+  cpu         float8,
+  library     float8,
+  anon_mb     float8,
+  at          timestamptz DEFAULT clock_timestamp(),
+  rate        float8 GENERATED ALWAYS AS (rows / seconds / 1000) STORED
+);
+
 -- One pass over a topic, or what it is compared with
 CREATE TABLE passes (
   kind        text CHECK (kind IN ('consume', 'reference')),
