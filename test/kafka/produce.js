@@ -20,8 +20,8 @@
  *   {"key":, "value":, "headers": {}, "partition":, "timestamp": ms}
  * of which only value is required; key, value and header values are a string,
  * {"base64": "..."} or {"repeat": "x", "times": n}; a header may be an array
- * of them; key and value may be null.  (KafkaJS knows no null headers; kcat
- * sends them: -H name.)
+ * of them; key and value may be null.  (KafkaJS reads null headers but
+ * cannot send them; kcat does: -H name.)
  *
  *   --transactional ID  in transactions, one per request
  *   --abort N           abort every n-th transaction
