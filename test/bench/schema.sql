@@ -100,11 +100,11 @@ CREATE SEQUENCE like_the_outbox_id;
 CREATE PROCEDURE produce_messages(topic text, size bigint)
 LANGUAGE plpgsql AS $$
 DECLARE
-  last bigint := max(id) FROM outgoing;
+  high bigint := max(id) FROM outgoing;
 BEGIN
-  FOR first IN 1 .. last BY size LOOP
+  FOR low IN 1 .. high BY size LOOP
     PERFORM kafka_produce(topic, value, key => id::text)
-      FROM outgoing WHERE id BETWEEN first AND first + size - 1;
+      FROM outgoing WHERE id BETWEEN low AND low + size - 1;
     COMMIT;
   END LOOP;
 END $$;
@@ -112,13 +112,13 @@ END $$;
 CREATE PROCEDURE insert_messages(topic text, size bigint)
 LANGUAGE plpgsql AS $$
 DECLARE
-  last bigint := max(id) FROM outgoing;
+  high bigint := max(id) FROM outgoing;
 BEGIN
-  FOR first IN 1 .. last BY size LOOP
+  FOR low IN 1 .. high BY size LOOP
     INSERT INTO like_the_outbox (server, marker, xid, id, kind, topic, key, value)
       SELECT 0, false, pg_current_xact_id(), nextval('like_the_outbox_id'), 'e',
              topic, convert_to(id::text, 'UTF8'), convert_to(value, 'UTF8')
-        FROM outgoing WHERE id BETWEEN first AND first + size - 1;
+        FROM outgoing WHERE id BETWEEN low AND low + size - 1;
     COMMIT;
   END LOOP;
 END $$;
