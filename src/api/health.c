@@ -247,12 +247,25 @@ find_subscription(const Health *health, Oid oid)
 	return NULL;
 }
 
-/* The lag, stopped partitions, and what is wrong with whole topics. */
+static void
+add_partition_problem(Health *health, const KeLagRow *row, int count,
+					  const char *what)
+{
+	if (row != NULL)
+		add_problem(health, "%d partitions %s: partition %d of topic \"%s\": %s",
+					count, what, row->partition,
+					find_subscription(health, row->subscription)->topic,
+					row->reason);
+}
+
+/* The lag, what is wrong with partitions, and with whole topics. */
 static void
 look_at_partitions(Health *health, const Observed *observed)
 {
-	const KeLagRow *first = NULL;
+	const KeLagRow *first_stopped = NULL;
+	const KeLagRow *first_waiting = NULL;
 	int			stopped = 0;
+	int			waiting = 0;
 
 	health->lag = -1;
 	for (int i = 0; i < observed->npartitions; i++)
@@ -265,15 +278,15 @@ look_at_partitions(Health *health, const Observed *observed)
 		if (row->partition == KE_LAG_TOPIC)
 			add_problem(health, "%s", row->reason);
 		else if (row->status == KE_PARTITION_STOPPED && stopped++ == 0)
-			first = row;
+			first_stopped = row;
+		else if (row->status == KE_PARTITION_RUNNING &&
+				 row->reason[0] != '\0' && waiting++ == 0)
+			first_waiting = row;
 		if (lag >= 0)
 			health->lag = Max(health->lag, 0) + lag;
 	}
-	if (first != NULL)
-		add_problem(health, "%d partitions stopped: partition %d of topic \"%s\": %s",
-					stopped, first->partition,
-					find_subscription(health, first->subscription)->topic,
-					first->reason);
+	add_partition_problem(health, first_stopped, stopped, "stopped");
+	add_partition_problem(health, first_waiting, waiting, "wait");
 }
 
 /* ------------------------------------------------------------------ outbox */

@@ -507,9 +507,25 @@ ask_end(KeEngine *engine)
 }
 
 /* What kafka_consumer_lag shows. */
+/* What the partition's whole subscription waits for, if it does. */
+static void
+add_stage_reason(const KeStage *stage, TimestampTz now, KeLagRow *row)
+{
+	if (row->status != KE_PARTITION_RUNNING)
+		return;
+	if (stage->halted != NULL)
+	{
+		row->status = KE_PARTITION_PAUSED;
+		strlcpy(row->reason, stage->halted, sizeof(row->reason));
+	}
+	else if (stage->backoff_ms > 0 && now < stage->not_before)
+		strlcpy(row->reason, stage->trouble, sizeof(row->reason));
+}
+
 void
 ke_assignment_publish(KeEngine *engine)
 {
+	TimestampTz now = GetCurrentTimestamp();
 	int			i;
 
 	ask_end(engine);
@@ -540,12 +556,7 @@ ke_assignment_publish(KeEngine *engine)
 		strlcpy(row.reason, part->reason, sizeof(row.reason));
 		if (part->status == KE_PARTITION_RUNNING && part->held)
 			row.status = KE_PARTITION_PAUSED;
-		if (part->status == KE_PARTITION_RUNNING &&
-			part->stage->halted != NULL)
-		{
-			row.status = KE_PARTITION_PAUSED;
-			strlcpy(row.reason, part->stage->halted, sizeof(row.reason));
-		}
+		add_stage_reason(part->stage, now, &row);
 		ke_lag_publish(&row);
 	}
 }

@@ -81,6 +81,7 @@ struct KeStage
 	const char *halted;			/* why nothing of it runs now, or NULL */
 	TimestampTz not_before;		/* trouble: when to try again */
 	int			backoff_ms;
+	char		trouble[KE_REASON_LEN]; /* of the database, if backoff_ms */
 	int			repeats;		/* tries of the same messages */
 	double		message_ms;		/* what one takes, lately */
 

@@ -9,6 +9,7 @@
 #include "postgres.h"
 #include "core/compat.h"
 
+#include "mb/pg_wchar.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -264,11 +265,14 @@ void
 ke_stage_wait_for_database(KeStage *stage, const KeFailure *fail)
 {
 	char	   *description = ke_failure_describe(fail);
+	char	   *trouble = psprintf("waits for the database: %s", description);
 
 	stage->backoff_ms = stage->backoff_ms == 0 ? BACKOFF_FIRST_MS :
 		Min(2 * stage->backoff_ms, BACKOFF_LAST_MS);
 	stage->not_before = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 													stage->backoff_ms);
+	strlcpy(stage->trouble, trouble,
+			pg_mbcliplen(trouble, strlen(trouble), KE_REASON_LEN - 1) + 1);
 	ke_slot_set_error(psprintf("topic \"%s\" waits: %s", stage->topic,
 							   description));
 	if (stage->backoff_ms == BACKOFF_FIRST_MS)

@@ -262,6 +262,13 @@ note 'trouble of the database';
 		  WHERE last_error LIKE 'topic \"$topic\" waits: 53100%'");
 	is(breaker($topic, 'state, failures_in_row'), 'closed|0',
 		'it is nobody\'s failure');
+	$node->wait_for(
+		"SELECT status, status_reason ~ '^partition [01]: waits for the database: 53100 \\(disk_full\\): trouble'
+		   FROM kafka_subscriptions WHERE topic = '$topic'",
+		'active|t', 'the view says why there are no rows');
+	$node->wait_for(
+		q{SELECT status, message ~ 'partitions wait: partition [01] of topic .*: waits for the database: 53100' FROM kafka_health()},
+		'degraded|t', 'so does kafka_health');
 	is(
 		$node->safe_psql(
 			'postgres',
