@@ -1,24 +1,30 @@
 # Whatever is killed while dead letters are sent again, and whoever else does
 # the same at the same time: a reader of committed data sees each once.
 #
-# ROUNDS=10 does more, and kills more; KAFKA_EVENTS_SEED repeats a run's
-# moments, as far as that goes.
+# And while all that goes on, Kafka forgets the position of another service,
+# which had nothing to do for two minutes.
+#
+# ROUNDS=n does more or less; KAFKA_EVENTS_SEED repeats a run's moments, as far
+# as that goes.
 
 use strict;
 use warnings;
 
 use IPC::Run;
+use List::Util qw(shuffle);
 use PostgreSQL::Test::Utils;
 use Test::More;
-use Time::HiRes qw(usleep);
+use Time::HiRes qw(time usleep);
 
 use KafkaEvents::Test;
 
 KafkaEvents::Test::seed();
-my $rounds = $ENV{ROUNDS} || 1;
+my $rounds = $ENV{ROUNDS} || 10;
 note("ROUNDS=$rounds");
 
-my $kafka = KafkaEvents::Kafka->start_own;
+my $kafka = KafkaEvents::Kafka->start_own(
+	'offsets.retention.minutes' => 1,
+	'offsets.retention.check.interval.ms' => 5000);
 my $source = $kafka->create_topic('orders', partitions => 2);
 my $dlq = $kafka->create_topic('orders.dlq', partitions => 2);
 my $node = KafkaEvents::Node->start_new('main');
@@ -36,6 +42,19 @@ foreach my $database ('postgres', 'second')
 				 service_name 'shop-service', shared 'true')});
 }
 
+# a service that does its work now, and then nothing for two minutes
+my $quiet = $kafka->create_topic('invoices', partitions => 2);
+$kafka->create_topic('invoices.dlq', partitions => 2);
+$node->safe_psql(
+	'postgres', qq{
+	CREATE SERVER quiet FOREIGN DATA WRAPPER kafka_events
+	OPTIONS (bootstrap_servers '@{[$kafka->address]}', service_name 'quiet-service')});
+$kafka->produce('invoices.dlq', [ 1 .. 1000 ], '-H', "x-original-topic=$quiet");
+my $quiet_run =
+  q{SELECT total, successful, failed FROM kafka_dlq_reprocess('invoices', server => 'quiet')};
+is($node->safe_psql('postgres', $quiet_run), '1000|1000|0', 'a service that rests now');
+my $quiet_since = time;
+
 sub produce_letters
 {
 	my ($count) = @_;
@@ -46,7 +65,7 @@ sub produce_letters
 	return;
 }
 
-my $run = q{SELECT total, successful, failed FROM kafka_dlq_reprocess('orders')};
+my $run = q{SELECT total, successful, failed FROM kafka_dlq_reprocess('orders', server => 'shop')};
 
 # Begin a run; what it says goes to @$out.
 sub start_run
@@ -69,39 +88,69 @@ sub wait_until_moving
 		last if !$session->pumpable;
 		last
 		  if $node->safe_psql('postgres',
-			'SELECT count(*) FROM kafka_dlq_progress WHERE messages_done > 0');
-		usleep(100_000);
+			q{SELECT count(*) FROM kafka_dlq_progress WHERE status = 'running'});
+		usleep(10_000);
 	}
-	usleep(int(rand(300_000)));
+	usleep(int(rand(400_000)));
 	return;
 }
 
 # Send the rest, as often as somebody is told to try again.
 sub finish
 {
-	foreach (1 .. 60)
+	foreach (1 .. 150)
 	{
 		my ($out, $err);
 
 		return if $node->psql('postgres', $run, stdout => \$out,
 			stderr => \$err) == 0;
 		note($err);
-		usleep(500_000);
+		usleep(200_000);
 	}
 	BAIL_OUT('dead letters cannot be sent');
+}
+
+# What has arrived, and how often.
+sub arrived
+{
+	my %seen;
+
+	$seen{ $_->{payload} }++ foreach $kafka->consume($source);
+	return %seen;
+}
+
+sub pending
+{
+	return $node->safe_psql('postgres',
+		q{SELECT pending FROM kafka_dlq_stats('orders', 'shop')});
+}
+
+# Kafka may still have to end a transaction whose end was asked for.
+sub each_somewhere_ok
+{
+	my ($name) = @_;
+	my (%seen, $pending);
+
+	foreach (1 .. 100)
+	{
+		%seen = arrived();
+		$pending = pending();
+		last if keys(%seen) + $pending == $sent;
+		usleep(200_000);
+	}
+	is(keys(%seen) + $pending, $sent, "$name: what was not sent is pending");
+	is(scalar(grep { $_ > 1 } values %seen), 0, '... and nothing is sent twice');
+	return;
 }
 
 sub each_once_ok
 {
 	my ($name) = @_;
-	my %seen;
+	my %seen = arrived();
 
-	$seen{ $_->{payload} }++ foreach $kafka->consume($source);
 	is(scalar(keys %seen), $sent, "$name: no letter is lost");
 	is(scalar(grep { $_ > 1 } values %seen), 0, '... and none is sent twice');
-	is($node->safe_psql('postgres',
-			q{SELECT pending FROM kafka_dlq_stats('orders')}),
-		0, '... and none is pending');
+	is(pending(), 0, '... and none is pending');
 	return;
 }
 
@@ -132,24 +181,29 @@ my %kill = (
 	broker => sub { $kafka->kill9; $kafka->restart },
 	client => sub { $node->safe_psql('postgres',
 		q{SELECT pg_cancel_backend(pid) FROM kafka_dlq_progress}) });
-delete @kill{ 'manager', 'task, politely' } if $rounds == 1;
+my @gently = ('client', 'task, politely');
 
+# What one kill leaves is there for the next.
 foreach my $round (1 .. $rounds)
 {
-	foreach my $victim (sort keys %kill)
+	my @victims = shuffle(grep { my $victim = $_; !grep { $_ eq $victim } @gently } sort keys %kill);
+
+	foreach my $victim ($round == 1 ? @gently : (), @victims)
 	{
 		my @said = ('', '');
 
-		produce_letters(3000);
+		produce_letters(1000);
 		my $session = start_run('postgres', \@said);
 		wait_until_moving($session);
 		$kill{$victim}->();
 		$session->finish;
 		$node->poll_query_until('postgres', 'SELECT true');
 		note("$victim: @said");
-		finish();
-		each_once_ok("$victim killed, round $round");
 	}
+	each_somewhere_ok("round $round, @victims");
+	next if $round % 5 && $round != $rounds;
+	finish();
+	each_once_ok("round $round");
 }
 
 # two at once
@@ -186,6 +240,18 @@ foreach (1 .. 60)
 	usleep(500_000);
 }
 is($committed, 2, 'positions are committed again each day');
+
+# so much for those who had something to do
+my $deadline = time + $PostgreSQL::Test::Utils::timeout_default;
+usleep(200_000)
+  while time < $deadline
+  && (time - $quiet_since < 120
+	|| grep { defined $_->{current_offset} } $kafka->describe_group('quiet-service-admin'));
+is(scalar(grep { defined $_->{current_offset} } $kafka->describe_group('quiet-service-admin')),
+	0, 'Kafka has forgotten the position of a service that rested for two minutes');
+note(sprintf 'it rested for %d s', time - $quiet_since);
+is($node->safe_psql('postgres', $quiet_run), '0|0|0', '... which sends nothing again');
+is(scalar $kafka->consume($quiet), 1000, '... nor has anybody else');
 
 $node->stop;
 done_testing();
