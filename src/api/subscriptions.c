@@ -149,6 +149,25 @@ open_reason(const KeCircuitReport *report)
 	return reason.data;
 }
 
+/*
+ * That its messages only fail lately, though nothing stops them from going
+ * their ways, or NULL.
+ */
+static char *
+failing_reason(KeSubscription *sub, const Observed *observed)
+{
+	KeCircuitReport report;
+
+	if (!observed->preloaded)
+		return NULL;
+	ke_circuit_look(MyDatabaseId, sub->oid, &report);
+	if (report.breaker.failures == 0)
+		return NULL;
+	return psprintf("%d messages in a row failed, the last one at offset " INT64_FORMAT " of partition %d: %s",
+					report.breaker.failures, report.breaker.last.offset,
+					report.breaker.last.partition, report.failure);
+}
+
 /* What its circuit breaker has to say: the status, or NULL. */
 static const char *
 circuit_status(KeSubscription *sub, const Observed *observed, char **reason)
@@ -207,6 +226,8 @@ status_of(KeServer *server, KeSubscription *sub, const Observed *observed,
 		return "broken";
 	}
 	*reason = partition_reason(sub, observed);
+	if (*reason == NULL)
+		*reason = failing_reason(sub, observed);
 	return "active";
 }
 

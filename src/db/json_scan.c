@@ -509,7 +509,7 @@ ke_text_to_server(const char *bytes, int32 *len, const char *subject)
 				 errmsg("%s is not valid UTF-8 text", subject),
 				 errdetail("Byte %d of %d is the first one that does not fit.",
 						   valid + 1, *len),
-				 bytes[0] == '\0' && *len > 5 ?
+				 bytes[0] == '\0' ?
 				 errhint("A value that starts with a zero byte is framed for a schema registry; only bytea can hold it.") : 0));
 
 	if (GetDatabaseEncoding() == PG_UTF8 || *len == 0)

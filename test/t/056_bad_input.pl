@@ -136,6 +136,26 @@ is( $node->safe_psql('postgres', q{
 		SELECT string_agg(id::text, ' ' ORDER BY id) FROM keyed}),
 	'0 2', 'the messages around a bad one are processed');
 
+# why there are no rows: here, because of a schema registry's framing
+my $framed = $kafka->create_topic($kafka->unique('framed'));
+$kafka->produce_messages($framed,
+	map { { value => { base64 => 'AAAAAAE=' } } } 1 .. 2);
+$node->safe_psql('postgres', qq{
+	SELECT kafka_subscribe('$framed', into_table => 'fields', max_retries => 0)});
+$node->wait_for(
+	"SELECT status || ': ' || status_reason FROM kafka_subscriptions WHERE topic = '$framed'",
+	'active: 2 messages in a row failed, the last one at offset 1 of partition 0: '
+	  . '22021 (character_not_in_repertoire): message value is not valid UTF-8 text. '
+	  . 'Byte 1 of 5 is the first one that does not fit. '
+	  . 'A value that starts with a zero byte is framed for a schema registry; only bytea can hold it.',
+	'why there are no rows');
+pass('the subscription says why all of its messages fail');
+$kafka->produce($framed, ['{"id": 3}']);
+$node->wait_for(
+	"SELECT status, status_reason FROM kafka_subscriptions WHERE topic = '$framed'",
+	'active|', 'a good message to end it');
+pass('... until one does not');
+
 $node->stays_up_ok;
 $node->stop;
 
