@@ -16,6 +16,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
+#include "utils/backend_status.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -33,6 +34,7 @@
 #include "db/references.h"
 #include "shm/reason.h"
 #include "shm/request.h"
+#include "shm/roster.h"
 #include "shm/shmem.h"
 
 PG_FUNCTION_INFO_V1(kafka_subscribe);
@@ -258,13 +260,46 @@ ask_cluster(KeServer *server, const char *topic, bool latest)
 		start_at(server, topic, answer);
 }
 
-/* Say at the call what else keeps the server's consumers from running. */
+static bool
+has_consumer(KeServer *server)
+{
+	int			nreports;
+	KeSlotReport *reports = ke_roster_reports(MyDatabaseId, &nreports);
+
+	for (int i = 0; i < nreports; i++)
+		if (reports[i].who.server == server->oid &&
+			reports[i].who.role == KE_ROLE_MAIN &&
+			reports[i].phase != KE_PHASE_EMPTY)
+			return true;
+	return false;
+}
+
+/* Do background workers of any kind have all the slots there are? */
+static bool
+slots_are_taken(void)
+{
+	int			taken = 0;
+
+	for (int i = 1; i <= pgstat_fetch_stat_numbackends(); i++)
+		if (ke_local_beentry(i)->backendStatus.st_backendType == B_BG_WORKER)
+			taken++;
+	return taken >= max_worker_processes;
+}
+
+/*
+ * Say at the call what else keeps the server's consumers from running, or
+ * will as soon as this transaction has committed and the first one is wanted.
+ */
 static void
 warn_of_obstacle(KeServer *server)
 {
 	char		reason[KE_REASON_LEN];
 
 	ke_reason_get(MyDatabaseId, server->oid, reason, sizeof(reason));
+	if (reason[0] == '\0' && server->options.workers > 0 &&
+		!has_consumer(server) && slots_are_taken())
+		strlcpy(reason, "no free background worker slot: raise max_worker_processes",
+				sizeof(reason));
 	if (reason[0] != '\0')
 		ereport(WARNING,
 				(errmsg("server \"%s\" does not consume yet: %s",

@@ -97,6 +97,13 @@
 #define ri_CheckConstraintExprs ri_ConstraintExprs
 #endif
 
+/* 16: a backend is found by its place in the list, which starts from 1. */
+#if PG_VERSION_NUM >= 160000
+#define ke_local_beentry(index) pgstat_get_local_beentry_by_index(index)
+#else
+#define ke_local_beentry(index) pgstat_fetch_stat_local_beentry(index)
+#endif
+
 /* 18: bytes are unsigned. */
 #if PG_VERSION_NUM >= 180000
 #define ke_b64_encode(src, len, dst, dst_len) \

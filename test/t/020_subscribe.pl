@@ -155,18 +155,26 @@ is($node->safe_psql('postgres',
 $node->stays_up_ok;
 $node->stop;
 
-# no worker to be had
-my $small = KafkaEvents::Node->start_new('small',
-	conf => "max_worker_processes = 2\n");
-$small->create_service($kafka, 'small');
-$small->psql('postgres', qq{
-	CREATE TABLE t (id bigint);
-	SET kafka_events.request_timeout = '2s';
-	SELECT kafka_subscribe('$tail', into_table => 't')}, stderr => \$err);
-like($err, qr/WARNING:.*max_worker_processes/, 'no free worker slot is a warning at the call');
-like($small->safe_psql('postgres', 'SELECT status_reason FROM kafka_subscriptions'),
-	qr/max_worker_processes/, 'and a reason in the view');
-$small->stays_up_ok;
-$small->stop;
+# no process to be had: not even the manager, or no consumer beside it
+foreach my $slots (2, 3)
+{
+	my $small = KafkaEvents::Node->start_new("small$slots",
+		conf => "max_worker_processes = $slots\n");
+
+	$small->create_service($kafka, 'small');
+	$small->psql('postgres', qq{
+		CREATE TABLE t (id bigint);
+		SET kafka_events.request_timeout = '2s';
+		SELECT kafka_subscribe('$tail', into_table => 't')}, stderr => \$err);
+	like($err,
+		qr/WARNING:  server "small" does not consume yet: no free background worker slot: raise max_worker_processes/,
+		"$slots slots: a warning at the call");
+	$small->wait_for(
+		q{SELECT status_reason LIKE '%max_worker_processes' FROM kafka_subscriptions},
+		't', 'a reason in the view');
+	pass('and a reason in the view');
+	$small->stays_up_ok;
+	$small->stop;
+}
 
 done_testing();
