@@ -16,36 +16,57 @@
 
 #define ASK_MS 500
 
-/* All partitions of the DLQ topics there are, in the subscriptions' order. */
+/* The DLQ topic of a subscription. */
+typedef struct Topic
+{
+	Oid			subscription;
+	char	   *name;
+	int			partitions;		/* 0: it has none, or none is known */
+} Topic;
+
+/* All partitions of these topics, in their order. */
 typedef struct Letters
 {
 	KeSurvey   *survey;
+	List	   *topics;			/* of Topic, one for each subscription */
 	KeKafkaList *lows;
 	KeKafkaList *highs;
 	KeKafkaList *committed;		/* NULL: there are no letters to ask about */
 } Letters;
 
-static char *
-dlq_topic(const KeSurvey *survey, const KeSubscription *sub)
+static List *
+find_topics(const KeSurvey *survey)
 {
-	return psprintf("%s%s", sub->topic, survey->server->options.dlq_suffix);
-}
-
-static KeKafkaList *
-all_partitions(const KeSurvey *survey, int64 about)
-{
-	KeKafkaList *list = ke_kafka_list_make(16);
+	List	   *topics = NIL;
 	ListCell   *lc;
 
 	foreach(lc, survey->subscriptions)
 	{
-		KeSubscription *sub = (KeSubscription *) lfirst(lc);
-		char	   *topic = dlq_topic(survey, sub);
-		int			partitions = sub->options.dlq ?
-		ke_survey_copy_partitions(survey->watch, topic) : 0;
+		const KeSubscription *sub = (KeSubscription *) lfirst(lc);
+		Topic	   *topic = palloc(sizeof(Topic));
 
-		for (int p = 0; p < partitions; p++)
-			ke_kafka_list_add(list, topic, p, about);
+		topic->subscription = sub->oid;
+		topic->name = psprintf("%s%s", sub->topic,
+							   survey->server->options.dlq_suffix);
+		topic->partitions = sub->options.dlq ?
+			ke_survey_copy_partitions(survey->watch, topic->name) : 0;
+		topics = lappend(topics, topic);
+	}
+	return topics;
+}
+
+static KeKafkaList *
+all_partitions(const Letters *letters, int64 about)
+{
+	KeKafkaList *list = ke_kafka_list_make(16);
+	ListCell   *lc;
+
+	foreach(lc, letters->topics)
+	{
+		const Topic *topic = (Topic *) lfirst(lc);
+
+		for (int p = 0; p < topic->partitions; p++)
+			ke_kafka_list_add(list, topic->name, p, about);
 	}
 	return list;
 }
@@ -79,8 +100,8 @@ ask(Letters *letters)
 	KeSurvey   *survey = letters->survey;
 	KeCluster  *cluster = survey->watch->cluster;
 
-	letters->lows = all_partitions(survey, KE_KAFKA_BEGINNING);
-	letters->highs = all_partitions(survey, KE_KAFKA_END);
+	letters->lows = all_partitions(letters, KE_KAFKA_BEGINNING);
+	letters->highs = all_partitions(letters, KE_KAFKA_END);
 	if (ke_cluster_offsets_for_time(cluster, letters->lows, ASK_MS) != 0 ||
 		ke_cluster_offsets_for_time(cluster, letters->highs, ASK_MS) != 0 ||
 		has_errors(letters->lows) || has_errors(letters->highs))
@@ -91,25 +112,24 @@ ask(Letters *letters)
 	cluster = ke_watch_admin(survey->watch, survey->server);
 	if (cluster == NULL)
 		return false;
-	letters->committed = all_partitions(survey, KE_KAFKA_NONE);
+	letters->committed = all_partitions(letters, KE_KAFKA_NONE);
 	return ke_cluster_committed(cluster, letters->committed, ASK_MS) == 0 &&
 		!has_errors(letters->committed);
 }
 
 /* Of one topic, whose partitions start at first in the lists. */
 static int64
-count_pending(const Letters *letters, const char *topic, int first)
+count_pending(const Letters *letters, const Topic *topic, int first)
 {
 	KePositionKey key = {
 		.cluster_id = letters->survey->watch->cluster_id,
 		.group_id = ke_catalog_admin_group(letters->survey->server)
 	};
-	List	   *mirror = ke_dlq_positions(&key, topic);
-	List	   *recorded = ke_dlq_letters(&key, topic);
+	List	   *mirror = ke_dlq_positions(&key, topic->name);
+	List	   *recorded = ke_dlq_letters(&key, topic->name);
 	int64		pending = 0;
 
-	for (int i = first; i < letters->lows->count &&
-		 strcmp(letters->lows->parts[i].topic, topic) == 0; i++)
+	for (int i = first; i < first + topic->partitions; i++)
 	{
 		KeDlqRange	range = {
 			.partition = letters->lows->parts[i].partition,
@@ -127,30 +147,30 @@ count_pending(const Letters *letters, const char *topic, int first)
 static void
 publish(void *argument)
 {
-	Letters    *letters = (Letters *) argument;
-	KeSurvey   *survey = letters->survey;
+	const Letters *letters = (Letters *) argument;
 	int			next = 0;
 	ListCell   *lc;
 
-	foreach(lc, survey->subscriptions)
+	foreach(lc, letters->topics)
 	{
-		KeSubscription *sub = (KeSubscription *) lfirst(lc);
-		char	   *topic = dlq_topic(survey, sub);
-		int			partitions = sub->options.dlq ?
-		ke_survey_copy_partitions(survey->watch, topic) : 0;
-		int64		pending = partitions > 0 ? 0 : -1;
+		const Topic *topic = (Topic *) lfirst(lc);
+		int64		pending = topic->partitions > 0 ? 0 : -1;
 
-		if (partitions > 0 && letters->committed != NULL)
+		if (topic->partitions > 0 && letters->committed != NULL)
 			pending = count_pending(letters, topic, next);
-		next += partitions;
-		ke_metrics_set_dlq_pending(survey->facts->database, sub->oid, pending);
+		next += topic->partitions;
+		ke_metrics_set_dlq_pending(letters->survey->facts->database,
+								   topic->subscription, pending);
 	}
 }
 
 void
 ke_survey_letters(KeSurvey *survey)
 {
-	Letters		letters = {.survey = survey};
+	Letters		letters = {
+		.survey = survey,
+		.topics = find_topics(survey)
+	};
 	char	   *problem;
 
 	if (survey->facts->identity != KE_IDENTITY_OURS || !ask(&letters))
