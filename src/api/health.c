@@ -353,7 +353,7 @@ kafka_health(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	observed.deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 													ke_guc_request_timeout);
-	observed.partitions = ke_lag_rows(MyDatabaseId, &observed.npartitions);
+	observed.partitions = ke_monitor_partitions(&observed.npartitions);
 	observed.reports = ke_roster_reports(MyDatabaseId, &observed.nreports);
 
 	if (!PG_ARGISNULL(0))

@@ -20,6 +20,8 @@
 #include "api/row.h"
 #include "core/guc.h"
 #include "db/catalog.h"
+#include "db/identity.h"
+#include "db/positions.h"
 #include "shm/lag.h"
 #include "shm/need.h"
 #include "shm/reason.h"
@@ -234,6 +236,67 @@ ke_monitor_lag(const KeLagRow *lag)
 	return Max(lag->last_stable - lag->position, 0);
 }
 
+/* A paused partition is nobody's, so nobody has told where it stands. */
+static bool
+lacks_position(const KeLagRow *row)
+{
+	return row->position < 0 && row->status == KE_PARTITION_PAUSED &&
+		row->partition != KE_LAG_TOPIC;
+}
+
+/* Where one stands that lacks it; there may be no position yet. */
+static void
+find_position(const KeServer *server, const KeSubscription *sub,
+			  const char *cluster_id, KeLagRow *row)
+{
+	KePositionKey key = {cluster_id, group_of(server, row->role)};
+	KePosition	pos = {
+		.topic = row->role == KE_ROLE_MAIN ? sub->topic :
+		psprintf("%s%s", sub->topic, server->options.retry_suffix),
+		.partition = row->partition
+	};
+
+	if (ke_positions_read(&key, &pos))
+		row->position = pos.next;
+}
+
+static void
+find_positions(KeServer *server, KeLagRow *rows, int count)
+{
+	char	   *cluster_id =
+		ke_identity_cluster(server->options.service_name);
+	ListCell   *lc;
+
+	if (cluster_id == NULL)
+		return;
+	foreach(lc, ke_catalog_subscriptions(server))
+	{
+		const KeSubscription *sub = (KeSubscription *) lfirst(lc);
+
+		for (int i = 0; i < count; i++)
+		{
+			if (rows[i].subscription == sub->oid && lacks_position(&rows[i]))
+				find_position(server, sub, cluster_id, &rows[i]);
+		}
+	}
+}
+
+KeLagRow *
+ke_monitor_partitions(int *count)
+{
+	KeLagRow   *rows = ke_lag_rows(MyDatabaseId, count);
+	bool		complete = true;
+	ListCell   *lc;
+
+	for (int i = 0; i < *count; i++)
+		complete &= !lacks_position(&rows[i]);
+	if (complete)
+		return rows;
+	foreach(lc, ke_catalog_every_server())
+		find_positions((KeServer *) lfirst(lc), rows, *count);
+	return rows;
+}
+
 static void
 emit_partition(FunctionCallInfo fcinfo, const KeServer *server,
 			   const char *topic, const KeLagRow *lag)
@@ -272,7 +335,7 @@ kafka_consumer_lag(PG_FUNCTION_ARGS)
 
 	ke_shmem_require();
 	InitMaterializedSRF(fcinfo, 0);
-	rows = ke_lag_rows(MyDatabaseId, &count);
+	rows = ke_monitor_partitions(&count);
 
 	foreach(lc, ke_catalog_every_server())
 	{

@@ -42,6 +42,9 @@ extern const char *ke_monitor_process_error(const KeServer *server,
 extern int	ke_monitor_expected(const KeServer *server, KeRole role,
 								bool subscribed);
 
+/* All entries of this database's lag, with what is on record of them. */
+extern KeLagRow *ke_monitor_partitions(int *count);
+
 /* Messages from the position to the end; -1: not known. */
 extern int64 ke_monitor_lag(const KeLagRow *lag);
 

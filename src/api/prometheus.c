@@ -446,7 +446,7 @@ look(Scrape *scrape)
 	ListCell   *lc;
 	ListCell   *lc2;
 
-	scrape->partitions = ke_lag_rows(MyDatabaseId, &scrape->npartitions);
+	scrape->partitions = ke_monitor_partitions(&scrape->npartitions);
 	scrape->reports = ke_roster_reports(MyDatabaseId, &scrape->nreports);
 	foreach(lc, ke_catalog_every_server())
 	{

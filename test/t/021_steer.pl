@@ -72,6 +72,10 @@ $node->safe_psql('postgres', qq{
 $kafka->produce($clock, ['{"id": 1}']);
 $node->wait_until_drained($kafka, $clock);
 effects_ok($all, 'what is paused is not consumed, others are');
+$node->wait_for(
+	qq{SELECT partition, "position", lag_messages FROM kafka_consumer_lag
+		WHERE topic = '$topic' ORDER BY partition},
+	"0|5|1\n1|5|0", 'the lag of what is paused to be shown');
 $node->safe_psql('postgres', "SELECT kafka_consumer_resume('$topic')");
 effects_ok(join(' ', sort { $a cmp $b } split(' ', $all), '0:5'), 'resume');
 
