@@ -8,7 +8,8 @@
  * fails is rolled back and redone in parts, each with its own position: what
  * came before the message at which it failed, that message alone, then on;
  * where the error names no message, by halves.  A message that fails alone is
- * the culprit, and only then is anything decided about it.
+ * the culprit, and only then is anything decided about it.  That comes true
+ * in the next transaction, which goes on with the messages behind it.
  */
 #include "postgres.h"
 #include "core/compat.h"
@@ -228,10 +229,7 @@ judge_culprit(KeEngine *engine, KeStage *stage, Attempt *attempt)
 	return KE_BATCH_PROGRESS;
 }
 
-/*
- * The first message of an attempt is alone in its transaction until the next
- * one begins, where messages are processed one by one.
- */
+/* Batch handlers, and tables without a handler, get messages together. */
 static bool
 runs_one_by_one(const KeStage *stage)
 {
@@ -239,6 +237,7 @@ runs_one_by_one(const KeStage *stage)
 		stage->sub->handler_argument != KE_ARG_BATCH;
 }
 
+/* The first one is alone in its transaction until the second one begins. */
 static bool
 failed_alone(const KeStage *stage, const Attempt *attempt)
 {
