@@ -19,6 +19,7 @@
 #include "utils/timestamp.h"
 
 #include "api/monitor.h"
+#include "core/unix_time.h"
 #include "db/outbox_read.h"
 #include "shm/circuit.h"
 #include "shm/metrics.h"
@@ -211,7 +212,7 @@ put_time(Scrape *scrape, const char *name, const char *help, bool success)
 
 		if (time != 0)
 			put_seconds(scrape->out, name, subject->labels,
-						time - SetEpochTimestamp());
+						ke_unix_us(time));
 	}
 }
 

@@ -22,6 +22,7 @@
 #include "api/hooks.h"
 #include "api/subscription.h"
 #include "core/guc.h"
+#include "core/unix_time.h"
 #include "db/dlq.h"
 #include "db/identity.h"
 #include "db/outbox_adopt.h"
@@ -146,7 +147,7 @@ read_target(FunctionCallInfo fcinfo, Seek *seek)
 					 errmsg("timestamp must be finite"),
 					 errhint("Use \"position\" => 'earliest' or 'latest' for the ends of a partition.")));
 		seek->target = KE_ASK_TIME;
-		seek->timestamp_ms = (timestamp - SetEpochTimestamp()) / 1000;
+		seek->timestamp_ms = ke_unix_ms(timestamp);
 		if (seek->timestamp_ms < 0)
 			seek->timestamp_ms = 0;
 	}

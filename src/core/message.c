@@ -8,9 +8,7 @@
 #include "port/pg_crc32c.h"
 
 #include "core/message.h"
-
-#define EPOCH_DISTANCE_MS \
-	((POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * INT64CONST(86400000))
+#include "core/unix_time.h"
 
 /*
  * CRC-32C over key and value, each with its length, so that moving a byte
@@ -42,6 +40,6 @@ ke_message_timestamp(const KeMessage *msg, TimestampTz *time)
 	if (ms >= END_TIMESTAMP / 1000)
 		*time = DT_NOEND;
 	else
-		*time = (ms - EPOCH_DISTANCE_MS) * 1000;
+		*time = ms * 1000 - KE_UNIX_EPOCH_DISTANCE_US;
 	return true;
 }

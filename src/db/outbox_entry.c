@@ -6,10 +6,10 @@
 #include "core/compat.h"
 
 #include "utils/builtins.h"
-#include "utils/timestamp.h"
 
 #include "core/copy_names.h"
 #include "core/headers.h"
+#include "core/unix_time.h"
 #include "db/outbox_entry.h"
 
 static char *
@@ -66,8 +66,17 @@ has_message_id(const KeOutboxRow *row)
 static char *
 message_id(const char *uuid, const KeOutboxMark *mark)
 {
-	return psprintf("%s-" INT64_FORMAT "-" INT64_FORMAT, uuid, mark->id,
-					mark->written_at - SetEpochTimestamp());
+	Size		len = strlen(uuid);
+	char	   *text = palloc(len + 2 * (1 + MAXINT8LEN) + 1);
+	char	   *end = text + len;
+
+	/* by hand, as it is done for every message */
+	memcpy(text, uuid, len);
+	*end++ = '-';
+	end += pg_lltoa(mark->id, end);
+	*end++ = '-';
+	(void) pg_lltoa(ke_unix_us(mark->written_at), end);
+	return text;
 }
 
 void

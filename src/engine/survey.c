@@ -9,6 +9,7 @@
 #include "utils/timestamp.h"
 
 #include "core/stamp.h"
+#include "core/unix_time.h"
 #include "db/positions.h"
 #include "engine/attempt.h"
 #include "engine/survey.h"
@@ -245,9 +246,7 @@ times_of(List *each)
 	foreach(lc, each)
 	{
 		Start	   *start = (Start *) lfirst(lc);
-		int64		ms = (start->requested_at +
-						  (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) *
-						  USECS_PER_DAY) / 1000;
+		int64		ms = ke_unix_ms(start->requested_at);
 
 		for (int p = 0; p < start->partitions; p++)
 			ke_kafka_list_add(list, start->topic, p, ms);

@@ -12,6 +12,7 @@
 #include "utils/timestamp.h"
 
 #include "core/guc.h"
+#include "core/unix_time.h"
 #include "shm/metrics.h"
 #include "shm/subscription_table.h"
 
@@ -60,8 +61,7 @@ ke_metrics_shmem_init(void)
 void
 ke_metrics_count(KeMetricsDelta *delta, const KeMessage *msg, TimestampTz now)
 {
-	int64		now_ms = (now - SetEpochTimestamp()) / 1000;
-	int64		latency_ms = Max(now_ms - msg->timestamp_ms, 0);
+	int64		latency_ms = Max(ke_unix_ms(now) - msg->timestamp_ms, 0);
 
 	delta->counters.received++;
 	delta->counters.bytes += Max(msg->key_len, 0) + Max(msg->value_len, 0);
