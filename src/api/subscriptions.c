@@ -163,7 +163,7 @@ failing_reason(KeSubscription *sub, const Observed *observed)
 	ke_circuit_look(MyDatabaseId, sub->oid, &report);
 	if (report.breaker.failures == 0)
 		return NULL;
-	return psprintf("%d messages in a row failed, the last one at offset " INT64_FORMAT " of partition %d: %s",
+	return psprintf("messages fail: %d in a row, the last one at offset " INT64_FORMAT " of partition %d: %s",
 					report.breaker.failures, report.breaker.last.offset,
 					report.breaker.last.partition, report.failure);
 }

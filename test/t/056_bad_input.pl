@@ -144,7 +144,7 @@ $node->safe_psql('postgres', qq{
 	SELECT kafka_subscribe('$framed', into_table => 'fields', max_retries => 0)});
 $node->wait_for(
 	"SELECT status || ': ' || status_reason FROM kafka_subscriptions WHERE topic = '$framed'",
-	'active: 2 messages in a row failed, the last one at offset 1 of partition 0: '
+	'active: messages fail: 2 in a row, the last one at offset 1 of partition 0: '
 	  . '22021 (character_not_in_repertoire): message value is not valid UTF-8 text. '
 	  . 'Byte 1 of 5 is the first one that does not fit. '
 	  . 'A value that starts with a zero byte is framed for a schema registry; only bytea can hold it.',
