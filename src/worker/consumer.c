@@ -28,8 +28,10 @@
 
 #define PUBLISH_INTERVAL_MS 1000
 #define CLOSE_COMMIT_MS 1500
-#define CLUSTER_ID_MS 500
 #define FENCED_RESTART_MS 60000
+
+/* A new handle may take more than a second to its first connection. */
+#define CLUSTER_ID_MS 2000
 
 /* Unsubscribed, but no partition was taken from us: subscribe after this. */
 #define RESUBSCRIBE_MS 3000
