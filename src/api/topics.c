@@ -53,8 +53,15 @@ ask(const KeServer *server, const KeQuestion *question, const char *what)
 static void
 require_reader(KeServer *server)
 {
-	if (!has_privs_of_role(GetUserId(), ROLE_PG_MONITOR))
-		ke_ddl_require_membership(server);
+	if (has_privs_of_role(GetUserId(), ROLE_PG_MONITOR) ||
+		has_privs_of_role(GetUserId(), server->owner))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied for topics of server \"%s\"",
+					server->name),
+			 errhint("You must be a member of role \"%s\" or of pg_monitor.",
+					 GetUserNameFromId(server->owner, false))));
 }
 
 Datum
