@@ -46,6 +46,25 @@ fails_like(
 	qr/"handler_timeout" must be an interval between 1 ms and 24 days, but is "soon"/,
 	'a subscription');
 
+# what needs the processes says which setting to change
+foreach my $call (
+	q{kafka_subscribe('t', 'on_order')}, q{kafka_subscription_alter('t')},
+	q{kafka_unsubscribe('t')}, q{kafka_produce('t', 'v')},
+	q{kafka_outbox_retry(1)}, q{kafka_outbox_discard(1)},
+	q{kafka_dlq_stats()}, q{kafka_dlq_messages('t')},
+	q{kafka_dlq_reprocess('t')}, q{kafka_consumer_pause('t')},
+	q{kafka_consumer_resume('t')}, q{kafka_consumer_seek('t', 1)},
+	q{kafka_circuit_reset('t')}, q{kafka_topics()},
+	q{kafka_topic_create('t')}, q{kafka_identity_confirm('new')},
+	q{kafka_health()}, q{kafka_production_check()},
+	q{kafka_metrics_prometheus()})
+{
+	fails_like(
+		"SELECT $call",
+		qr/kafka_events must be loaded via shared_preload_libraries\nHINT:  Add kafka_events to shared_preload_libraries and restart the server/,
+		$call);
+}
+
 # a dump goes into another database as it is
 my $dump = $node->basedir . '/dump';
 $node->command_ok(
