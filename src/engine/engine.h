@@ -58,6 +58,16 @@ typedef struct KePartition
 	char		reason[KE_REASON_LEN];
 } KePartition;
 
+/* How often a message was run alone that is to be run again. */
+typedef struct KeRepeats
+{
+	int32		partition;
+	int64		offset;
+	int			count;			/* 0: nobody's */
+} KeRepeats;
+
+#define KE_STAGE_REPEATS 8
+
 /* A subscription, with the messages that wait for their batch in order. */
 struct KeStage
 {
@@ -82,7 +92,9 @@ struct KeStage
 	TimestampTz not_before;		/* trouble: when to try again */
 	int			backoff_ms;
 	char		trouble[KE_REASON_LEN]; /* of the database, if backoff_ms */
-	int			repeats;		/* tries of the same messages */
+	int			repeats;		/* tries of the same messages together */
+	KeRepeats	alone[KE_STAGE_REPEATS];
+	int			last_alone;		/* the newest of them */
 	double		message_ms;		/* what one takes, lately */
 
 	/* only in retry consumers */

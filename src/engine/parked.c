@@ -247,7 +247,6 @@ ke_parked_run(KeEngine *engine, KeParked *parked)
 		parked->result == KE_PARKED_PUT_OFF)
 	{
 		parked->stage->backoff_ms = 0;
-		parked->stage->repeats = 0;
 		ke_slot_count_messages(1);
 	}
 	return outcome;

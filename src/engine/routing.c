@@ -52,33 +52,82 @@ ask_breaker(KeCulprit *culprit)
 									   GetCurrentTimestamp());
 }
 
+/* Others may run in between, so it is remembered by message. */
+static KeRepeats *
+find_repeats(KeStage *stage, const KeMessage *msg)
+{
+	for (int i = 0; i < KE_STAGE_REPEATS; i++)
+	{
+		KeRepeats  *repeats = &stage->alone[i];
+
+		if (repeats->count > 0 && repeats->partition == msg->partition &&
+			repeats->offset == msg->offset)
+			return repeats;
+	}
+	return NULL;
+}
+
+static int
+get_repeats(KeStage *stage, const KeMessage *msg)
+{
+	const KeRepeats *repeats = find_repeats(stage, msg);
+
+	return repeats == NULL ? 0 : repeats->count;
+}
+
+static void
+count_repeat(KeStage *stage, const KeMessage *msg)
+{
+	KeRepeats  *repeats = find_repeats(stage, msg);
+
+	if (repeats == NULL)
+	{
+		stage->last_alone = (stage->last_alone + 1) % KE_STAGE_REPEATS;
+		repeats = &stage->alone[stage->last_alone];
+		repeats->partition = msg->partition;
+		repeats->offset = msg->offset;
+		repeats->count = 0;
+	}
+	repeats->count++;
+}
+
+static void
+forget_repeats(KeStage *stage, const KeMessage *msg)
+{
+	KeRepeats  *repeats = find_repeats(stage, msg);
+
+	if (repeats != NULL)
+		repeats->count = 0;
+}
+
 bool
 ke_routing_decide(KeEngine *engine, KeCulprit *culprit,
 				  const KeEffects *effects, KeBatchOutcome *outcome)
 {
 	KeStage    *stage = culprit->stage;
+	const KeMessage *msg = culprit->msg;
 
 	culprit->fail = effects->fail;
 	culprit->route = ke_route_decide(&stage->sub->options, effects->fail,
-									 effects->timed_out,
-									 culprit->msg->attempt, stage->repeats,
+									 effects->timed_out, msg->attempt,
+									 get_repeats(stage, msg),
 									 pg_prng_double(&pg_global_prng_state));
 	switch (culprit->route.kind)
 	{
 		case KE_ROUTE_AGAIN:
-			stage->repeats++;
+			count_repeat(stage, msg);
 			*outcome = KE_BATCH_PROGRESS;
 			return false;
 		case KE_ROUTE_WAIT:
 			if (effects->fail->sqlstate == ERRCODE_OUT_OF_MEMORY)
-				stage->repeats++;
+				count_repeat(stage, msg);
 			ke_stage_wait_for_database(stage, effects->fail);
 			*outcome = KE_BATCH_WAIT;
 			return false;
 		case KE_ROUTE_RETRY:
 		case KE_ROUTE_DEAD:
 		case KE_ROUTE_FAILED:
-			stage->repeats = 0;
+			forget_repeats(stage, msg);
 			ask_breaker(culprit);
 			if (!culprit->held)
 				break;
@@ -87,7 +136,7 @@ ke_routing_decide(KeEngine *engine, KeCulprit *culprit,
 			*outcome = KE_BATCH_WAIT;
 			return false;
 		case KE_ROUTE_SKIP:
-			stage->repeats = 0;
+			forget_repeats(stage, msg);
 			ke_circuit_succeeded(&stage->circuit);
 			break;
 	}
