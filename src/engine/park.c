@@ -16,6 +16,7 @@
 #include "core/guc.h"
 #include "core/retry.h"
 #include "core/testing.h"
+#include "core/unix_time.h"
 #include "db/copies.h"
 #include "db/retries.h"
 #include "engine/park.h"
@@ -65,7 +66,7 @@ copy_key(const char *copy_id)
 static TimestampTz
 due_time(const KeTrail *trail, TimestampTz now)
 {
-	int64		now_ms = ke_routing_ms(now);
+	int64		now_ms = ke_unix_ms(now);
 	int64		wait_ms = Min(Max(trail->due_ms - now_ms, 0), KEEP_MS);
 
 	return TimestampTzPlusMilliseconds(now, wait_ms);

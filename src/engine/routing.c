@@ -13,17 +13,12 @@
 
 #include "common/pg_prng.h"
 #include "core/testing.h"
+#include "core/unix_time.h"
 #include "db/outbox.h"
 #include "engine/mending.h"
 #include "engine/routing.h"
 #include "shm/metrics.h"
 #include "shm/need.h"
-
-int64
-ke_routing_ms(TimestampTz time)
-{
-	return (time - SetEpochTimestamp()) / 1000;
-}
 
 void
 ke_routing_begin(KeCulprit *culprit, KeStage *stage, KeMessage *msg)
@@ -186,7 +181,7 @@ write_retry(KeEngine *engine, const KeCulprit *culprit)
 	trail.copy_id = ke_copy_make_id();
 	trail.attempt = culprit->msg->attempt + 1;
 	/* rounded up: a retry is never early */
-	trail.due_ms = ke_routing_ms(GetCurrentTimestamp()) + 1 +
+	trail.due_ms = ke_unix_ms(GetCurrentTimestamp()) + 1 +
 		culprit->route.delay_ms;
 	row.headers = ke_copy_retry_headers(culprit->msg, &trail,
 										culprit->route.delay_ms,
@@ -205,7 +200,7 @@ write_dead(KeEngine *engine, const KeCulprit *culprit)
 		.sqlstate = culprit->fail->sqlstate,
 		.handler = of_sub->handler ? of_sub->handler :
 		of_sub->into_table ? of_sub->into_table : "",
-		.time_ms = ke_routing_ms(GetCurrentTimestamp())
+		.time_ms = ke_unix_ms(GetCurrentTimestamp())
 	};
 	KeOutboxRow row = copy_of(engine, culprit, KE_OUTBOX_DEAD,
 							  options->dlq_suffix);

@@ -44,7 +44,4 @@ extern void ke_routing_write(KeEngine *engine, const KeCulprit *culprit);
 /* Once that is committed: count it, and say so. */
 extern void ke_routing_done(KeEngine *engine, const KeCulprit *culprit);
 
-/* Milliseconds since 1970. */
-extern int64 ke_routing_ms(TimestampTz time);
-
 #endif							/* KE_ROUTING_H */
