@@ -89,9 +89,9 @@ sub wait_until_moving
 		last
 		  if $node->safe_psql('postgres',
 			q{SELECT count(*) FROM kafka_dlq_progress WHERE status = 'running'});
-		usleep(10_000);
+		usleep(50_000);
 	}
-	usleep(int(rand(400_000)));
+	usleep(int(rand(300_000)));
 	return;
 }
 
@@ -113,9 +113,13 @@ sub finish
 # What has arrived, and how often.
 sub arrived
 {
-	my %seen;
+	my ($out, %seen);
 
-	$seen{ $_->{payload} }++ foreach $kafka->consume($source);
+	IPC::Run::run([ 'kcat', '-C', '-b', $kafka->address, '-t', $source, '-o',
+			'beginning', '-e', '-q', '-f', '%s\n', '-X',
+			'isolation.level=read_committed' ], '<', \undef, '>', \$out)
+	  or BAIL_OUT('kcat could not consume');
+	$seen{$_}++ foreach split /\n/, $out;
 	return %seen;
 }
 
@@ -192,7 +196,7 @@ foreach my $round (1 .. $rounds)
 	{
 		my @said = ('', '');
 
-		produce_letters(1000);
+		produce_letters(500);
 		my $session = start_run('postgres', \@said);
 		wait_until_moving($session);
 		$kill{$victim}->();
