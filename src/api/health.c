@@ -17,6 +17,7 @@
 #include "api/monitor.h"
 #include "api/row.h"
 #include "api/subscription.h"
+#include "core/format.h"
 #include "core/guc.h"
 #include "db/outbox_read.h"
 #include "kafka/client.h"
@@ -60,22 +61,11 @@ static void add_problem(Health *health, const char *fmt,...)
 static void
 add_problem(Health *health, const char *fmt,...)
 {
-	StringInfo	buf = &health->problems;
-	int			needed;
+	va_list		args;
 
-	if (buf->len > 0)
-		appendStringInfoString(buf, "; ");
-	for (;;)
-	{
-		va_list		args;
-
-		va_start(args, fmt);
-		needed = appendStringInfoVA(buf, fmt, args);
-		va_end(args);
-		if (needed == 0)
-			break;
-		enlargeStringInfo(buf, needed);
-	}
+	va_start(args, fmt);
+	ke_format_add(&health->problems, fmt, args);
+	va_end(args);
 }
 
 /* ------------------------------------------------------------ the cluster */

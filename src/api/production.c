@@ -20,6 +20,7 @@
 #include "api/production.h"
 #include "api/row.h"
 #include "api/subscription.h"
+#include "core/format.h"
 #include "core/guc.h"
 #include "shm/metrics.h"
 #include "shm/shmem.h"
@@ -43,22 +44,11 @@ ke_check_begin(KeCheck *check, const char *name)
 void
 ke_check_fail(KeCheck *check, const char *hint, const char *fmt,...)
 {
-	StringInfo	buf = &check->wrong;
-	int			needed;
+	va_list		args;
 
-	if (buf->len > 0)
-		appendStringInfoString(buf, "; ");
-	for (;;)
-	{
-		va_list		args;
-
-		va_start(args, fmt);
-		needed = appendStringInfoVA(buf, fmt, args);
-		va_end(args);
-		if (needed == 0)
-			break;
-		enlargeStringInfo(buf, needed);
-	}
+	va_start(args, fmt);
+	ke_format_add(&check->wrong, fmt, args);
+	va_end(args);
 	if (hint != NULL && strstr(check->hints.data, hint) == NULL)
 		appendStringInfo(&check->hints, "%s%s",
 						 check->hints.len > 0 ? " " : "", hint);
@@ -303,11 +293,10 @@ check_lag(KeInspection *inspection)
 /* ------------------------------------------------------------- consumers */
 
 static int
-check_role(KeInspection *inspection, KeRole role, KeCheck *check)
+check_role(KeInspection *inspection, KeRole role, const KeSlotReport *reports,
+		   int nreports, KeCheck *check)
 {
 	const KeServer *server = inspection->server;
-	int			nreports;
-	KeSlotReport *reports = ke_roster_reports(MyDatabaseId, &nreports);
 	bool		subscribed = inspection->subscriptions != NIL;
 	int			expected = ke_monitor_expected(server, role, subscribed);
 
@@ -333,6 +322,8 @@ static void
 check_consumers(KeInspection *inspection)
 {
 	const KeServer *server = inspection->server;
+	int			nreports;
+	KeSlotReport *reports = ke_roster_reports(MyDatabaseId, &nreports);
 	int			expected;
 	KeCheck		check;
 
@@ -340,9 +331,10 @@ check_consumers(KeInspection *inspection)
 	if (server->options.workers == 0)
 		ke_check_fail(&check, ke_check_alter(server, "workers", "1"),
 					  "the server option workers is 0: nothing is consumed");
-	expected = check_role(inspection, KE_ROLE_MAIN, &check) +
-		check_role(inspection, KE_ROLE_RETRY, &check) +
-		check_role(inspection, KE_ROLE_RELAY, &check);
+	expected =
+		check_role(inspection, KE_ROLE_MAIN, reports, nreports, &check) +
+		check_role(inspection, KE_ROLE_RETRY, reports, nreports, &check) +
+		check_role(inspection, KE_ROLE_RELAY, reports, nreports, &check);
 	ke_check_emit(inspection, &check,
 				  psprintf("%d of %d processes are healthy", expected,
 						   expected));

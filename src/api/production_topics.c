@@ -19,6 +19,7 @@
 #include "core/letter.h"
 #include "core/literal.h"
 #include "core/option.h"
+#include "core/unix_time.h"
 #include "db/dlq_pending.h"
 #include "shm/findings.h"
 #include "shm/task.h"
@@ -442,8 +443,7 @@ count_endangered(KeInspection *inspection, const CopyTopic *topic)
 {
 	KeQuestion	state = {.kind = KE_ASK_DLQ};
 	KeQuestion	until = {.kind = KE_ASK_TIME};
-	int64		now = GetCurrentTimestamp() / 1000 +
-		(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * INT64CONST(86400000);
+	int64		now = ke_unix_ms(GetCurrentTimestamp());
 	KeAnswer   *ends;
 	KeAnswer   *old;
 

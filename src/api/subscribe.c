@@ -298,8 +298,7 @@ warn_of_obstacle(KeServer *server)
 	ke_reason_get(MyDatabaseId, server->oid, reason, sizeof(reason));
 	if (reason[0] == '\0' && server->options.workers > 0 &&
 		!has_consumer(server) && slots_are_taken())
-		strlcpy(reason, "no free background worker slot: raise max_worker_processes",
-				sizeof(reason));
+		strlcpy(reason, KE_REASON_NO_SLOT, sizeof(reason));
 	if (reason[0] != '\0')
 		ereport(WARNING,
 				(errmsg("server \"%s\" does not consume yet: %s",

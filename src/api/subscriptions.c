@@ -122,6 +122,14 @@ partition_reason(KeSubscription *sub, const Observed *observed)
 	return NULL;
 }
 
+static char *
+last_failure(const KeCircuitReport *report)
+{
+	return psprintf("the last one at offset " INT64_FORMAT " of partition %d: %s",
+					report->breaker.last.offset,
+					report->breaker.last.partition, report->failure);
+}
+
 /*
  * Once tries have failed, the same messages may be all that is ever tried,
  * and then it is the user who has to decide.
@@ -139,10 +147,7 @@ open_reason(const KeCircuitReport *report)
 					 breaker->failures);
 	if (breaker->tries > 0)
 		appendStringInfo(&reason, ", %d of them tries", breaker->tries);
-	appendStringInfo(&reason,
-					 ", the last one at offset " INT64_FORMAT " of partition %d: %s",
-					 breaker->last.offset, breaker->last.partition,
-					 report->failure);
+	appendStringInfo(&reason, ", %s", last_failure(report));
 	if (breaker->tries > 0)
 		appendStringInfoString(&reason,
 							   "; if that message itself is at fault, kafka_circuit_reset has it routed");
@@ -154,44 +159,30 @@ open_reason(const KeCircuitReport *report)
  * their ways, or NULL.
  */
 static char *
-failing_reason(KeSubscription *sub, const Observed *observed)
+failing_reason(const KeCircuitReport *report)
 {
-	KeCircuitReport report;
-
-	if (!observed->preloaded)
+	if (report->breaker.failures == 0)
 		return NULL;
-	ke_circuit_look(MyDatabaseId, sub->oid, &report);
-	if (report.breaker.failures == 0)
-		return NULL;
-	return psprintf("messages fail: %d in a row, the last one at offset " INT64_FORMAT " of partition %d: %s",
-					report.breaker.failures, report.breaker.last.offset,
-					report.breaker.last.partition, report.failure);
+	return psprintf("messages fail: %d in a row, %s",
+					report->breaker.failures, last_failure(report));
 }
 
 /* What its circuit breaker has to say: the status, or NULL. */
 static const char *
-circuit_status(KeSubscription *sub, const Observed *observed, char **reason)
+circuit_status(const KeCircuitReport *report, char **reason)
 {
-	KeCircuitReport report;
-	const KeBreaker *breaker = &report.breaker;
-
-	if (!observed->preloaded)
-		return NULL;
-	ke_circuit_look(MyDatabaseId, sub->oid, &report);
-	switch (breaker->state)
+	switch (report->breaker.state)
 	{
 		case KE_BREAKER_CLOSED:
 			return NULL;
 		case KE_BREAKER_OPEN:
 		case KE_BREAKER_HALF_OPEN:
-			*reason = open_reason(&report);
+			*reason = open_reason(report);
 			return "open";
 		case KE_BREAKER_BROKEN:
 		case KE_BREAKER_MENDING:
-			*reason = psprintf("%d messages in a row cannot be processed as functions, tables and configuration are, the last one at offset "
-							   INT64_FORMAT " of partition %d: %s",
-							   KE_BREAKER_SUSPECTS, breaker->last.offset,
-							   breaker->last.partition, report.failure);
+			*reason = psprintf("%d messages in a row cannot be processed as functions, tables and configuration are, %s",
+							   KE_BREAKER_SUSPECTS, last_failure(report));
 			return "broken";
 	}
 	pg_unreachable();
@@ -202,6 +193,7 @@ status_of(KeServer *server, KeSubscription *sub, const Observed *observed,
 		  char **reason)
 {
 	char	   *stopped = stopped_reason(sub, observed);
+	KeCircuitReport report = {0};
 	const char *status;
 
 	if (sub->options.paused)
@@ -214,7 +206,9 @@ status_of(KeServer *server, KeSubscription *sub, const Observed *observed,
 		*reason = sub->broken;
 		return "broken";
 	}
-	status = circuit_status(sub, observed, reason);
+	if (observed->preloaded)
+		ke_circuit_look(MyDatabaseId, sub->oid, &report);
+	status = circuit_status(&report, reason);
 	if (status != NULL)
 		return status;
 	*reason = server_reason(server, observed);
@@ -227,7 +221,7 @@ status_of(KeServer *server, KeSubscription *sub, const Observed *observed,
 	}
 	*reason = partition_reason(sub, observed);
 	if (*reason == NULL)
-		*reason = failing_reason(sub, observed);
+		*reason = failing_reason(&report);
 	return "active";
 }
 

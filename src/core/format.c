@@ -5,8 +5,6 @@
 #include "postgres.h"
 #include "core/compat.h"
 
-#include "lib/stringinfo.h"
-
 #include "core/format.h"
 
 char *
@@ -28,4 +26,12 @@ ke_format(const char *fmt, va_list args)
 			return buf.data;
 		enlargeStringInfo(&buf, needed);
 	}
+}
+
+void
+ke_format_add(StringInfo sentences, const char *fmt, va_list args)
+{
+	if (sentences->len > 0)
+		appendStringInfoString(sentences, "; ");
+	appendStringInfoString(sentences, ke_format(fmt, args));
 }

@@ -506,7 +506,6 @@ ask_end(KeEngine *engine)
 	}
 }
 
-/* What kafka_consumer_lag shows. */
 /* What the partition's whole subscription waits for, if it does. */
 static void
 add_stage_reason(const KeStage *stage, TimestampTz now, KeLagRow *row)
@@ -522,6 +521,7 @@ add_stage_reason(const KeStage *stage, TimestampTz now, KeLagRow *row)
 		strlcpy(row->reason, stage->trouble, sizeof(row->reason));
 }
 
+/* What kafka_consumer_lag shows. */
 void
 ke_assignment_publish(KeEngine *engine)
 {

@@ -11,6 +11,9 @@
 
 #define KE_REASON_LEN 256
 
+#define KE_REASON_NO_SLOT \
+	"no free background worker slot: raise max_worker_processes"
+
 extern void ke_reason_shmem_request(void);
 extern void ke_reason_shmem_init(void);
 

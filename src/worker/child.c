@@ -18,6 +18,7 @@
 #include "utils/timestamp.h"
 
 #include "core/guc.h"
+#include "shm/reason.h"
 #include "worker/child.h"
 #include "worker/runtime.h"
 
@@ -224,8 +225,7 @@ start(KeChild *child, TimestampTz now)
 	if (!launch(child, main_arg))
 	{
 		ke_roster_unexpect(child->slot, NULL);
-		stay_down(child, "no free background worker slot: raise max_worker_processes",
-				  now);
+		stay_down(child, KE_REASON_NO_SLOT, now);
 		return;
 	}
 
