@@ -14,6 +14,7 @@ static const struct
 	KeVerdict	verdict;
 }			rules[] =
 {
+	{"22P07", KE_VERDICT_AGAIN},	/* a row's type was altered meanwhile */
 	{"23502", KE_VERDICT_NEVER},
 	{"23505", KE_VERDICT_NEVER},
 	{"23514", KE_VERDICT_NEVER},

@@ -13,7 +13,7 @@
 typedef enum KeVerdict
 {
 	KE_VERDICT_NOBODY,			/* the server's trouble: wait, route nothing */
-	KE_VERDICT_AGAIN,			/* serialization, deadlock: again at once */
+	KE_VERDICT_AGAIN,			/* a conflict with others: again at once */
 	KE_VERDICT_NEVER,			/* this message is never going to work */
 	KE_VERDICT_DEPLOYMENT,		/* function, table or configuration is wrong */
 	KE_VERDICT_RETRY,			/* may work later */

@@ -15,7 +15,7 @@ SELECT verdict, string_agg(class, ' ' ORDER BY class) AS classes
   GROUP BY verdict ORDER BY verdict;
 -- codes that differ from their class
 SELECT code, unit_classify(code)
-  FROM unnest(ARRAY['23000', '23001', '23502', '23503', '23505', '23514', '23P01', '40001', '40P01', '53200', '57014', '57P01',
+  FROM unnest(ARRAY['22012', '22P07', '23000', '23001', '23502', '23503', '23505', '23514', '23P01', '40001', '40P01', '53200', '57014', '57P01',
                     'KE001', 'KE002', 'KE003', 'P0001', 'P0002', 'P0003', '55P03', '21000', '0A000', '0B000']) AS code;
 SELECT unit_classify('57014', timed_out => true) AS our_timer, unit_classify('57P01', timed_out => true) AS something_else;
 
