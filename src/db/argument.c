@@ -2,10 +2,11 @@
  * argument.c
  *	  Messages as the argument of a handler or a validator.
  *
- * Row types are looked at again for every message: they may gain a column
+ * Row types are looked at again for every argument: they may gain a column
  * while we run, and a row must fit the description its readers will use.
  * That costs a hash look-up; all that is derived is kept until the type
- * cache's identifier of the description changes.
+ * cache's identifier of the description changes.  Only heap_form_tuple() makes
+ * rows: what a row says of its type's version differs between minor releases.
  *
  * The array of a batch grows element by element in memory that is kept:
  * allocating some MB for every batch would cost more than the rest of the
@@ -188,7 +189,7 @@ bytea_or_null(const char *bytes, int32 len, bool *isnull)
 	return *isnull ? (Datum) 0 : ke_decode_bytea(bytes, len);
 }
 
-/* A kafka_message. */
+/* A kafka_message; its type has been looked at. */
 static Datum
 make_message(KeArgumentMaker *maker, KeMessage *msg)
 {
@@ -196,7 +197,6 @@ make_message(KeArgumentMaker *maker, KeMessage *msg)
 	bool	   *nulls;
 	TimestampTz time = 0;
 
-	look_at_row_type(maker);
 	values = maker->values;
 	nulls = maker->nulls;
 	values[0] = CStringGetTextDatum(msg->topic);
@@ -280,7 +280,10 @@ ke_argument_make(KeArgumentMaker *maker, KeMessage *msg, bool *isnull)
 
 	*isnull = false;
 	if (maker->kind == KE_ARG_MESSAGE)
+	{
+		look_at_row_type(maker);
 		value = make_message(maker, msg);
+	}
 	else if (msg->value != NULL)
 		value = make_value(maker, msg);
 	else
@@ -345,6 +348,7 @@ ke_argument_make_batch(KeArgumentMaker *maker, KeMessage **msgs, int count)
 								  KEEP_ELEMENT, KEEP_ELEMENT,
 								  ALLOCSET_DEFAULT_MAXSIZE);
 
+	look_at_row_type(maker);
 	maker->array_size = ARR_OVERHEAD_NONULLS(1);
 	make_room(maker, maker->array_size);
 	for (int i = 0; i < count; i++)
