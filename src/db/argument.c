@@ -154,8 +154,6 @@ look_at_row_type(KeArgumentMaker *maker)
 	TypeCacheEntry *type;
 	MemoryContext old;
 
-	if (!maker->looked_up)
-		look_up(maker);
 	type = lookup_type_cache(maker->row_type, TYPECACHE_TUPDESC);
 	if (type->tupDesc == NULL)
 		ereport(ERROR,
