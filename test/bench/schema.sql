@@ -129,6 +129,24 @@ BEGIN
   END LOOP;
 END $$;
 
+-- Each waits for the one before it to be published.
+CREATE PROCEDURE produce_one_by_one(topic text, count bigint)
+LANGUAGE plpgsql AS $$
+DECLARE
+  published bigint;
+BEGIN
+  FOR i IN 1 .. count LOOP
+    SELECT messages_total INTO published
+      FROM kafka_consumer_health WHERE role = 'relay';
+    PERFORM kafka_produce(topic, i::text);
+    COMMIT;
+    WHILE published = (SELECT messages_total
+                         FROM kafka_consumer_health WHERE role = 'relay') LOOP
+      PERFORM pg_sleep(0.0002);
+    END LOOP;
+  END LOOP;
+END $$;
+
 CREATE FUNCTION relay() RETURNS SETOF integer LANGUAGE sql AS $$
   SELECT pid FROM kafka_consumer_health
    WHERE role = 'relay' AND status = 'running'
