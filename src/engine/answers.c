@@ -9,6 +9,8 @@
 #include "postgres.h"
 #include "core/compat.h"
 
+#include "utils/timestamp.h"
+
 #include "engine/answers.h"
 #include "kafka/topics.h"
 #include "shm/findings.h"
@@ -268,6 +270,7 @@ answer_create(KeCluster *cluster, const KeServer *server,
 	};
 	KeTopicConfig *configs =
 	palloc0(list_length(wish->settings) * sizeof(KeTopicConfig));
+	long		left_ms;
 	KeAnswer   *answer;
 	ListCell   *lc;
 	char	   *text;
@@ -284,9 +287,10 @@ answer_create(KeCluster *cluster, const KeServer *server,
 	}
 	topic.configs = configs;
 
+	left_ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
+											  question->answer_by);
 	error = ke_topics_create(ke_cluster_handle(cluster), &topic, &created,
-							 &text,
-							 Min(question->patience_ms, CREATE_PATIENCE_MS));
+							 &text, (int) Min(left_ms, CREATE_PATIENCE_MS));
 	if (ke_client_is_silence(error))
 		return not_reachable(cluster, server, error);
 

@@ -17,9 +17,6 @@
 #include "shm/lag.h"
 #include "shm/roster.h"
 
-/* What each question may take; a broker that is well needs a millisecond. */
-#define ASK_MS 500
-
 /* A consumer that serves its queue is not in the middle of a handler. */
 #define ATTENTIVE_MS 3000
 
@@ -109,15 +106,14 @@ is_unchanged(const KeWatch *watch, const KeStallMark *mark)
 
 /* Is there anything to fetch at one of these positions? */
 static bool
-any_has_more(const KeSurvey *survey, const KeKafkaList *positions)
+any_has_more(KeSurvey *survey, const KeKafkaList *positions)
 {
 	KeKafkaList *ends = ke_kafka_list_make(positions->count);
 
 	for (int i = 0; i < positions->count; i++)
 		ke_kafka_list_add(ends, positions->parts[i].topic,
 						  positions->parts[i].partition, KE_KAFKA_END);
-	if (ke_cluster_offsets_for_time(survey->watch->cluster, ends,
-									ASK_MS) != 0)
+	if (ke_survey_ask_offsets(survey, ends) != 0)
 		return false;
 	for (int i = 0; i < ends->count; i++)
 	{

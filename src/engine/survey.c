@@ -15,7 +15,7 @@
 #include "engine/survey.h"
 
 /* What each question may take; a broker that is well needs a millisecond. */
-#define ASK_MS 500
+#define MAX_PATIENCE_MS 500
 
 /* Partitions that nobody has for so long will not find an owner alone. */
 #define FIRST_REJOIN_MS 10000
@@ -32,6 +32,62 @@ typedef struct Mark
 	uint64		incarnation;
 	int64		offset;
 } Mark;
+
+/* --------------------------------------------------------------- questions */
+
+/*
+ * Brokers may die in the middle of a look.  Each question that got no answer
+ * halves what the others may take, and all of them together less than twice
+ * the first.
+ */
+int
+ke_survey_patience(const KeSurvey *survey)
+{
+	return MAX_PATIENCE_MS >> Min(survey->unanswered, 9);
+}
+
+int
+ke_survey_note(KeSurvey *survey, int error)
+{
+	if (ke_client_is_silence(error))
+		survey->unanswered++;
+	return error;
+}
+
+int
+ke_survey_ask_topic(KeSurvey *survey, const char *name, KeTopicInfo **topic)
+{
+	List	   *topics = NIL;
+	int			error;
+
+	error = ke_cluster_topics(survey->watch->cluster, name, &topics,
+							  ke_survey_patience(survey));
+	if (error == 0 && topics == NIL)
+		error = KE_KAFKA_TIMED_OUT;
+	if (error == 0)
+		*topic = (KeTopicInfo *) linitial(topics);
+	return ke_survey_note(survey, error);
+}
+
+int
+ke_survey_ask_offsets(KeSurvey *survey, KeKafkaList *times)
+{
+	int			error;
+
+	error = ke_cluster_offsets_for_time(survey->watch->cluster, times,
+										ke_survey_patience(survey));
+	return ke_survey_note(survey, error);
+}
+
+int
+ke_survey_ask_committed(KeSurvey *survey, KeCluster *cluster,
+						KeKafkaList *list)
+{
+	int			error;
+
+	error = ke_cluster_committed(cluster, list, ke_survey_patience(survey));
+	return ke_survey_note(survey, error);
+}
 
 static KePositionKey
 position_key(const KeSurvey *survey)
@@ -123,12 +179,9 @@ ke_survey_topics(KeSurvey *survey)
 	{
 		KeSubscription *sub = (KeSubscription *) lfirst(lc);
 		KeTopicInfo *topic;
-		List	   *topics;
 
-		if (ke_cluster_topics(survey->watch->cluster, sub->topic, &topics,
-							  ASK_MS) != 0 || topics == NIL)
+		if (ke_survey_ask_topic(survey, sub->topic, &topic) != 0)
 			return false;
-		topic = (KeTopicInfo *) linitial(topics);
 		if (topic->error == 0)
 			survey->partitions[i] = topic->partitions;
 		publish_topic(survey, sub, topic_problem(sub->topic, topic));
@@ -154,7 +207,7 @@ ke_survey_group(KeSurvey *survey)
 
 	watch->trouble[0] = '\0';
 	list->count = Min(list->count, 1);
-	error = ke_cluster_committed(watch->cluster, list, ASK_MS);
+	error = ke_survey_ask_committed(survey, watch->cluster, list);
 	if (error == 0 && list->count > 0)
 		error = list->parts[0].error;
 	if (error == 0)
@@ -266,8 +319,7 @@ ke_survey_starts(KeSurvey *survey)
 	if (problem == NULL && starts.each != NIL)
 	{
 		starts.offsets = times_of(starts.each);
-		if (ke_cluster_offsets_for_time(survey->watch->cluster,
-										starts.offsets, ASK_MS) != 0)
+		if (ke_survey_ask_offsets(survey, starts.offsets) != 0)
 			return;				/* the next look tries again */
 		for (int i = 0; i < starts.offsets->count; i++)
 		{
@@ -406,7 +458,7 @@ ke_survey_unowned(KeSurvey *survey)
 	unowned.positions = palloc0(list->count * sizeof(KePosition));
 	unowned.known = palloc0(list->count * sizeof(bool));
 	if (ke_attempt_transaction(read_positions, &unowned, false) != NULL ||
-		ke_cluster_offsets_for_time(survey->watch->cluster, list, ASK_MS) != 0)
+		ke_survey_ask_offsets(survey, list) != 0)
 		return;
 	for (i = 0; i < list->count; i++)
 		publish_unowned(&unowned, i, subscriptions[i]);
@@ -470,7 +522,7 @@ ke_survey_finds_copy(KeSurvey *survey)
 	if (survey->facts->orphans ||
 		survey->facts->identity != KE_IDENTITY_OURS ||
 		list->count == 0 ||
-		ke_cluster_committed(watch->cluster, list, ASK_MS) != 0)
+		ke_survey_ask_committed(survey, watch->cluster, list) != 0)
 		return ke_survey_copy_is_blocking(watch, survey->now);
 
 	for (int i = 0; i < list->count; i++)

@@ -19,7 +19,22 @@ typedef struct KeSurvey
 	/* filled in by ke_survey_topics, in the current context */
 	char	   *group;
 	int		   *partitions;		/* of each subscription's topic; 0: missing */
+
+	int			unanswered;		/* questions of this look, so far */
 } KeSurvey;
+
+/*
+ * The questions of a look.  How long each may wait, in ms, depends on those
+ * before it; ke_survey_note returns its error.  cluster is the watch's, or
+ * its admin.
+ */
+extern int	ke_survey_patience(const KeSurvey *survey);
+extern int	ke_survey_note(KeSurvey *survey, int error);
+extern int	ke_survey_ask_topic(KeSurvey *survey, const char *name,
+								KeTopicInfo **topic);
+extern int	ke_survey_ask_offsets(KeSurvey *survey, KeKafkaList *times);
+extern int	ke_survey_ask_committed(KeSurvey *survey, KeCluster *cluster,
+									KeKafkaList *list);
 
 /*
  * Count the partitions of the subscribed topics, and tell the views which

@@ -16,9 +16,6 @@
 #include "engine/copy_topics.h"
 #include "engine/survey.h"
 
-#define ASK_MS 500
-#define MAKE_MS 1000
-
 static KeTopicInfo *
 find_known(const KeWatch *watch, const char *name)
 {
@@ -63,8 +60,8 @@ make(KeSurvey *survey, const KeCopyTopic *topic)
 
 	err = ke_copy_topics_make(ke_cluster_handle(survey->watch->cluster),
 							  &survey->server->options, topic, &created,
-							  &text, MAKE_MS);
-	if (err == 0)
+							  &text, 2 * ke_survey_patience(survey));
+	if (ke_survey_note(survey, err) == 0)
 		return true;
 	ereport(DEBUG1,
 			(errmsg_internal("could not create topic \"%s\": %s",
@@ -75,20 +72,17 @@ make(KeSurvey *survey, const KeCopyTopic *topic)
 
 /* Its partitions, which are remembered; 0, and perhaps *missing: none yet. */
 static int
-ask_for(KeWatch *watch, const char *name, bool *missing)
+ask_for(KeSurvey *survey, const char *name, bool *missing)
 {
 	KeTopicInfo *found;
-	List	   *topics;
 
 	*missing = false;
-	if (ke_cluster_topics(watch->cluster, name, &topics, ASK_MS) != 0 ||
-		topics == NIL)
+	if (ke_survey_ask_topic(survey, name, &found) != 0)
 		return 0;
-	found = (KeTopicInfo *) linitial(topics);
 	*missing = ke_client_is_missing_topic(found->error);
 	if (found->error != 0)
 		return 0;
-	remember(watch, name, found->partitions);
+	remember(survey->watch, name, found->partitions);
 	return found->partitions;
 }
 
@@ -96,8 +90,7 @@ ask_for(KeWatch *watch, const char *name, bool *missing)
 static int
 see_to(KeSurvey *survey, const KeCopyTopic *topic)
 {
-	KeWatch    *watch = survey->watch;
-	KeTopicInfo *known = find_known(watch, topic->name);
+	KeTopicInfo *known = find_known(survey->watch, topic->name);
 	bool		missing;
 	int			partitions;
 
@@ -105,10 +98,10 @@ see_to(KeSurvey *survey, const KeCopyTopic *topic)
 		return known->partitions;
 	if (topic->source_partitions == 0)
 		return 0;
-	partitions = ask_for(watch, topic->name, &missing);
+	partitions = ask_for(survey, topic->name, &missing);
 	if (missing && survey->server->options.create_topics &&
 		make(survey, topic))
-		partitions = ask_for(watch, topic->name, &missing);
+		partitions = ask_for(survey, topic->name, &missing);
 	return partitions;
 }
 

@@ -14,8 +14,6 @@
 #include "engine/survey.h"
 #include "shm/metrics.h"
 
-#define ASK_MS 500
-
 /* The DLQ topic of a subscription. */
 typedef struct Topic
 {
@@ -98,12 +96,12 @@ static bool
 ask(Letters *letters)
 {
 	KeSurvey   *survey = letters->survey;
-	KeCluster  *cluster = survey->watch->cluster;
+	KeCluster  *cluster;
 
 	letters->lows = all_partitions(letters, KE_KAFKA_BEGINNING);
 	letters->highs = all_partitions(letters, KE_KAFKA_END);
-	if (ke_cluster_offsets_for_time(cluster, letters->lows, ASK_MS) != 0 ||
-		ke_cluster_offsets_for_time(cluster, letters->highs, ASK_MS) != 0 ||
+	if (ke_survey_ask_offsets(survey, letters->lows) != 0 ||
+		ke_survey_ask_offsets(survey, letters->highs) != 0 ||
 		has_errors(letters->lows) || has_errors(letters->highs))
 		return false;
 	if (are_empty(letters))
@@ -113,7 +111,7 @@ ask(Letters *letters)
 	if (cluster == NULL)
 		return false;
 	letters->committed = all_partitions(letters, KE_KAFKA_NONE);
-	return ke_cluster_committed(cluster, letters->committed, ASK_MS) == 0 &&
+	return ke_survey_ask_committed(survey, cluster, letters->committed) == 0 &&
 		!has_errors(letters->committed);
 }
 

@@ -14,8 +14,6 @@
 #include "engine/survey.h"
 #include "shm/need.h"
 
-#define ASK_MS 500
-
 typedef struct Parked
 {
 	KePositionKey key;
@@ -46,11 +44,10 @@ has_parked(const KeSurvey *survey)
 		parked.found;
 }
 
-/* The partitions of all retry topics there are. */
-static KeKafkaList *
-retry_partitions(const KeSurvey *survey)
+/* Both ends of the partitions of all retry topics there are. */
+static void
+list_partitions(KeSurvey *survey, KeKafkaList *lows, KeKafkaList *highs)
 {
-	KeKafkaList *list = ke_kafka_list_make(16);
 	ListCell   *lc;
 
 	foreach(lc, survey->subscriptions)
@@ -58,40 +55,33 @@ retry_partitions(const KeSurvey *survey)
 		char	   *name = psprintf("%s%s",
 									((KeSubscription *) lfirst(lc))->topic,
 									survey->server->options.retry_suffix);
-		List	   *topics;
 		KeTopicInfo *topic;
 
-		if (ke_cluster_topics(survey->watch->cluster, name, &topics,
-							  ASK_MS) != 0 || topics == NIL)
+		if (ke_survey_ask_topic(survey, name, &topic) != 0)
 			continue;
-		topic = (KeTopicInfo *) linitial(topics);
 		for (int p = 0; topic->error == 0 && p < topic->partitions; p++)
-			ke_kafka_list_add(list, name, p, KE_KAFKA_END);
+		{
+			ke_kafka_list_add(lows, name, p, KE_KAFKA_BEGINNING);
+			ke_kafka_list_add(highs, name, p, KE_KAFKA_END);
+		}
 	}
-	return list;
 }
 
 /* Is there anything between the ends of a partition? */
 static bool
-has_copies(const KeSurvey *survey)
+has_copies(KeSurvey *survey)
 {
-	KeKafkaList *ends = retry_partitions(survey);
-	int			i;
+	KeKafkaList *lows = ke_kafka_list_make(16);
+	KeKafkaList *highs = ke_kafka_list_make(16);
 
-	if (ends->count == 0 ||
-		ke_cluster_offsets_for_time(survey->watch->cluster, ends,
-									ASK_MS) != 0)
+	list_partitions(survey, lows, highs);
+	if (ke_survey_ask_offsets(survey, lows) != 0 ||
+		ke_survey_ask_offsets(survey, highs) != 0)
 		return false;
-	for (i = 0; i < ends->count; i++)
+	for (int i = 0; i < highs->count; i++)
 	{
-		const KeKafkaPartition *end = &ends->parts[i];
-		int64		low;
-		int64		high;
-
-		if (end->error == 0 && end->offset > 0 &&
-			ke_cluster_watermarks(survey->watch->cluster, end->topic,
-								  end->partition, &low, &high,
-								  ASK_MS) == 0 && low < high)
+		if (lows->parts[i].error == 0 && highs->parts[i].error == 0 &&
+			lows->parts[i].offset < highs->parts[i].offset)
 			return true;
 	}
 	return false;

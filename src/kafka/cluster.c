@@ -87,14 +87,6 @@ ke_cluster_ping(KeCluster *cluster, int *brokers, int64 *latency_us,
 }
 
 int
-ke_cluster_watermarks(KeCluster *cluster, const char *topic, int32 partition,
-					  int64 *low, int64 *high, int timeout_ms)
-{
-	return ke_query_watermarks(cluster->handle.rk, topic, partition,
-							   low, high, timeout_ms);
-}
-
-int
 ke_cluster_offsets_for_time(KeCluster *cluster, KeKafkaList *list,
 							int timeout_ms)
 {

@@ -35,10 +35,6 @@ extern int	ke_cluster_topics(KeCluster *cluster, const char *topic,
 extern int	ke_cluster_ping(KeCluster *cluster, int *brokers,
 							int64 *latency_us, int timeout_ms);
 
-extern int	ke_cluster_watermarks(KeCluster *cluster, const char *topic,
-								  int32 partition, int64 *low, int64 *high,
-								  int timeout_ms);
-
 /* list->offset in: a timestamp in ms; out: the first offset at or after it,
  * the end if there is none.  KE_KAFKA_BEGINNING and KE_KAFKA_END will do for
  * a timestamp; the end is that of committed messages. */

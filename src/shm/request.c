@@ -40,8 +40,8 @@
 /* Most answers fit; others are sent in parts, as they are read. */
 #define QUEUE_SIZE ((Size) 16384)
 
-/* The manager's part of a question's time; the rest is for the way. */
-#define PATIENCE_OF(timeout_ms) ((timeout_ms) - (timeout_ms) / 5)
+/* The part of a question's time that its answer's way back may take. */
+#define WAY_BACK_OF(timeout_ms) ((timeout_ms) / 5)
 
 /* How long to sleep when nobody can be expected to wake us. */
 #define MAX_NAP_MS 200L
@@ -86,6 +86,7 @@ typedef struct Wait
 	RequestSlot *slot;			/* NULL: none yet */
 	dsm_segment *segment;
 	shm_mq_handle *queue;
+	TimestampTz answer_by;		/* what the manager is told */
 	TimestampTz deadline;
 } Wait;
 
@@ -233,9 +234,7 @@ submit(Wait *wait)
 		slot->payload_len = payload_len(wait->question);
 		slot->question = *wait->question;
 		slot->question.payload = NULL;
-		slot->question.patience_ms =
-			PATIENCE_OF(TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
-														wait->deadline));
+		slot->question.answer_by = wait->answer_by;
 		wait->slot = slot;
 	}
 	LWLockRelease(requests_lock);
@@ -367,6 +366,8 @@ ke_request_ask(const KeQuestion *question, int timeout_ms)
 
 	wait.deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 												timeout_ms);
+	wait.answer_by = TimestampTzPlusMilliseconds(wait.deadline,
+												 -WAY_BACK_OF(timeout_ms));
 	open_queue(&wait);
 
 	PG_ENSURE_ERROR_CLEANUP(release, PointerGetDatum(&wait));

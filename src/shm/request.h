@@ -35,7 +35,7 @@ typedef struct KeQuestion
 	int64		timestamp_ms;	/* KE_ASK_TIME */
 	char		topic[KE_TOPIC_LEN];
 	StringInfo	payload;		/* what else there is to say, or NULL */
-	int			patience_ms;	/* the manager's, set by ke_request_ask */
+	TimestampTz answer_by;		/* for the manager, set by ke_request_ask */
 } KeQuestion;
 
 typedef struct KeAnswer

@@ -65,11 +65,11 @@ take_new(TimestampTz now)
 	while ((request = ke_request_take(MyDatabaseId)) != NULL)
 	{
 		Inquiry    *inquiry = palloc0(sizeof(Inquiry));
-		int			patience = ke_request_question(request)->patience_ms;
 
 		inquiry->request = request;
 		inquiry->give_up_at =
-			TimestampTzPlusMilliseconds(now, Min(patience, PATIENCE_MS));
+			Min(ke_request_question(request)->answer_by,
+				TimestampTzPlusMilliseconds(now, PATIENCE_MS));
 		inquiry->slice_ms = FIRST_SLICE_MS;
 		inquiry->due = now;
 		inquiries = lappend(inquiries, inquiry);

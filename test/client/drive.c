@@ -147,13 +147,3 @@ drive_answer(int error, const KeKafkaList *list)
 	return PointerGetDatum(construct_array(&name, 1, TEXTOID, -1, false,
 										   TYPALIGN_INT));
 }
-
-void
-drive_put_watermarks(KeKafkaList *list, int64 low, int64 high)
-{
-	int32		partition = list->parts[0].partition;
-
-	list->count = 0;
-	ke_kafka_list_add(list, "low", partition, low);
-	ke_kafka_list_add(list, "high", partition, high);
-}

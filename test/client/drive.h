@@ -18,9 +18,6 @@ extern Datum drive_list_datum(const KeKafkaList *list);
 /* The list as it comes back, or the error of the whole call alone. */
 extern Datum drive_answer(int error, const KeKafkaList *list);
 
-/* Low and high as the answer to a question for watermarks. */
-extern void drive_put_watermarks(KeKafkaList *list, int64 low, int64 high);
-
 /* Defaults of the interface, then 'name=value' strings. */
 extern void drive_options(KeServerOptions *server, KeMappingOptions *mapping,
 						  char *bootstrap, Datum options);

@@ -51,17 +51,6 @@ client_cluster_ask(PG_FUNCTION_ARGS)
 		error = ke_cluster_committed(cluster, list, timeout_ms);
 	else if (strcmp(verb, "offsets_for_time") == 0)
 		error = ke_cluster_offsets_for_time(cluster, list, timeout_ms);
-	else if (strcmp(verb, "watermarks") == 0)
-	{
-		KeKafkaPartition *part = &list->parts[0];
-		int64		low;
-		int64		high;
-
-		error = ke_cluster_watermarks(cluster, part->topic, part->partition,
-									  &low, &high, timeout_ms);
-		if (error == 0)
-			drive_put_watermarks(list, low, high);
-	}
 	else if (strcmp(verb, "id") == 0)
 	{
 		char	   *id = ke_cluster_id(cluster, timeout_ms);

@@ -379,6 +379,17 @@ client_act(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+/* Low and high as the answer to a question for watermarks. */
+static void
+put_watermarks(KeKafkaList *list, int64 low, int64 high)
+{
+	int32		partition = list->parts[0].partition;
+
+	list->count = 0;
+	ke_kafka_list_add(list, "low", partition, low);
+	ke_kafka_list_add(list, "high", partition, high);
+}
+
 /* client_ask(member, verb, list, timeout_ms) */
 Datum
 client_ask(PG_FUNCTION_ARGS)
@@ -403,7 +414,7 @@ client_ask(PG_FUNCTION_ARGS)
 									   part->partition, &low, &high,
 									   timeout_ms);
 		if (error == 0)
-			drive_put_watermarks(list, low, high);
+			put_watermarks(list, low, high);
 	}
 	else
 		elog(ERROR, "no such verb: %s", verb);

@@ -270,7 +270,8 @@ $kafka->produce_messages($timed,
 	SELECT client.cluster_topics('$many');
 	SELECT client.cluster_topics('$late');
 	SELECT client.cluster_ask('committed', '{$many/0/0,$many/2/0}');
-	SELECT client.cluster_ask('watermarks', '{$many/3/0}');
+	SELECT client.cluster_ask('offsets_for_time', '{$many/3/-2}');
+	SELECT client.cluster_ask('offsets_for_time', '{$many/3/-1}');
 	SELECT client.cluster_ask('offsets_for_time',
 							  '{$timed/0/1700000000004,$timed/1/1700000000004}');
 	SELECT client.cluster_ask('offsets_for_time', '{$timed/0/1900000000000}');
@@ -284,7 +285,8 @@ is_deeply(
 		"($many,4,1,Success)",
 		qq{($late,0,0,"Broker: Unknown topic or partition")},
 		"{$many/0/7/ke1;o=7,$many/2/-1001}",
-		'{low/3/0,high/3/1000}',
+		"{$many/3/0}",
+		"{$many/3/1000}",
 		"{$timed/0/4,$timed/1/0}",
 		"{$timed/0/10}",
 		't',
