@@ -32,6 +32,7 @@ typedef struct Inquiry
 {
 	KeRequest  *request;
 	TimestampTz give_up_at;
+	int			tries;
 	int			slice_ms;		/* of the next try */
 	TimestampTz due;
 	bool		replying;		/* the answer is on its way */
@@ -146,9 +147,11 @@ find_answer(const Inquiry *inquiry, List *services, List **silences)
 	TimestampTz now = GetCurrentTimestamp();
 	char	   *error;
 
+	/* Made a moment ago, it is there when the catalogs are read next. */
 	attempt.service = find_service(services, attempt.question->server);
 	if (attempt.service == NULL)
-		return ke_answers_refuse("the server does not run yet", NULL);
+		return inquiry->tries == 0 ? NULL :
+			ke_answers_refuse("the server does not run yet", NULL);
 
 	attempt.problem = find_silence(*silences, attempt.service);
 	if (attempt.problem == NULL)
@@ -186,7 +189,10 @@ serve(Inquiry *inquiry, List *services, List **silences)
 			return true;
 	}
 	else
+	{
+		inquiry->tries++;
 		inquiry->slice_ms = Min(inquiry->slice_ms * 2, MAX_SLICE_MS);
+	}
 	inquiry->due = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 											   PAUSE_MS);
 	return false;
