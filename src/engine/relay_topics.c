@@ -57,9 +57,11 @@ forget_refusal(KeRelayTopic *topic)
 	topic->absent = false;
 }
 
+/* The brokers have answered: whatever kept them from it is over. */
 static KeRelayVerdict
 refuse(KeRelay *relay, KeRelayTopic *topic, const char *reason, bool absent)
 {
+	ke_relay_clear_trouble(relay);
 	forget_refusal(topic);
 	topic->refusal = MemoryContextStrdup(relay->context, reason);
 	topic->absent = absent;
