@@ -23,6 +23,9 @@
 
 #define TELL_INTERVAL_MS 2000
 
+/* Brokers end a transaction within milliseconds of its commit. */
+#define SETTLE_MS 5000
+
 /* ---------------------------------------------------------------- telling */
 
 static void
@@ -285,6 +288,22 @@ begin_run(KeRun *run)
 	run->told_at = GetCurrentTimestamp();
 }
 
+/*
+ * Brokers write where a transaction has put the position after they have
+ * acknowledged its commit; a question for stable offsets is answered then.
+ * Who asked for the run finds in the statistics what it has done.
+ */
+static void
+wait_for_positions(const KeRun *run)
+{
+	const KeDlq *dlq = run->dlq;
+	KeKafkaList *list = ke_kafka_list_make(Max(dlq->partitions, 1));
+
+	for (int p = 0; p < dlq->partitions; p++)
+		ke_kafka_list_add(list, dlq->topic, p, KE_KAFKA_NONE);
+	(void) ke_cluster_committed(run->desk->cluster, list, SETTLE_MS);
+}
+
 /* Whatever happened: nothing of it stays behind. */
 static void
 end_run(KeRun *run)
@@ -320,6 +339,7 @@ ke_reprocess_run(KeDesk *desk, KeTask *task)
 		else
 			move_pending(run);
 		ke_desk_transact(note_end, run, true);
+		wait_for_positions(run);
 		run->totals.left = 0;
 		tell_totals(run, true);
 	}
