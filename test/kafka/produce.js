@@ -191,7 +191,6 @@ async function main() {
   let stopping = false;
   process.on('SIGTERM', () => { stopping = true; });
 
-  await connection.open();
   let number = 0;
   const batches = options.stdin ? batchesOfStdin(options) : batchesMade(options);
   for await (const batch of batches) {
