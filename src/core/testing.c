@@ -44,6 +44,7 @@ ke_testing_crash(const char *point)
 	marker = open(MARKER, O_CREAT | O_EXCL | O_WRONLY, 0600);
 	if (marker < 0)
 		return;
+	(void) !write(marker, point, strlen(point));
 	close(marker);
 	kill(getpid(), SIGKILL);
 }

@@ -4,8 +4,9 @@
  *	  which a process kills itself, and a way to take the fence out.
  *
  * kafka_events.test_crash_point names the point; the first process that
- * comes by creates the file kafka_events.crashed in the data directory and
- * dies by SIGKILL.  While the file is there nothing else happens.
+ * comes by creates the file kafka_events.crashed in the data directory, with
+ * that name in it, and dies by SIGKILL.  While the file is there nothing else
+ * happens.
  * kafka_events.test_fence = off turns the compare-and-set of positions into
  * a plain write: the negative control of the exactly-once tests.
  */

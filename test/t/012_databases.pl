@@ -14,7 +14,8 @@ use KafkaEvents::Test;
 
 my $kafka = KafkaEvents::Kafka->shared;
 my $topic = $kafka->create_topic($kafka->unique('orders'), partitions => 2);
-my $node = KafkaEvents::Node->start_new('main');
+# autovacuum comes and goes where this test counts processes
+my $node = KafkaEvents::Node->start_new('main', conf => 'autovacuum = off');
 my $address = $kafka->address;
 my $service = $kafka->unique('shop');
 
@@ -40,7 +41,7 @@ sub make_busy
 					 service_name '$service$suffix', workers '2');
 		CREATE FUNCTION handle(jsonb) RETURNS void LANGUAGE sql
 		AS 'SELECT pg_sleep(0.05)';
-		SELECT kafka_subscribe('$topic', handler => 'handle', batch_size => 100)
+		SELECT kafka_subscribe('$topic', handler => 'handle', batch_size => 20)
 	});
 	return is_busy($database);
 }

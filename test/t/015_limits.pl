@@ -16,6 +16,9 @@ my $topic = $kafka->create_topic($kafka->unique('orders'), partitions => 20);
 # PostgreSQL's slots: launcher, logical replication's, manager, one consumer
 my $node = KafkaEvents::Node->start_new('postgres_slots',
 	conf => "max_worker_processes = 4");
+$node->wait_for(
+	q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'kafka_events manager'},
+	'0', 'the managers that find no server');
 $node->create_service($kafka, 'shop', workers => 2);
 $node->safe_psql(
 	'postgres', qq{
@@ -27,7 +30,7 @@ $node->wait_for(
 	   WHERE consumer_id LIKE '%-main-1'},
 	"stopped|$reason", 'the reason to be shown');
 $node->wait_for_workers('shop', 1);
-my $warnings = () = slurp_file($node->logfile) =~ /WARNING: .*\Q$reason\E/g;
+my $warnings = () = slurp_file($node->logfile) =~ /WARNING:  could not start .*-main-1: \Q$reason\E/g;
 is($warnings, 1, 'one WARNING');
 
 $node->safe_psql('postgres', q{ALTER SERVER shop OPTIONS (SET workers '1')});
@@ -86,11 +89,13 @@ $node->safe_psql(
 	'other', qq{
 	CREATE EXTENSION kafka_events;
 	CREATE SERVER shop FOREIGN DATA WRAPPER kafka_events
-		OPTIONS (bootstrap_servers '$address', service_name '$service')});
+		OPTIONS (bootstrap_servers '$address', service_name '$service');
+	CREATE TABLE orders (id bigint);
+	SET client_min_messages = error;
+	SELECT kafka_subscribe('$topic', into_table => 'orders')});
 ok( $node->poll_query_until(
-		'postgres', q{
-		SELECT count(*) = 0 FROM pg_stat_activity
-		 WHERE datname = 'other' AND backend_type LIKE 'kafka%'}),
+		'other', 'SELECT status_reason FROM kafka_subscriptions',
+		'no free slot: raise kafka_events.max_workers'),
 	'no slot for the other database');
 $node->safe_psql('postgres', 'DROP SERVER shop CASCADE');
 ok( $node->poll_query_until(

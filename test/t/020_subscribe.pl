@@ -45,7 +45,8 @@ sub subscribe
 	return ($out, $err);
 }
 
-# a topic that comes later
+# a topic that comes later; the first connection takes its time
+$node->wait_for('SELECT count(*) >= 0 FROM kafka_topics()');
 my $late = $kafka->unique('late');
 my ($out, $err) = subscribe("'$late', handler => 'note'");
 is($out, qq(kafka_events."$late"), 'a missing topic can be subscribed');
@@ -60,8 +61,8 @@ $kafka->produce($late, events(1 .. 5), '-p', 0);
 $kafka->produce($late, events(6 .. 9), '-p', 1);
 $node->wait_until_drained($kafka, $late);
 is(ids($late), '1 2 3 4 5 6 7 8 9', 'it is consumed from its start');
-is($node->safe_psql('postgres',
-		"SELECT status, status_reason FROM kafka_subscriptions WHERE topic = '$late'"),
+$node->becomes(
+	"SELECT status, status_reason FROM kafka_subscriptions WHERE topic = '$late'",
 	'active|', 'and nothing is left to say');
 
 # from the end: now, and what is added later from its start
@@ -162,6 +163,10 @@ foreach my $slots (2, 3)
 		conf => "max_worker_processes = $slots\n");
 
 	$small->create_service($kafka, 'small');
+	$small->wait_for(
+		q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'kafka_events manager'},
+		'1', 'the manager, which has the last slot')
+	  if $slots == 3;
 	$small->psql('postgres', qq{
 		CREATE TABLE t (id bigint);
 		SET kafka_events.request_timeout = '2s';

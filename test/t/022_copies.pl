@@ -112,8 +112,10 @@ foreach my $how (
 	wait_in($name,
 		q{SELECT status_reason LIKE '%identity%not confirmed%' FROM kafka_subscriptions},
 		't', "$name: its identity is not confirmed");
-	is(in_db($name, 'SELECT count(*) FROM kafka_consumer_health WHERE pid IS NOT NULL'),
-		'0', "$name: nothing runs");
+	wait_in($name,
+		'SELECT DISTINCT pid IS NULL, last_error FROM kafka_consumer_health',
+		't|identity not confirmed: call kafka_identity_confirm',
+		"$name: nothing runs");
 }
 
 # a copy of the files of a database

@@ -62,14 +62,14 @@ sub set_nap
 
 # The limit is the message's fault.
 set_nap(600);
-my $topic = subscribe('timeout', "handler => 'on_event', handler_timeout => '300 ms',
+my $topic = subscribe('timeout', "handler => 'on_event', handler_timeout => '3 s',
 	max_retries => 0, dlq => false");
 $node->wait_until_drained($kafka, $topic);
 is( $node->safe_psql('postgres',
 		"SELECT count(*), count(*) FILTER (WHERE id = 5) FROM effects WHERE topic = '$topic'"),
 	'9|0', 'a message whose handler takes too long is passed over');
 like(slurp_file($node->logfile),
-	qr/message at offset 4 of partition 0 of topic "\Q$topic\E" is passed over: 57014 \(query_canceled\): function ran longer than handler_timeout \(300 ms\)/,
+	qr/message at offset 4 of partition 0 of topic "\Q$topic\E" is passed over: 57014 \(query_canceled\): function ran longer than handler_timeout \(3000 ms\)/,
 	'and named');
 
 # A cancel is nobody's fault: the message is tried again.

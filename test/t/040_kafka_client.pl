@@ -99,7 +99,7 @@ is_deeply(
 	SELECT member, list FROM client.poll('{0,1}', $wait, 'MESSAGE', 20, 990)
 	 WHERE kind = 'ASSIGN' AND list <> '{}';
 	SELECT client.close(1, true) < 3000;
-	SELECT member, list FROM client.poll('{0}', $wait, 'ASSIGN', 1, 990)
+	SELECT member, list FROM client.poll('{0}', $wait, 'MESSAGE', 20, 990)
 	 WHERE kind = 'ASSIGN' AND list <> '{}'});
 like($lines[0], qr/^0 ASSIGN 1 \{.*\/0\/-1001,.*\/3\/-1001\}$/,
 	'the only member is assigned everything');
@@ -152,17 +152,20 @@ is($lines[-1], '0', 'after a move only messages from there on come');
 	SELECT FROM client.poll('{0}', $wait, 'ASSIGN', 1);
 	SELECT client.act(0, 'assign', @{[ list($many, 0 => 900, 1 => 900, 2 => 900, 3 => 900) ]});
 	SELECT client.act(0, 'pause', '$many/0/0', '$many/1/0', '$many/2/0');
-	SELECT client.summary('{0}', 1500, 'NONE', 1);
+	SELECT client.summary('{0}', $wait, 'END', 1);
+	SELECT client.summary('{0}', 500, 'NONE', 1);
 	SELECT client.act(0, 'resume', '$many/0/0');
 	SELECT client.summary('{0}', $wait, 'MESSAGE', 50);
 	SELECT client.act(0, 'resume', '$many/0/0');
 	SELECT client.summary('{0}', $wait, 'MESSAGE', 40);
 	SELECT client.act(0, 'restart', '$many/1/950');
-	SELECT client.summary('{0}', 1500, 'NONE', 1);
+	SELECT client.summary('{0}', $wait, 'END', 1);
+	SELECT client.summary('{0}', 500, 'NONE', 1);
 	SELECT client.subscribe(1, '$many');
 	SELECT FROM client.poll('{0,1}', $wait, 'END', 3, 995);
 	SELECT client.close(1, true) < 3000;
-	SELECT client.summary('{0}', 3000, 'NONE', 1, 995)});
+	SELECT client.summary('{0}', $wait, 'MESSAGE', 10, 995);
+	SELECT client.summary('{0}', 500, 'NONE', 1)});
 is_deeply(
 	[ @lines[ 0 .. 5 ] ],
 	[

@@ -126,7 +126,7 @@ foreach my $case (
 		$kafka->address($protocol), $options, qq{
 		SELECT count(*) FROM client.poll('{0}', $wait, 'END', 2, 0)
 		 WHERE kind = 'MESSAGE';
-		SELECT client.close(0, true) < 3000});
+		SELECT client.close(0, true) <= 4000});
 	is_deeply(\@lines, [ '100', 't' ], "reads by $protocol");
 }
 

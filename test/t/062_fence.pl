@@ -55,7 +55,7 @@ sub freeze_in_batch
 		q{SELECT count(*) FROM pg_stat_activity
 		   WHERE backend_type LIKE 'kafka%' AND wait_event = 'PgSleep'},
 		1, 'a handler to wait');
-	$owner = $node->safe_psql('postgres',
+	1 until $owner = $node->safe_psql('postgres',
 		q{SELECT pid FROM pg_stat_activity
 		   WHERE backend_type LIKE 'kafka%' AND wait_event = 'PgSleep'});
 	kill 'STOP', $owner;
@@ -66,8 +66,7 @@ sub freeze_in_batch
 	kill 'CONT', $owner;
 	# until the thawed worker has ended its batch, one way or the other
 	$node->wait_for(
-		q{SELECT count(*) FROM pg_stat_activity
-		   WHERE backend_type LIKE 'kafka%' AND wait_event = 'PgSleep'},
+		"SELECT count(*) FROM pg_stat_activity WHERE pid = $owner AND xact_start IS NOT NULL",
 		0, 'the thawed worker to go on');
 	$kafka->produce($topic, [10]);
 	$node->wait_for(

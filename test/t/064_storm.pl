@@ -75,7 +75,8 @@ sub kill_consumer
 	return kill_consumer() if !$pid;
 	my $now = time();
 	kill 'KILL', $pid;
-	usleep(200_000);
+	usleep(50_000)
+	  while $node->ask("SELECT count(*) FROM kafka_consumer_health WHERE pid = $pid");
 	owned_again("kill -9 of a consumer", $now);
 }
 
@@ -88,9 +89,14 @@ sub crash_postmaster
 
 sub crash_broker
 {
+	my $progress = 'SELECT sum(next_offset) FROM kafka_events.positions';
+
 	$kafka->kill9;
 	usleep(500_000);
+	my $before = $node->ask($progress);
 	$kafka->restart;
+	# consumers own their partitions all the time: they have to go on
+	$node->wait_for("SELECT ($progress) > $before", 't', 'messages after the broker\'s death');
 	owned_again('', time());
 }
 

@@ -34,6 +34,7 @@ my $producing = IPC::Run::start(
 	'<', \undef, '>', \my $output);
 $node->wait_for('SELECT published_total > 5000 FROM kafka_outbox_status', 't',
 	'some to be published');
+$kafka->stop;
 $kafka->restart;
 $producing->finish;
 ok(wait_for_published($count), "$count messages are published");
@@ -107,7 +108,8 @@ $in .= "COMMIT;\n\\q\n";
 $holder->finish;
 note "pages that a message takes: $pages{plain}, under an old snapshot $pages{held}";
 cmp_ok($pages{plain}, '>', 1, 'the test sees what is read for a message');
-cmp_ok($pages{held} / $pages{plain}, '<', 1.2,
+# looking through all versions it would be more than twice as many
+cmp_ok($pages{held} / $pages{plain}, '<', 1.5,
 	'a session with an old snapshot does not make the relay read more');
 
 $node->stays_up_ok;

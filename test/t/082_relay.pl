@@ -122,9 +122,9 @@ my @taken = $kafka->consume($compacted);
 is_deeply([ map { $_->{payload} } @taken ],
 	[ 'a', 'b' ], '... those with keys, too');
 is_deeply([ @{ $taken[0]->{headers} }[ 0, 1 ] ], [ 'none', undef ], 'a null header');
-is( $node->safe_psql('postgres', q{
-		SELECT published_total, parked_total, last_error IS NULL
-		  FROM kafka_outbox_status}),
+$node->becomes(q{
+	SELECT published_total, parked_total, last_error IS NULL
+	  FROM kafka_outbox_status},
 	'1307|4|t', 'all are counted');
 
 # Repaired, and sent again.

@@ -85,8 +85,8 @@ my $status = q{
 my $missing =
   qq{topic "$strict.dlq" does not exist, and the server option create_topics is off};
 $node->wait_for($status, "3|0|0|$missing", 'copies to wait');
-is( $node->safe_psql('postgres',
-		q{SELECT last_error FROM kafka_consumer_health WHERE role = 'relay' AND server = 'strict'}),
+$node->becomes(
+	q{SELECT last_error FROM kafka_consumer_health WHERE role = 'relay' AND server = 'strict'},
 	$missing, 'the health of the relay says which topic is missing');
 $node->safe_psql('postgres',
 	"SELECT kafka_produce('$own', '{}'::text, server => 'strict')");

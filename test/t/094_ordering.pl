@@ -118,8 +118,8 @@ sub effects_ok
 				  FROM effects WHERE topic = '$topic{$name}') AS o
 			 WHERE before >= "offset"}),
 		'0', "$name: in order");
-	is( $node->safe_psql('postgres', qq{
-			SELECT dead_lettered_total FROM kafka_metrics WHERE topic = '$topic{$name}'}),
+	$node->becomes(
+		"SELECT dead_lettered_total FROM kafka_metrics WHERE topic = '$topic{$name}'",
 		scalar @always, "$name: the others are dead letters");
 	return;
 }

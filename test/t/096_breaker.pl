@@ -154,7 +154,10 @@ note 'closed by hand';
 	produce($topic, 10);
 	wait_for_breaker($topic, "state = 'open'");
 	end_trouble($topic);
-	is_deeply([ copies($topic) ], [ 0, 2 ], 'two dead letters');
+	$node->becomes(
+		"SELECT dead_lettered_total FROM kafka_metrics WHERE topic = '$topic'",
+		2, 'two messages are dead letters');
+	is_deeply([ copies($topic) ], [ 0, 2 ], '... no more and no fewer');
 	is($node->safe_psql('postgres',
 			"SELECT count(*) FROM effects WHERE topic = '$topic'"),
 		0, 'the rest waits');

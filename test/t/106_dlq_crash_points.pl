@@ -42,10 +42,13 @@ sub produce_letters
 	return;
 }
 
-sub pending
+# Kafka has ended a run's last transaction a little after the run.
+sub pending_ok
 {
-	return $node->safe_psql('postgres',
-		"SELECT pending FROM kafka_dlq_stats('$source')");
+	my ($count, $name) = @_;
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	return $node->becomes("SELECT pending FROM kafka_dlq_stats('$source')", $count, $name);
 }
 
 # total, successful and failed; or what is wrong
@@ -105,7 +108,7 @@ sub each_once_ok
 	$seen{ $_->{payload} }++ foreach $kafka->consume($source);
 	is(join(' ', grep { !$seen{$_} } 1 .. $sent), '', "$name: no letter is lost");
 	is(join(' ', grep { $seen{$_} > 1 } keys %seen), '', '... and none is sent twice');
-	is(pending(), $stuck, '... and only those that cannot be sent are pending');
+	pending_ok($stuck, '... and only those that cannot be sent are pending');
 	return;
 }
 
@@ -121,7 +124,7 @@ foreach my $point (qw(dlq_sent dlq_position_sent dlq_committed dlq_recorded))
 
 	produce_letters();
 	crash_ok($point, "'$source'", $point);
-	is(pending(), $moved ? $stuck : 50 + $stuck, '... and the letters are where they are');
+	pending_ok($moved ? $stuck : 50 + $stuck, '... and the letters are where they are');
 	is(finish("'$source'"), ($moved ? 0 : 50) + $stuck . '|' . ($moved ? 0 : 50) . "|$stuck",
 		'... and a run moves the rest');
 	each_once_ok($point);

@@ -245,6 +245,42 @@ sub read_journal
 	return map { $json->decode($_) } split /\n/, slurp_file($file);
 }
 
+# Where the partitions end, for readers of an isolation level.
+sub _ends
+{
+	my ($self, $topic, $isolation) = @_;
+	my ($out, $err) = ('', '');
+	my $partitions = $self->partition_count($topic) or return;
+	my @ends;
+
+	IPC::Run::run([ 'kcat', '-Q', '-b', $self->address, '-X',
+			"isolation.level=$isolation",
+			map { ('-t', "$topic:$_:-1") } 0 .. $partitions - 1 ],
+		'<', \undef, '>', \$out, '2>', \$err)
+	  or croak "kcat could not query $topic: $err";
+	while ($out =~ /\[(\d+)\] offset (\d+)/g)
+	{
+		$ends[$1] = $2;
+	}
+	return @ends;
+}
+
+# Brokers may still have to end a transaction whose end was asked for; wait
+# for that, but not for one that stays open.  Returns the ends.
+sub settle
+{
+	my ($self, $topic) = @_;
+	my @ends;
+
+	foreach (1 .. 50)
+	{
+		@ends = $self->_ends($topic, 'read_committed');
+		last if "@ends" eq join(' ', $self->_ends($topic, 'read_uncommitted'));
+		usleep(100_000);
+	}
+	return @ends;
+}
+
 # Everything in a topic that is not of an aborted transaction, by partition
 # and offset: hashes as kcat -J gives them (partition, offset, ts, key,
 # payload, headers as a flat list).
@@ -253,6 +289,7 @@ sub consume
 	my ($self, $topic) = @_;
 	my ($out, $err) = ('', '');
 
+	$self->settle($topic);
 	IPC::Run::run([ 'kcat', '-C', '-b', $self->address, '-t', $topic, '-o',
 			'beginning', '-e', '-q', '-J', '-X',
 			'isolation.level=read_committed' ],
@@ -271,6 +308,7 @@ sub consume_bytes
 	my ($self, $topic) = @_;
 	my ($out, $err) = ('', '');
 
+	$self->settle($topic);
 	IPC::Run::run([ 'env', "NODE_PATH=$here/../../build/kafkajs/node_modules",
 			"$here/consume.js", '--broker', $self->address, '--topic', $topic ],
 		'<', \undef, '>', \$out, '2>', \$err)
@@ -289,24 +327,8 @@ sub consume_bytes
 	return @messages;
 }
 
-# The high watermark of each partition, as a list.
-sub end_offsets
-{
-	my ($self, $topic) = @_;
-	my ($out, $err) = ('', '');
-	my $partitions = $self->partition_count($topic);
-	my @ends;
-
-	IPC::Run::run([ 'kcat', '-Q', '-b', $self->address,
-			map { ('-t', "$topic:$_:-1") } 0 .. $partitions - 1 ],
-		'<', \undef, '>', \$out, '2>', \$err)
-	  or croak "kcat could not query $topic: $err";
-	while ($out =~ /\[(\d+)\] offset (\d+)/g)
-	{
-		$ends[$1] = $2;
-	}
-	return @ends;
-}
+# Where each partition ends, as a list.
+sub end_offsets { return $_[0]->settle($_[1]) }
 
 # How many records there ever were, in all partitions; 0 without the topic.
 sub count_records

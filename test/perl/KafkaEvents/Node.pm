@@ -77,6 +77,17 @@ sub wait_for
 	croak 'timed out waiting for ' . ($what || $sql);
 }
 
+# A test of what takes a moment to be true: the query's output is this, now or
+# soon.
+sub becomes
+{
+	my ($self, $sql, $expected, $name) = @_;
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	$self->poll_query_until('postgres', $sql, $expected);
+	return is($self->safe_psql('postgres', $sql), $expected, $name);
+}
+
 # The positions that kafka_consumer_lag shows, in partition order.
 sub positions
 {
@@ -172,8 +183,8 @@ sub skip_unless_test_build
 	return;
 }
 
-# The file that a process leaves that died at a crash point.  While it is
-# there, no other one does.
+# The file that a process leaves that died at a crash point, with the point's
+# name.  While it is there, no other one does.
 sub crash_marker { return $_[0]->data_dir . '/kafka_events.crashed' }
 
 # From now on: the first process that comes to this crash point dies there.
@@ -181,14 +192,18 @@ sub crash_at
 {
 	my ($self, $point) = @_;
 
-	unlink $self->crash_marker;
 	$self->append_conf('postgresql.conf',
 		"kafka_events.test_crash_point = '$point'");
 	$self->reload;
+	$self->poll_query_until('postgres', 'SHOW kafka_events.test_crash_point',
+		$point);
+	$self->{crash_point} = $point;
+	unlink $self->crash_marker;
 	return;
 }
 
-# Wait until one has; false if none does within so many seconds.
+# Wait until one has; false if none does within so many seconds.  One that had
+# not heard yet may have died at the point before.
 sub has_crashed
 {
 	my ($self, $seconds) = @_;
@@ -196,7 +211,10 @@ sub has_crashed
 	$seconds ||= $PostgreSQL::Test::Utils::timeout_default;
 	foreach (1 .. 10 * $seconds)
 	{
-		return 1 if -e $self->crash_marker;
+		my $where = -s $self->crash_marker ? slurp_file($self->crash_marker) : '';
+
+		return 1 if $where ne '' && $where eq ($self->{crash_point} // $where);
+		unlink $self->crash_marker if $where ne '';
 		usleep(100_000);
 	}
 	return 0;

@@ -40,6 +40,7 @@
 #	read_journal(file)                   what was acknowledged
 #	consume(topic) end_offsets(topic)    what is in the topic now
 #	consume_bytes(topic)                 the same by KafkaJS, in bytes
+#	settle(topic)                        wait for its transactions to end
 #	count_records(topic) wait_for_records(topic, count)
 #	groups describe_group(group) wait_for_group(group, topic) reset_group
 #	tool(name, args)                     Kafka's own command line tools
@@ -49,6 +50,7 @@
 #		install_path => 'not the installation of this run')
 #	create_service(kafka, server, %options)     returns the service's name
 #	wait_for(sql, expected, what)        polls; shows the views on failure
+#	becomes(sql, expected, name)         a test of what takes a moment
 #	wait_until_drained(kafka, topic)     position = end in every partition
 #	positions(topic)                     what the view says, e.g. '{5,3}'
 #	wait_for_workers(server, count)      that many are running
