@@ -33,6 +33,33 @@ typedef struct Mark
 	int64		offset;
 } Mark;
 
+static KePositionKey
+position_key(const KeSurvey *survey)
+{
+	KePositionKey key = {survey->watch->cluster_id, survey->group};
+
+	return key;
+}
+
+/* Every partition of every topic that exists, with this for its offset. */
+static KeKafkaList *
+all_partitions(const KeSurvey *survey, int64 offset)
+{
+	KeKafkaList *list = ke_kafka_list_make(Max(survey->watch->partitions, 1));
+	int			i = 0;
+	ListCell   *lc;
+
+	foreach(lc, survey->subscriptions)
+	{
+		KeSubscription *sub = (KeSubscription *) lfirst(lc);
+
+		for (int p = 0; p < survey->partitions[i]; p++)
+			ke_kafka_list_add(list, sub->topic, p, offset);
+		i++;
+	}
+	return list;
+}
+
 /* --------------------------------------------------------------- questions */
 
 /*
@@ -87,33 +114,6 @@ ke_survey_ask_committed(KeSurvey *survey, KeCluster *cluster,
 
 	error = ke_cluster_committed(cluster, list, ke_survey_patience(survey));
 	return ke_survey_note(survey, error);
-}
-
-static KePositionKey
-position_key(const KeSurvey *survey)
-{
-	KePositionKey key = {survey->watch->cluster_id, survey->group};
-
-	return key;
-}
-
-/* Every partition of every topic that exists, with this for its offset. */
-static KeKafkaList *
-all_partitions(const KeSurvey *survey, int64 offset)
-{
-	KeKafkaList *list = ke_kafka_list_make(Max(survey->watch->partitions, 1));
-	int			i = 0;
-	ListCell   *lc;
-
-	foreach(lc, survey->subscriptions)
-	{
-		KeSubscription *sub = (KeSubscription *) lfirst(lc);
-
-		for (int p = 0; p < survey->partitions[i]; p++)
-			ke_kafka_list_add(list, sub->topic, p, offset);
-		i++;
-	}
-	return list;
 }
 
 /* ------------------------------------------------------------------ topics */
