@@ -104,7 +104,8 @@ $node->wait_until_drained($kafka, $topic);
 # who asks can change their mind, whatever the manager does
 my ($cancelled, $orphaned);
 my $manager = $node->safe_psql('postgres',
-	q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'kafka_events manager'});
+	q{SELECT pid FROM pg_stat_activity
+	   WHERE backend_type = 'kafka_events manager' AND datname = 'postgres'});
 kill 'STOP', $manager;
 my $asker = start_asking('cancelled', \$cancelled);
 $node->safe_psql(

@@ -53,6 +53,7 @@ sub count_letters
 	my ($topic, $wanted) = @_;
 	my %ids;
 
+	$kafka->wait_for_records($topic, $wanted);
 	foreach (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
 	{
 		%ids = map { my %h = @{ $_->{headers} }; ($h{'x-copy-id'} => 1) }
@@ -80,7 +81,8 @@ sub all_done_ok
 		is( $node->safe_psql('postgres',
 				"SELECT count(*), count(DISTINCT id) FROM calls WHERE topic = '$topic'"),
 			"$good|$good", "$name, $ordering: every good event has its effect, once");
-		is(count_letters("$topic.dlq", $dead), $dead, "$name, $ordering: every other is a dead letter, once");
+		is(count_letters("$topic.dlq", $dead), $dead,
+			"$name, $ordering: every other is a dead letter, once");
 	}
 	return;
 }

@@ -119,6 +119,7 @@ foreach my $ordering (sort keys %topic)
 		0, "$name: nothing that was acknowledged is lost (seed $seed)");
 
 	my %dead;
+	$kafka->wait_for_records("$name.dlq", scalar keys %bad);
 	foreach (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
 	{
 		%dead = by_origin("$name.dlq");
