@@ -32,7 +32,6 @@ typedef struct Inquiry
 {
 	KeRequest  *request;
 	TimestampTz give_up_at;
-	int			tries;
 	int			slice_ms;		/* of the next try */
 	TimestampTz due;
 	bool		replying;		/* the answer is on its way */
@@ -150,7 +149,7 @@ find_answer(const Inquiry *inquiry, List *services, List **silences)
 	/* Made a moment ago, it is there when the catalogs are read next. */
 	attempt.service = find_service(services, attempt.question->server);
 	if (attempt.service == NULL)
-		return inquiry->tries == 0 ? NULL :
+		return inquiry->slice_ms == FIRST_SLICE_MS ? NULL :
 			ke_answers_refuse("the server does not run yet", NULL);
 
 	attempt.problem = find_silence(*silences, attempt.service);
@@ -189,10 +188,7 @@ serve(Inquiry *inquiry, List *services, List **silences)
 			return true;
 	}
 	else
-	{
-		inquiry->tries++;
 		inquiry->slice_ms = Min(inquiry->slice_ms * 2, MAX_SLICE_MS);
-	}
 	inquiry->due = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 											   PAUSE_MS);
 	return false;

@@ -42,7 +42,7 @@ sub produce_letters
 	return;
 }
 
-# Kafka has ended a run's last transaction a little after the run.
+# Kafka may end the transaction of a run that died a little later.
 sub pending_ok
 {
 	my ($count, $name) = @_;

@@ -248,9 +248,8 @@ sub read_journal
 # Where the partitions end, for readers of an isolation level.
 sub _ends
 {
-	my ($self, $topic, $isolation) = @_;
+	my ($self, $topic, $partitions, $isolation) = @_;
 	my ($out, $err) = ('', '');
-	my $partitions = $self->partition_count($topic) or return;
 	my @ends;
 
 	IPC::Run::run([ 'kcat', '-Q', '-b', $self->address, '-X',
@@ -266,16 +265,20 @@ sub _ends
 }
 
 # Brokers may still have to end a transaction whose end was asked for; wait
-# for that, but not for one that stays open.  Returns the ends.
+# for that, but not for one that stays open.  Returns the ends, none without
+# the topic.
 sub settle
 {
 	my ($self, $topic) = @_;
+	my $partitions = $self->partition_count($topic) or return;
 	my @ends;
 
 	foreach (1 .. 50)
 	{
-		@ends = $self->_ends($topic, 'read_committed');
-		last if "@ends" eq join(' ', $self->_ends($topic, 'read_uncommitted'));
+		@ends = $self->_ends($topic, $partitions, 'read_committed');
+		last
+		  if "@ends" eq
+		  join(' ', $self->_ends($topic, $partitions, 'read_uncommitted'));
 		usleep(100_000);
 	}
 	return @ends;
@@ -335,7 +338,6 @@ sub count_records
 {
 	my ($self, $topic) = @_;
 
-	return 0 unless $self->partition_count($topic);
 	return sum0($self->end_offsets($topic));
 }
 
