@@ -7,7 +7,7 @@
 
 #include "fmgr.h"
 
-#include "db/handler.h"
+#include "handler/handler.h"
 
 PG_FUNCTION_INFO_V1(kafka_current_message);
 

@@ -33,12 +33,12 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
-#include "api/adopt.h"
 #include "api/ddl.h"
-#include "db/catalog.h"
-#include "db/checks.h"
-#include "db/outbox_adopt.h"
-#include "db/references.h"
+#include "api/subscription_define.h"
+#include "outbox/outbox_adopt.h"
+#include "subscription/catalog.h"
+#include "subscription/checks.h"
+#include "subscription/references.h"
 
 /* ------------------------------------------------------------- finding */
 

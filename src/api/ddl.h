@@ -12,7 +12,7 @@
 #include "catalog/objectaccess.h"
 #include "nodes/nodes.h"
 
-#include "db/catalog.h"
+#include "subscription/catalog.h"
 
 /* Before the statement runs: raise if it must not. */
 extern void ke_ddl_before(Node *statement);

@@ -16,13 +16,13 @@
 
 #include "api/monitor.h"
 #include "api/row.h"
-#include "api/subscription.h"
+#include "api/subscription_ddl.h"
 #include "core/format.h"
 #include "core/guc.h"
-#include "db/outbox_read.h"
 #include "kafka/client.h"
+#include "outbox/outbox_read.h"
 #include "shm/circuit.h"
-#include "shm/findings.h"
+#include "shm/cluster_report.h"
 #include "shm/request.h"
 #include "shm/shmem.h"
 

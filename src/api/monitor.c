@@ -19,14 +19,14 @@
 #include "api/monitor.h"
 #include "api/row.h"
 #include "core/guc.h"
-#include "db/catalog.h"
-#include "db/identity.h"
-#include "db/positions.h"
 #include "shm/lag.h"
-#include "shm/need.h"
 #include "shm/reason.h"
+#include "shm/role_demand.h"
 #include "shm/roster.h"
 #include "shm/shmem.h"
+#include "state/identity.h"
+#include "state/positions.h"
+#include "subscription/catalog.h"
 
 PG_FUNCTION_INFO_V1(kafka_consumer_health);
 PG_FUNCTION_INFO_V1(kafka_consumer_lag);

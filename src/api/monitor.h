@@ -5,9 +5,9 @@
 #ifndef KE_MONITOR_H
 #define KE_MONITOR_H
 
-#include "db/catalog.h"
 #include "shm/lag.h"
 #include "shm/roster.h"
+#include "subscription/catalog.h"
 
 /* Why there is nobody who could ask a cluster, or NULL. */
 extern const char *ke_monitor_obstacle(void);

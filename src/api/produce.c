@@ -21,9 +21,9 @@
 #include "utils/jsonb.h"
 #include "utils/syscache.h"
 
-#include "api/subscription.h"
-#include "db/encode_headers.h"
-#include "db/outbox.h"
+#include "api/subscription_ddl.h"
+#include "convert/encode_headers.h"
+#include "outbox/outbox_write.h"
 #include "shm/shmem.h"
 
 PG_FUNCTION_INFO_V1(kafka_produce_text);

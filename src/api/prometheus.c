@@ -20,7 +20,7 @@
 
 #include "api/monitor.h"
 #include "core/unix_time.h"
-#include "db/outbox_read.h"
+#include "outbox/outbox_read.h"
 #include "shm/circuit.h"
 #include "shm/metrics.h"
 #include "shm/shmem.h"

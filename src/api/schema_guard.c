@@ -25,9 +25,9 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
-#include "api/adopt.h"
 #include "api/ddl.h"
-#include "db/catalog.h"
+#include "api/subscription_define.h"
+#include "subscription/catalog.h"
 
 /* The row of an object as this command has just left it, or NULL. */
 static HeapTuple

@@ -23,19 +23,19 @@
 #include "utils/timestamp.h"
 #include "utils/varlena.h"
 
-#include "api/adopt.h"
-#include "api/subscription.h"
+#include "api/subscription_ddl.h"
+#include "api/subscription_define.h"
 #include "core/guc.h"
 #include "core/literal.h"
-#include "db/checks.h"
-#include "db/identity.h"
-#include "db/names.h"
-#include "db/positions.h"
-#include "db/references.h"
 #include "shm/reason.h"
 #include "shm/request.h"
 #include "shm/roster.h"
 #include "shm/shmem.h"
+#include "state/identity.h"
+#include "state/positions.h"
+#include "subscription/checks.h"
+#include "subscription/names.h"
+#include "subscription/references.h"
 
 PG_FUNCTION_INFO_V1(kafka_subscribe);
 PG_FUNCTION_INFO_V1(kafka_subscription_alter);

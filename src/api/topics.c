@@ -19,9 +19,9 @@
 
 #include "api/ddl.h"
 #include "api/row.h"
-#include "api/subscription.h"
+#include "api/subscription_ddl.h"
 #include "core/guc.h"
-#include "shm/findings.h"
+#include "shm/cluster_report.h"
 #include "shm/request.h"
 #include "shm/shmem.h"
 

@@ -18,8 +18,8 @@
 #include "utils/memutils.h"
 
 #include "kafka/config.h"
-#include "kafka/list.h"
-#include "kafka/member.h"
+#include "kafka/consumer_internal.h"
+#include "kafka/partition_list.h"
 #include "kafka/query.h"
 
 /* How long ke_consumer_close waits for the group to let go, at most. */

@@ -11,7 +11,7 @@
 #include "miscadmin.h"
 #include "portability/instr_time.h"
 
-#include "kafka/list.h"
+#include "kafka/partition_list.h"
 #include "kafka/query.h"
 
 typedef rd_kafka_resp_err_t (*Ask) (rd_kafka_t *rk,

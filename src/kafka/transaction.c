@@ -14,7 +14,7 @@
 #include "miscadmin.h"
 
 #include "kafka/handle.h"
-#include "kafka/list.h"
+#include "kafka/partition_list.h"
 #include "kafka/query.h"
 #include "kafka/transaction.h"
 

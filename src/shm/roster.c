@@ -11,7 +11,7 @@
 #include "storage/latch.h"
 #include "utils/timestamp.h"
 
-#include "shm/hold.h"
+#include "shm/database_hold.h"
 #include "shm/roster.h"
 #include "shm/slot_table.h"
 

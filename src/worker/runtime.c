@@ -24,7 +24,7 @@
 #include "utils/timestamp.h"
 
 #include "core/failure.h"
-#include "db/handler.h"
+#include "handler/handler.h"
 #include "worker/runtime.h"
 
 /* The net under missed wake-ups. */

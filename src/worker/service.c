@@ -15,7 +15,7 @@
 #include "utils/timestamp.h"
 
 #include "kafka/client.h"
-#include "shm/need.h"
+#include "shm/role_demand.h"
 #include "shm/task.h"
 #include "worker/child.h"
 #include "worker/service.h"

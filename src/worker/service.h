@@ -8,9 +8,9 @@
 #ifndef KE_SERVICE_H
 #define KE_SERVICE_H
 
-#include "db/catalog.h"
-#include "engine/watch.h"
+#include "cluster/watch.h"
 #include "shm/roster.h"
+#include "subscription/catalog.h"
 
 typedef struct KeService
 {

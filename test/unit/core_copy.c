@@ -11,7 +11,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 
-#include "core/copy.h"
+#include "core/retry_headers.h"
 
 PG_FUNCTION_INFO_V1(unit_copy_read);
 PG_FUNCTION_INFO_V1(unit_copy_hops);

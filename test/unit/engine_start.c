@@ -8,7 +8,7 @@
 #include "fmgr.h"
 #include "utils/builtins.h"
 
-#include "engine/start.h"
+#include "consumer/start_decision.h"
 
 PG_FUNCTION_INFO_V1(unit_start);
 PG_FUNCTION_INFO_V1(unit_stamp);

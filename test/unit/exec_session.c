@@ -43,11 +43,11 @@
 #include "utils/syscache.h"
 
 #include "core/failure.h"
-#include "db/handler.h"
-#include "db/inspect.h"
-#include "db/names.h"
-#include "db/session.h"
-#include "db/xact.h"
+#include "handler/handler.h"
+#include "handler/inspect.h"
+#include "session/session.h"
+#include "session/xact.h"
+#include "subscription/names.h"
 
 #define MAX_MESSAGES 1000
 #define MAX_HEADERS 8

@@ -14,10 +14,10 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
+#include "convert/decode.h"
+#include "convert/encode_headers.h"
 #include "core/headers.h"
-#include "db/decode.h"
-#include "db/encode_headers.h"
-#include "db/outbox_read.h"
+#include "outbox/outbox_read.h"
 
 PG_FUNCTION_INFO_V1(unit_headers);
 PG_FUNCTION_INFO_V1(unit_headers_read);

@@ -23,7 +23,7 @@
 #include "utils/resowner.h"
 #include "utils/typcache.h"
 
-#include "db/decode.h"
+#include "convert/decode.h"
 #include "sink_random.h"
 
 PG_FUNCTION_INFO_V1(unit_fuzz_value);

@@ -15,7 +15,7 @@
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
-#include "db/sink.h"
+#include "sink/sink.h"
 
 PG_FUNCTION_INFO_V1(unit_sink_write);
 PG_FUNCTION_INFO_V1(unit_sink_open);

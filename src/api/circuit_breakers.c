@@ -1,0 +1,87 @@
+/*
+ * circuit_breakers.c
+ *	  View kafka_circuit_breakers, and kafka_circuit_reset.
+ *
+ * Breakers live in shared memory: a reset holds at once, whether or not the
+ * transaction commits.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+
+#include "api/row.h"
+#include "api/subscription_ddl.h"
+#include "shm/circuit.h"
+#include "shm/roster.h"
+#include "shm/shmem.h"
+#include "subscription/catalog.h"
+
+PG_FUNCTION_INFO_V1(kafka_circuit_breakers);
+PG_FUNCTION_INFO_V1(kafka_circuit_reset);
+
+static void
+emit_breaker(FunctionCallInfo fcinfo, const KeServer *server,
+			 const KeSubscription *sub)
+{
+	KeRow		row = {0};
+	KeCircuitReport report;
+	const KeBreaker *breaker = &report.breaker;
+	const KeBreakerFailure *last = &breaker->last;
+	const char *sqlstate = NULL;
+	bool		has_failed;
+
+	ke_circuit_look(MyDatabaseId, sub->oid, &report);
+	has_failed = last->sqlstate != 0;
+	if (has_failed)
+		sqlstate = unpack_sql_state(last->sqlstate);
+
+	ke_row_put_name(&row, server->name);
+	ke_row_put_text(&row, sub->topic);
+	ke_row_put_text(&row, ke_breaker_state_name(breaker->state));
+	ke_row_put_int(&row, breaker->failures);
+	ke_row_put_time(&row, breaker->opened_at);
+	ke_row_put_time(&row, breaker->next_try_at);
+	ke_row_put_text(&row, sqlstate);
+	ke_row_put(&row, Int32GetDatum(last->partition), !has_failed);
+	ke_row_put(&row, Int64GetDatum(last->offset), !has_failed);
+	ke_row_emit(&row, fcinfo);
+}
+
+Datum
+kafka_circuit_breakers(PG_FUNCTION_ARGS)
+{
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	ke_shmem_require();
+	InitMaterializedSRF(fcinfo, 0);
+	foreach(lc, ke_catalog_every_server())
+	{
+		KeServer   *server = (KeServer *) lfirst(lc);
+
+		foreach(lc2, ke_catalog_subscriptions(server))
+			emit_breaker(fcinfo, server, (KeSubscription *) lfirst(lc2));
+	}
+	return (Datum) 0;
+}
+
+Datum
+kafka_circuit_reset(PG_FUNCTION_ARGS)
+{
+	char	   *topic;
+	KeServer   *server;
+	KeSubscription *sub;
+
+	ke_shmem_require();
+	topic = ke_argument_required(fcinfo, 0, "topic");
+	server = ke_subscription_server(ke_argument_name(fcinfo, 1));
+	sub = ke_subscription_find(server, topic);
+
+	/* the workers need not wait until they look again by themselves */
+	if (ke_circuit_reset(MyDatabaseId, sub->oid))
+		ke_roster_config_changed(MyDatabaseId);
+	PG_RETURN_OID(sub->oid);
+}

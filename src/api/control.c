@@ -1,0 +1,346 @@
+/*
+ * control.c
+ *	  Pause, resume and seek a subscription; confirm the identity.
+ *
+ * Nothing is told to a worker directly: options and positions are written in
+ * the user's transaction, and the processes look again when it commits.  A
+ * worker that is at work with a position that was moved fails its
+ * compare-and-set, rolls back, and starts again from the new one.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "tcop/utility.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+#include "api/hooks.h"
+#include "api/subscription_ddl.h"
+#include "core/guc.h"
+#include "core/unix_time.h"
+#include "outbox/outbox_adopt.h"
+#include "outbox/outbox_read.h"
+#include "shm/request.h"
+#include "shm/shmem.h"
+#include "state/dlq_records.h"
+#include "state/identity.h"
+#include "state/positions.h"
+
+PG_FUNCTION_INFO_V1(kafka_consumer_pause);
+PG_FUNCTION_INFO_V1(kafka_consumer_resume);
+PG_FUNCTION_INFO_V1(kafka_consumer_seek);
+PG_FUNCTION_INFO_V1(kafka_identity_confirm);
+
+/* ------------------------------------------------------ pause and resume */
+
+static void
+set_paused(KeSubscription *sub, DefElemAction action)
+{
+	DefElem    *paused = makeDefElemExtended(NULL, "paused",
+											 (Node *) makeString("true"),
+											 action, -1);
+
+	ke_subscription_alter(sub, list_make1(paused));
+}
+
+Datum
+kafka_consumer_pause(PG_FUNCTION_ARGS)
+{
+	char	   *topic;
+	KeServer   *server;
+	KeSubscription *sub;
+
+	ke_shmem_require();
+	topic = ke_argument_required(fcinfo, 0, "topic");
+	server = ke_subscription_server(ke_argument_name(fcinfo, 1));
+	sub = ke_subscription_find(server, topic);
+	if (!sub->options.paused)
+		set_paused(sub, DEFELEM_SET);
+	PG_RETURN_OID(sub->oid);
+}
+
+/*
+ * Also tries partitions again that stopped, whether it was paused or not:
+ * what stopped them may have been seen to.
+ */
+Datum
+kafka_consumer_resume(PG_FUNCTION_ARGS)
+{
+	char	   *topic;
+	char	   *cluster_id;
+	KeServer   *server;
+	KeSubscription *sub;
+
+	ke_shmem_require();
+	PreventCommandIfReadOnly("kafka_consumer_resume()");
+	topic = ke_argument_required(fcinfo, 0, "topic");
+	server = ke_subscription_server(ke_argument_name(fcinfo, 1));
+	sub = ke_subscription_find(server, topic);
+	set_paused(sub, DEFELEM_DROP);
+
+	cluster_id = ke_identity_cluster(server->options.service_name);
+	if (cluster_id != NULL)
+	{
+		KePositionKey key = {
+			.cluster_id = cluster_id,
+			.group_id = ke_catalog_main_group(server)
+		};
+
+		ke_positions_forgive(&key, topic);
+	}
+	ke_hooks_note_change();
+	PG_RETURN_OID(sub->oid);
+}
+
+/* ------------------------------------------------------------------ seek */
+
+typedef struct Seek
+{
+	KeServer   *server;
+	char	   *topic;
+	int32		partition;		/* -1: all of them */
+	KeQuestionKind target;		/* KE_ASK_TOPIC: to offset */
+	int64		offset;
+	int64		timestamp_ms;
+} Seek;
+
+#define ARG_TOPIC 0
+#define ARG_OFFSET 1
+#define ARG_TIMESTAMP 2
+#define ARG_POSITION 3
+#define ARG_PARTITION 4
+#define ARG_SERVER 5
+
+static void
+read_target(FunctionCallInfo fcinfo, Seek *seek)
+{
+	int			targets = !PG_ARGISNULL(ARG_OFFSET) +
+		!PG_ARGISNULL(ARG_TIMESTAMP) + !PG_ARGISNULL(ARG_POSITION);
+
+	if (targets != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("exactly one of \"offset\", \"timestamp\" and \"position\" must be given"),
+				 errhint("For example: kafka_consumer_seek('topic', \"position\" => 'earliest').")));
+	if (!PG_ARGISNULL(ARG_OFFSET))
+	{
+		seek->target = KE_ASK_TOPIC;
+		seek->offset = PG_GETARG_INT64(ARG_OFFSET);
+		if (seek->offset < 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+					 errmsg("offset must not be negative"),
+					 errhint("Use \"position\" => 'earliest' or 'latest' for the ends of a partition.")));
+	}
+	else if (!PG_ARGISNULL(ARG_TIMESTAMP))
+	{
+		TimestampTz timestamp = PG_GETARG_TIMESTAMPTZ(ARG_TIMESTAMP);
+
+		if (TIMESTAMP_NOT_FINITE(timestamp))
+			ereport(ERROR,
+					(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+					 errmsg("timestamp must be finite"),
+					 errhint("Use \"position\" => 'earliest' or 'latest' for the ends of a partition.")));
+		seek->target = KE_ASK_TIME;
+		seek->timestamp_ms = ke_unix_ms(timestamp);
+		if (seek->timestamp_ms < 0)
+			seek->timestamp_ms = 0;
+	}
+	else
+	{
+		char	   *position = ke_argument_text(fcinfo, ARG_POSITION);
+
+		if (strcmp(position, "earliest") == 0)
+			seek->target = KE_ASK_EARLIEST;
+		else if (strcmp(position, "latest") == 0)
+			seek->target = KE_ASK_LATEST;
+		else
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("position must be 'earliest' or 'latest', not \"%s\"",
+							position)));
+	}
+}
+
+/* Ask the cluster; raises when there is no answer, or no such topic. */
+static KeAnswer *
+ask(const Seek *seek, KeQuestionKind kind)
+{
+	KeQuestion	question = {
+		.kind = kind,
+		.server = seek->server->oid,
+		.timestamp_ms = seek->timestamp_ms
+	};
+	KeAnswer   *answer;
+
+	strlcpy(question.topic, seek->topic, sizeof(question.topic));
+	answer = ke_request_ask(&question, ke_guc_request_timeout);
+	if (!answer->answered)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONNECTION_FAILURE),
+				 errmsg("could not ask server \"%s\" for the offsets of topic \"%s\": %s",
+						seek->server->name, seek->topic, answer->text),
+				 answer->hint ? errhint("%s", answer->hint) : 0));
+	if (!answer->topic_exists)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("topic \"%s\" does not exist on server \"%s\"",
+						seek->topic, seek->server->name)));
+	if (seek->partition >= answer->partitions)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("topic \"%s\" has no partition %d", seek->topic,
+						seek->partition),
+				 errdetail("It has %d partitions, from 0 on.",
+						   answer->partitions)));
+	return answer;
+}
+
+static bool
+is_sought(const Seek *seek, int32 partition)
+{
+	return seek->partition < 0 || seek->partition == partition;
+}
+
+/* An offset given as a number must be one the partition has, or its end. */
+static KeAnswer *
+check_offset(const Seek *seek)
+{
+	KeAnswer   *low = ask(seek, KE_ASK_EARLIEST);
+	KeAnswer   *high = ask(seek, KE_ASK_LATEST);
+	int			partition;
+
+	for (partition = 0;
+		 partition < Min(low->partitions, high->partitions); partition++)
+	{
+		if (!is_sought(seek, partition) ||
+			(seek->offset >= low->offsets[partition] &&
+			 seek->offset <= high->offsets[partition]))
+			continue;
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("partition %d of topic \"%s\" has no offset " INT64_FORMAT,
+						partition, seek->topic, seek->offset),
+				 errdetail("Its messages start at " INT64_FORMAT " and end before " INT64_FORMAT ".",
+						   low->offsets[partition], high->offsets[partition]),
+				 errhint("To move one partition only, name it with partition => n.")));
+	}
+	return high;
+}
+
+/*
+ * The positions belong to the cluster that the service knows; one that it
+ * was not connected to yet is the one that answered.
+ */
+static const char *
+cluster_of(const Seek *seek, const KeAnswer *answer)
+{
+	char	   *known =
+		ke_identity_cluster(seek->server->options.service_name);
+
+	if (known == NULL)
+		return answer->cluster_id;
+	if (strcmp(known, answer->cluster_id) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("server \"%s\" is connected to another cluster than before",
+						seek->server->name),
+				 errdetail("Its positions are those of cluster %s; this is cluster %s.",
+						   known, answer->cluster_id)));
+	return known;
+}
+
+static void
+move(const Seek *seek, const KeAnswer *answer, ReturnSetInfo *result)
+{
+	KePositionKey key = {
+		.cluster_id = cluster_of(seek, answer),
+		.group_id = ke_catalog_main_group(seek->server)
+	};
+	int			partition;
+
+	for (partition = 0; partition < answer->partitions; partition++)
+	{
+		Datum		values[3];
+		bool		nulls[3] = {false};
+		int64		next = seek->target == KE_ASK_TOPIC ?
+			seek->offset : answer->offsets[partition];
+		int64		old;
+
+		if (!is_sought(seek, partition))
+			continue;
+		ke_positions_move(&key, seek->topic, partition, next, &old);
+		values[0] = Int32GetDatum(partition);
+		values[1] = Int64GetDatum(old);
+		nulls[1] = (old == KE_OFFSET_NONE);
+		values[2] = Int64GetDatum(next);
+		tuplestore_putvalues(result->setResult, result->setDesc, values,
+							 nulls);
+	}
+}
+
+Datum
+kafka_consumer_seek(PG_FUNCTION_ARGS)
+{
+	Seek		seek = {.partition = -1};
+	KeAnswer   *answer;
+
+	ke_shmem_require();
+	PreventCommandIfReadOnly("kafka_consumer_seek()");
+	seek.topic = ke_argument_required(fcinfo, ARG_TOPIC, "topic");
+	read_target(fcinfo, &seek);
+	if (!PG_ARGISNULL(ARG_PARTITION))
+	{
+		seek.partition = PG_GETARG_INT32(ARG_PARTITION);
+		if (seek.partition < 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("partition must not be negative")));
+	}
+	seek.server = ke_subscription_server(ke_argument_name(fcinfo, ARG_SERVER));
+	(void) ke_subscription_find(seek.server, seek.topic);
+
+	InitMaterializedSRF(fcinfo, 0);
+	answer = seek.target == KE_ASK_TOPIC ?
+		check_offset(&seek) : ask(&seek, seek.target);
+	move(&seek, answer, (ReturnSetInfo *) fcinfo->resultinfo);
+	ke_hooks_note_change();
+	return (Datum) 0;
+}
+
+/* -------------------------------------------------------------- identity */
+
+Datum
+kafka_identity_confirm(PG_FUNCTION_ARGS)
+{
+	char	   *action = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	pg_uuid_t  *uuid = (pg_uuid_t *) palloc(sizeof(pg_uuid_t));
+	bool		as_new = strcmp(action, "new") == 0;
+
+	ke_shmem_require();
+	PreventCommandIfReadOnly("kafka_identity_confirm()");
+	ke_catalog_lock_extension();
+	if (!as_new && strcmp(action, "continue") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("action must be 'continue' or 'new', not \"%s\"",
+						action),
+				 errhint("Use 'continue' when the database this one was copied from no longer runs, 'new' when it does.")));
+	ke_outbox_adopt();
+	if (as_new)
+		ke_outbox_forget_foreign();
+	ke_identity_confirm(as_new, uuid);
+	ke_outbox_note_servers();
+	if (as_new)
+	{
+		ke_positions_clear();
+		ke_dlq_clear();
+	}
+	ke_hooks_note_change();
+	PG_RETURN_UUID_P(uuid);
+}

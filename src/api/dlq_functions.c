@@ -1,0 +1,400 @@
+/*
+ * dlq_functions.c
+ *	  Dead letters as a user sees them: how many there are, and what is in
+ *	  them.  Nothing here moves one.
+ *
+ * Counting is a short question to the manager; the letters themselves come
+ * through a task process.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "api/dlq_functions.h"
+#include "api/row.h"
+#include "api/subscription_ddl.h"
+#include "convert/decode.h"
+#include "core/dlq_reply.h"
+#include "core/guc.h"
+#include "core/retry_headers.h"
+#include "shm/request.h"
+#include "shm/shmem.h"
+#include "shm/task.h"
+#include "state/dlq_pending.h"
+#include "state/identity.h"
+
+PG_FUNCTION_INFO_V1(kafka_dlq_stats);
+PG_FUNCTION_INFO_V1(kafka_dlq_messages);
+
+/* ------------------------------------------------- servers and topics */
+
+KeServer *
+ke_api_dlq_server(const char *name)
+{
+	KeServer   *server;
+
+	ke_catalog_lock_extension();
+	server = ke_catalog_server_by_name(name);
+	if (!has_privs_of_role(GetUserId(), server->owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for dead letters of server \"%s\"",
+						server->name),
+				 errhint("You must be a member of role \"%s\".",
+						 GetUserNameFromId(server->owner, false))));
+	return server;
+}
+
+/* Does the name end so, with something before it? */
+static bool
+has_suffix(const char *topic, const char *suffix)
+{
+	return strlen(topic) > strlen(suffix) &&
+		strcmp(topic + strlen(topic) - strlen(suffix), suffix) == 0;
+}
+
+char *
+ke_api_dlq_topic(const KeServer *server, const char *topic)
+{
+	const char *suffix = server->options.dlq_suffix;
+	char	   *name = has_suffix(topic, suffix) ? pstrdup(topic) :
+		psprintf("%s%s", topic, suffix);
+	const char *problem = ke_options_topic_problem(name);
+
+	if (problem != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_NAME),
+				 errmsg("topic \"%s\" %s", name, problem)));
+	return name;
+}
+
+char *
+ke_api_dlq_source(const KeServer *server, const char *dlq_topic)
+{
+	const char *suffix = server->options.dlq_suffix;
+
+	if (!has_suffix(dlq_topic, suffix))
+		return pstrdup(dlq_topic);
+	return pnstrdup(dlq_topic, strlen(dlq_topic) - strlen(suffix));
+}
+
+/* ------------------------------------------------------------- statistics */
+
+/* What is known of one DLQ topic. */
+typedef struct Stats
+{
+	const KeAnswer *answer;
+	int64		messages;
+	int64		pending;
+	int64		oldest;			/* -1: it has no partition */
+	int64		newest;
+} Stats;
+
+static KeAnswer *
+ask(const KeServer *server, const char *topic)
+{
+	KeQuestion	question = {.kind = KE_ASK_DLQ, .server = server->oid};
+	KeAnswer   *answer;
+
+	strlcpy(question.topic, topic, sizeof(question.topic));
+	answer = ke_request_ask(&question, ke_guc_request_timeout);
+	if (!answer->answered)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONNECTION_FAILURE),
+				 errmsg("could not ask server \"%s\" about topic \"%s\": %s",
+						server->name, topic, answer->text),
+				 answer->hint ? errhint("%s", answer->hint) : 0));
+	return answer;
+}
+
+static void
+compute_stats(const KeServer *server, const char *topic, Stats *stats)
+{
+	const KeAnswer *answer = stats->answer;
+	KePositionKey key = {
+		.cluster_id = answer->cluster_id,
+		.group_id = ke_catalog_admin_group(server)
+	};
+	List	   *mirror = ke_dlq_positions(&key, topic);
+	List	   *letters = ke_dlq_letters(&key, topic);
+
+	stats->oldest = stats->newest = -1;
+	for (int p = 0; p < answer->partitions; p++)
+	{
+		KeDlqRange	range = {
+			.partition = p,
+			.low = answer->lows[p],
+			.high = answer->offsets[p],
+			.committed = answer->positions[p]
+		};
+
+		stats->messages += range.high - range.low;
+		stats->pending += ke_dlq_range_pending(&range, mirror, letters);
+		stats->oldest = stats->oldest < 0 ? range.low :
+			Min(stats->oldest, range.low);
+		stats->newest = Max(stats->newest, range.high);
+	}
+}
+
+static void
+emit_stats(FunctionCallInfo fcinfo, const KeServer *server,
+		   const char *topic, const KeAnswer *answer)
+{
+	Stats		stats = {.answer = answer};
+	KeRow		row = {0};
+
+	compute_stats(server, topic, &stats);
+	ke_row_put_text(&row, topic);
+	ke_row_put_text(&row, ke_api_dlq_source(server, topic));
+	ke_row_put_number(&row, stats.messages);
+	ke_row_put_number(&row, stats.pending);
+	ke_row_put_int(&row, answer->partitions);
+	ke_row_put_number(&row, stats.oldest);
+	ke_row_put_number(&row, stats.newest);
+	ke_row_emit(&row, fcinfo);
+}
+
+/* One topic that was asked for by its name. */
+static void
+emit_one(FunctionCallInfo fcinfo, KeServer *server, const char *topic)
+{
+	char	   *dlq_topic = ke_api_dlq_topic(server, topic);
+	KeAnswer   *answer = ask(server, dlq_topic);
+	char	   *source = ke_api_dlq_source(server, dlq_topic);
+
+	/* No letter yet: that is no error where one may come. */
+	if (!answer->topic_exists &&
+		!OidIsValid(ke_catalog_find(server, source, InvalidOid)))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("topic \"%s\" does not exist on server \"%s\"",
+						dlq_topic, server->name)));
+	emit_stats(fcinfo, server, dlq_topic, answer);
+}
+
+static int
+compare_names(const ListCell *a, const ListCell *b)
+{
+	return strcmp((char *) lfirst(a), (char *) lfirst(b));
+}
+
+static List *
+add_name(List *names, char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, names)
+	{
+		if (strcmp((char *) lfirst(lc), name) == 0)
+			return names;
+	}
+	return lappend(names, name);
+}
+
+/* DLQ topics of what is subscribed, and of what was. */
+static List *
+known_topics(KeServer *server)
+{
+	char	   *cluster_id =
+		ke_identity_cluster(server->options.service_name);
+	List	   *names = NIL;
+	ListCell   *lc;
+
+	foreach(lc, ke_catalog_subscriptions(server))
+	{
+		const KeSubscription *sub = (KeSubscription *) lfirst(lc);
+
+		if (sub->options.dlq)
+			names = add_name(names, psprintf("%s%s", sub->topic,
+											 server->options.dlq_suffix));
+	}
+	if (cluster_id != NULL)
+	{
+		KePositionKey key = {
+			.cluster_id = cluster_id,
+			.group_id = ke_catalog_admin_group(server)
+		};
+
+		foreach(lc, ke_dlq_positions(&key, NULL))
+			names = add_name(names, ((KeDlqPosition *) lfirst(lc))->topic);
+	}
+	list_sort(names, compare_names);
+	return names;
+}
+
+static void
+emit_known(FunctionCallInfo fcinfo, KeServer *server)
+{
+	ListCell   *lc;
+
+	foreach(lc, known_topics(server))
+	{
+		char	   *topic = (char *) lfirst(lc);
+		KeAnswer   *answer = ask(server, topic);
+
+		if (answer->topic_exists)
+			emit_stats(fcinfo, server, topic, answer);
+	}
+}
+
+Datum
+kafka_dlq_stats(PG_FUNCTION_ARGS)
+{
+	char	   *topic = ke_argument_text(fcinfo, 0);
+	KeServer   *server;
+
+	ke_shmem_require();
+	server = ke_api_dlq_server(ke_argument_name(fcinfo, 1));
+	InitMaterializedSRF(fcinfo, 0);
+	if (topic != NULL)
+		emit_one(fcinfo, server, topic);
+	else
+		emit_known(fcinfo, server);
+	return (Datum) 0;
+}
+
+/* --------------------------------------------------------------- browsing */
+
+#define ARG_TOPIC 0
+#define ARG_MAX_MESSAGES 1
+#define ARG_FROM_OFFSET 2
+#define ARG_PARTITION 3
+#define ARG_PENDING_ONLY 4
+#define ARG_SERVER 5
+
+/* One row's memory is given back before the next one comes. */
+typedef struct Browse
+{
+	FunctionCallInfo fcinfo;
+	MemoryContext row_context;
+} Browse;
+
+static void
+put_bytes(KeRow *row, const char *bytes, int32 len)
+{
+	ke_row_put(row, bytes == NULL ? (Datum) 0 : ke_decode_bytea(bytes, len),
+			   bytes == NULL);
+}
+
+/* Text of a header; null where it cannot be shown. */
+static void
+put_header(KeRow *row, const char *text)
+{
+	int			len;
+
+	if (text != NULL)
+		text = ke_decode_if_text(text, strlen(text), &len);
+	ke_row_put(row, text == NULL ? (Datum) 0 : CStringGetTextDatum(text),
+			   text == NULL);
+}
+
+/* Milliseconds since 1970, or null. */
+static void
+put_ms(KeRow *row, int64 ms)
+{
+	KeMessage	msg = {.timestamp_ms = ms};
+	TimestampTz time = 0;
+
+	ke_row_put_time(row, ke_message_timestamp(&msg, &time) ? time : 0);
+}
+
+static void
+put_count(KeRow *row, int count)
+{
+	ke_row_put(row, Int32GetDatum(count), count < 0);
+}
+
+static void
+emit_letter(Browse *browse, KeMessage *msg)
+{
+	KeObituary	obituary;
+	KeRow		row = {0};
+
+	ke_copy_read_dead(msg, &obituary);
+	ke_row_put_text(&row, msg->topic);
+	ke_row_put_int(&row, msg->partition);
+	ke_row_put_number(&row, msg->offset);
+	put_ms(&row, msg->timestamp_ms);
+	put_bytes(&row, msg->key, msg->key_len);
+	put_bytes(&row, msg->value, msg->value_len);
+	ke_row_put(&row, ke_decode_headers(msg), false);
+	put_header(&row, obituary.reason);
+	put_header(&row, obituary.sqlstate);
+	put_count(&row, obituary.attempts);
+	put_ms(&row, obituary.time_ms);
+	put_header(&row, obituary.trail.original_topic);
+	put_count(&row, obituary.trail.original_partition);
+	ke_row_put_number(&row, obituary.trail.original_offset);
+	ke_row_emit(&row, browse->fcinfo);
+}
+
+static void
+visit_letter(StringInfo reply, void *argument)
+{
+	Browse	   *browse = (Browse *) argument;
+	MemoryContext old = MemoryContextSwitchTo(browse->row_context);
+	KeMessage	msg;
+
+	if (ke_letter_get_kind(reply) == KE_LETTER_MESSAGE)
+	{
+		ke_letter_get_message(reply, &msg);
+		emit_letter(browse, &msg);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(browse->row_context);
+}
+
+int64
+ke_api_dlq_count(FunctionCallInfo fcinfo, int n, const char *name,
+				 bool is_bigint)
+{
+	int64		value;
+
+	if (PG_ARGISNULL(n))
+		return KE_TASK_ANY;
+	value = is_bigint ? PG_GETARG_INT64(n) : PG_GETARG_INT32(n);
+	if (value < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("%s must not be negative", name)));
+	return value;
+}
+
+Datum
+kafka_dlq_messages(PG_FUNCTION_ARGS)
+{
+	KeTaskOrder order = {.kind = KE_TASK_BROWSE};
+	Browse		browse = {.fcinfo = fcinfo};
+	char	   *topic;
+	KeServer   *server;
+
+	ke_shmem_require();
+	topic = ke_argument_required(fcinfo, ARG_TOPIC, "topic");
+	order.max_messages = ke_api_dlq_count(fcinfo, ARG_MAX_MESSAGES,
+										  "max_messages", false);
+	order.offset = ke_api_dlq_count(fcinfo, ARG_FROM_OFFSET, "from_offset",
+									true);
+	order.partition = (int32) ke_api_dlq_count(fcinfo, ARG_PARTITION,
+											   "partition", false);
+	order.pending_only = !PG_ARGISNULL(ARG_PENDING_ONLY) &&
+		PG_GETARG_BOOL(ARG_PENDING_ONLY);
+	order.timeout_ms = ke_guc_request_timeout;
+	server = ke_api_dlq_server(ke_argument_name(fcinfo, ARG_SERVER));
+	order.server = server->oid;
+	strlcpy(order.topic, ke_api_dlq_topic(server, topic),
+			sizeof(order.topic));
+
+	InitMaterializedSRF(fcinfo, 0);
+	browse.row_context = AllocSetContextCreate(CurrentMemoryContext,
+											   "kafka_events dead letter",
+											   ALLOCSET_DEFAULT_SIZES);
+	ke_task_run(&order, visit_letter, &browse);
+	return (Datum) 0;
+}

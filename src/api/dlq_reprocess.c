@@ -1,0 +1,292 @@
+/*
+ * dlq_reprocess.c
+ *	  Dead letters sent again, or closed, by a user.
+ *
+ * The work is a task process's, in Kafka's own transactions: what it has
+ * moved stays moved, whatever becomes of the transaction of the user, and of
+ * the user.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "tcop/utility.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/numeric.h"
+#include "utils/timestamp.h"
+
+#include "api/dlq_functions.h"
+#include "api/row.h"
+#include "api/subscription_ddl.h"
+#include "api/subscription_define.h"
+#include "core/dlq_reply.h"
+#include "core/guc.h"
+#include "shm/shmem.h"
+#include "shm/task.h"
+
+PG_FUNCTION_INFO_V1(kafka_dlq_reprocess);
+PG_FUNCTION_INFO_V1(kafka_dlq_progress);
+
+#define ARG_TOPIC 0
+#define ARG_MAX_MESSAGES 1
+#define ARG_TARGET 2
+#define ARG_PARTITION 3
+#define ARG_OFFSET 4
+#define ARG_SERVER 5
+
+/* A jsonb value holds some millions; the rest is counted only. */
+#define MAX_RESULTS 100000
+
+typedef struct Reprocess
+{
+	MemoryContext context;		/* where the results are kept */
+	JsonbParseState *results;
+	int			count;
+	KeLetterTotals totals;
+	const char *topic;
+} Reprocess;
+
+static const char *
+target_name(KeTaskTarget target)
+{
+	switch (target)
+	{
+		case KE_TARGET_ORIGINAL:
+			return "original";
+		case KE_TARGET_RETRY:
+			return "retry";
+		case KE_TARGET_DISCARD:
+			return "discard";
+	}
+	pg_unreachable();
+}
+
+/* ------------------------------------------------------------- the order */
+
+static void
+read_target(FunctionCallInfo fcinfo, KeTaskOrder *order)
+{
+	char	   *target = ke_argument_text(fcinfo, ARG_TARGET);
+
+	order->target = KE_TARGET_ORIGINAL;
+	order->target_given = target != NULL;
+	if (target == NULL || strcmp(target, "original") == 0)
+		return;
+	if (strcmp(target, "retry") == 0)
+		order->target = KE_TARGET_RETRY;
+	else if (strcmp(target, "discard") == 0)
+		order->target = KE_TARGET_DISCARD;
+	else
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("target must be 'original', 'retry' or 'discard', not \"%s\"",
+						target)));
+}
+
+static void
+read_letters(FunctionCallInfo fcinfo, KeTaskOrder *order)
+{
+	order->max_messages = ke_api_dlq_count(fcinfo, ARG_MAX_MESSAGES,
+										   "max_messages", true);
+	order->partition = (int32) ke_api_dlq_count(fcinfo, ARG_PARTITION,
+												"partition", false);
+	order->offset = ke_api_dlq_count(fcinfo, ARG_OFFSET, "offset", true);
+	if (order->offset != KE_TASK_ANY && order->partition == KE_TASK_ANY)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("an offset needs its partition"),
+				 errhint("For example: kafka_dlq_reprocess('topic', partition => 0, \"offset\" => 5).")));
+}
+
+/* Copies for a retry topic are of use only where somebody reads it. */
+static void
+check_retry(KeServer *server, const char *source)
+{
+	Oid			relid = ke_catalog_find(server, source, InvalidOid);
+	List	   *problems = NIL;
+	KeSubscription *sub = NULL;
+
+	if (OidIsValid(relid))
+		sub = ke_catalog_read(server, relid, false, &problems);
+	if (sub != NULL && ke_options_retries_by_topic(&sub->options))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("nobody reads the retry topic of topic \"%s\"", source),
+			 errdetail("A retry topic is read for a subscription with ordering 'none' and retries."),
+			 errhint("Use target => 'original'.")));
+}
+
+static void
+make_order(FunctionCallInfo fcinfo, KeTaskOrder *order)
+{
+	char	   *topic = ke_argument_required(fcinfo, ARG_TOPIC, "topic");
+	KeServer   *server;
+
+	memset(order, 0, sizeof(KeTaskOrder));
+	order->kind = KE_TASK_REPROCESS;
+	order->timeout_ms = ke_guc_request_timeout;
+	read_target(fcinfo, order);
+	read_letters(fcinfo, order);
+	server = ke_api_dlq_server(ke_argument_name(fcinfo, ARG_SERVER));
+	order->server = server->oid;
+	strlcpy(order->topic, ke_api_dlq_topic(server, topic),
+			sizeof(order->topic));
+	if (order->target == KE_TARGET_RETRY)
+		check_retry(server, ke_api_dlq_source(server, order->topic));
+	ke_adopt_require_identity();
+}
+
+/* ------------------------------------------------------------ the results */
+
+static void
+push(JsonbParseState **state, const char *name, JsonbValue *value)
+{
+	JsonbValue	key;
+
+	key.type = jbvString;
+	key.val.string.val = unconstify(char *, name);
+	key.val.string.len = strlen(name);
+	pushJsonbValue(state, WJB_KEY, &key);
+	pushJsonbValue(state, WJB_VALUE, value);
+}
+
+static void
+push_number(JsonbParseState **state, const char *name, int64 number)
+{
+	JsonbValue	value;
+
+	value.type = jbvNumeric;
+	value.val.numeric = int64_to_numeric(number);
+	push(state, name, &value);
+}
+
+static void
+push_text(JsonbParseState **state, const char *name, const char *text)
+{
+	JsonbValue	value;
+
+	value.type = text == NULL ? jbvNull : jbvString;
+	if (text != NULL)
+	{
+		value.val.string.val = pstrdup(text);
+		value.val.string.len = strlen(text);
+	}
+	push(state, name, &value);
+}
+
+static void
+add_result(Reprocess *reprocess, const KeLetterResult *result)
+{
+	JsonbParseState **state = &reprocess->results;
+
+	if (reprocess->count++ >= MAX_RESULTS)
+		return;
+	pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
+	push_number(state, "partition", result->partition);
+	push_number(state, "offset", result->offset);
+	push_text(state, "status", ke_letter_status_name(result->status));
+	push_text(state, "error", result->error);
+	pushJsonbValue(state, WJB_END_OBJECT, NULL);
+}
+
+static void
+show_progress(const Reprocess *reprocess)
+{
+	const KeLetterTotals *totals = &reprocess->totals;
+
+	ereport(NOTICE,
+			(errmsg("dead letters of topic \"%s\": " INT64_FORMAT " done, " INT64_FORMAT " of them failed, about " INT64_FORMAT " to go",
+					reprocess->topic, totals->total, totals->failed,
+					totals->left)));
+}
+
+static void
+visit(StringInfo reply, void *argument)
+{
+	Reprocess  *reprocess = (Reprocess *) argument;
+	MemoryContext old = MemoryContextSwitchTo(reprocess->context);
+	KeLetterResult result;
+
+	switch (ke_letter_get_kind(reply))
+	{
+		case KE_LETTER_RESULT:
+			ke_letter_get_result(reply, &result);
+			add_result(reprocess, &result);
+			break;
+		case KE_LETTER_PROGRESS:
+			ke_letter_get_totals(reply, &reprocess->totals);
+			if (!reprocess->totals.final)
+				show_progress(reprocess);
+			break;
+		case KE_LETTER_MESSAGE:
+			break;
+	}
+	MemoryContextSwitchTo(old);
+}
+
+Datum
+kafka_dlq_reprocess(PG_FUNCTION_ARGS)
+{
+	KeTaskOrder order;
+	Reprocess	reprocess = {.context = CurrentMemoryContext};
+	KeRow		row = {0};
+	JsonbValue *results;
+
+	ke_shmem_require();
+	PreventCommandIfReadOnly("kafka_dlq_reprocess()");
+	make_order(fcinfo, &order);
+	reprocess.topic = order.topic;
+	InitMaterializedSRF(fcinfo, 0);
+
+	if (order.target == KE_TARGET_ORIGINAL)
+		ereport(NOTICE,
+				(errmsg("every consumer group of the original topics reads these messages again")));
+	pushJsonbValue(&reprocess.results, WJB_BEGIN_ARRAY, NULL);
+	ke_task_run(&order, visit, &reprocess);
+	results = pushJsonbValue(&reprocess.results, WJB_END_ARRAY, NULL);
+
+	ke_row_put_number(&row, reprocess.totals.total);
+	ke_row_put_number(&row, reprocess.totals.successful);
+	ke_row_put_number(&row, reprocess.totals.failed);
+	ke_row_put(&row, JsonbPGetDatum(JsonbValueToJsonb(results)), false);
+	ke_row_emit(&row, fcinfo);
+	return (Datum) 0;
+}
+
+/* --------------------------------------------------------------- progress */
+
+Datum
+kafka_dlq_progress(PG_FUNCTION_ARGS)
+{
+	KeTaskReport *reports;
+	int			count;
+
+	ke_shmem_require();
+	InitMaterializedSRF(fcinfo, 0);
+	reports = ke_task_reports(MyDatabaseId, KE_TASK_REPROCESS, &count);
+	for (int i = 0; i < count; i++)
+	{
+		const KeTaskReport *report = &reports[i];
+		KeServer   *server = ke_catalog_server(report->order.server);
+		KeRow		row = {0};
+
+		if (server == NULL)
+			continue;
+		ke_row_put_name(&row, server->name);
+		ke_row_put_text(&row, report->order.topic);
+		ke_row_put_text(&row, target_name(report->order.target));
+		ke_row_put_int(&row, report->pid);
+		ke_row_put_text(&row, report->taken ? "running" : "waiting");
+		ke_row_put_time(&row, report->asked_at);
+		ke_row_put_number(&row, report->progress.total);
+		ke_row_put_number(&row, report->progress.done);
+		ke_row_put_number(&row, report->progress.successful);
+		ke_row_put_number(&row, report->progress.failed);
+		ke_row_emit(&row, fcinfo);
+	}
+	return (Datum) 0;
+}

@@ -1,0 +1,183 @@
+/*
+ * subscription_ddl.c
+ *	  Finds a subscription by its topic, and runs the statements that make
+ *	  and change one.
+ *
+ * The statements are ordinary ones, run with the user's own rights: event
+ * triggers, other extensions and api/ddl see the same as when the user types
+ * them.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_foreign_server.h"
+#include "commands/defrem.h"
+#include "executor/spi.h"
+#include "foreign/foreign.h"
+#include "lib/stringinfo.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+#include "api/ddl.h"
+#include "api/subscription_ddl.h"
+#include "subscription/names.h"
+
+char *
+ke_argument_text(FunctionCallInfo fcinfo, int n)
+{
+	return PG_ARGISNULL(n) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(n));
+}
+
+char *
+ke_argument_name(FunctionCallInfo fcinfo, int n)
+{
+	return PG_ARGISNULL(n) ? NULL : pstrdup(NameStr(*PG_GETARG_NAME(n)));
+}
+
+char *
+ke_argument_required(FunctionCallInfo fcinfo, int n, const char *name)
+{
+	char	   *value = ke_argument_text(fcinfo, n);
+
+	if (value == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s must not be null", name)));
+	return value;
+}
+
+/* -------------------------------------------------------------- finding */
+
+KeServer *
+ke_subscription_server(const char *name)
+{
+	KeServer   *server;
+	Oid			oid;
+
+	ke_catalog_lock_extension();
+	server = ke_catalog_server_by_name(name);
+	ke_ddl_require_membership(server);
+	oid = server->oid;
+	LockDatabaseObject(ForeignServerRelationId, oid, 0,
+					   ShareUpdateExclusiveLock);
+	server = ke_catalog_server(oid);
+	if (server == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("the server was dropped just now")));
+
+	/* whoever held the lock may have given the server away */
+	ke_ddl_require_membership(server);
+	return server;
+}
+
+KeSubscription *
+ke_subscription_find(KeServer *server, const char *topic)
+{
+	Oid			relid = ke_catalog_find(server, topic, InvalidOid);
+	List	   *problems = NIL;
+	KeSubscription *sub = NULL;
+
+	if (OidIsValid(relid))
+		sub = ke_catalog_read(server, relid, false, &problems);
+	if (sub == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("topic \"%s\" is not subscribed on server \"%s\"",
+						topic, server->name),
+				 errhint("View kafka_subscriptions shows what is subscribed; kafka_subscribe subscribes.")));
+	return sub;
+}
+
+List *
+ke_subscription_options(Oid relid)
+{
+	return GetForeignTable(relid)->options;
+}
+
+DefElem *
+ke_subscription_option(List *options, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, options)
+		if (strcmp(lfirst_node(DefElem, lc)->defname, name) == 0)
+			return lfirst_node(DefElem, lc);
+	return NULL;
+}
+
+/* ------------------------------------------------------------ statements */
+
+static void
+run(const char *statement)
+{
+	int			result;
+
+	SPI_connect();
+	result = SPI_execute(statement, false, 0);
+	if (result != SPI_OK_UTILITY)
+		elog(ERROR, "SPI_execute returned %s", SPI_result_code_string(result));
+	SPI_finish();
+}
+
+Oid
+ke_subscription_create(KeServer *server, const char *table, List *options)
+{
+	StringInfoData buf;
+	ListCell   *lc;
+
+	initStringInfo(&buf);
+	appendStringInfo(&buf, "CREATE FOREIGN TABLE %s () SERVER %s OPTIONS (",
+					 quote_qualified_identifier("kafka_events", table),
+					 quote_identifier(server->name));
+	foreach(lc, options)
+	{
+		DefElem    *option = lfirst_node(DefElem, lc);
+
+		appendStringInfo(&buf, "%s%s %s",
+						 foreach_current_index(lc) > 0 ? ", " : "",
+						 quote_identifier(option->defname),
+						 quote_literal_cstr(defGetString(option)));
+	}
+	appendStringInfoChar(&buf, ')');
+	run(buf.data);
+	return get_relname_relid(table, ke_catalog_schema());
+}
+
+void
+ke_subscription_alter(KeSubscription *sub, List *options)
+{
+	List	   *stored = ke_subscription_options(sub->oid);
+	StringInfoData buf;
+	ListCell   *lc;
+
+	initStringInfo(&buf);
+	foreach(lc, options)
+	{
+		DefElem    *option = lfirst_node(DefElem, lc);
+		bool		there = ke_subscription_option(stored,
+												   option->defname) != NULL;
+		const char *separator = buf.len > 0 ? ", " : "";
+
+		if (option->defaction != DEFELEM_DROP)
+			appendStringInfo(&buf, "%s%s %s %s", separator,
+							 there ? "SET" : "ADD",
+							 quote_identifier(option->defname),
+							 quote_literal_cstr(defGetString(option)));
+		else if (there)
+			appendStringInfo(&buf, "%sDROP %s", separator,
+							 quote_identifier(option->defname));
+	}
+	if (buf.len > 0)
+		run(psprintf("ALTER FOREIGN TABLE %s OPTIONS (%s)",
+					 ke_names_of_table(sub->oid), buf.data));
+}
+
+void
+ke_subscription_drop(KeSubscription *sub)
+{
+	run(psprintf("DROP FOREIGN TABLE %s", ke_names_of_table(sub->oid)));
+}

@@ -1,0 +1,42 @@
+/*
+ * subscription_define.h
+ *	  Turns a foreign table that was just made or altered into a
+ *	  subscription: owner, checks, recorded dependencies.
+ */
+#ifndef KE_SUBSCRIPTION_DEFINE_H
+#define KE_SUBSCRIPTION_DEFINE_H
+
+#include "subscription/catalog.h"
+
+typedef enum KeAdoption
+{
+	KE_ADOPT_CREATED,
+	KE_ADOPT_ALTERED
+} KeAdoption;
+
+/*
+ * Needs the table's and the server's locks.  Raises what is wrong with it,
+ * all at once; while a dump is being restored, nothing but its shape.
+ */
+extern void ke_adopt(Oid relid, KeAdoption how);
+
+/* Raise the problems of a subscription, if any, unless restoring. */
+extern void ke_adopt_report(KeSubscription *sub, List *problems);
+
+/* The name of a subscription in messages, as 'subscription "topic"'. */
+extern char *ke_adopt_name(const char *topic);
+
+/* Raise if it is unclear which database this is towards Kafka. */
+extern void ke_adopt_require_identity(void);
+
+/* Are there positions of the topic, so that it goes on from them? */
+extern bool ke_adopt_was_consumed(KeServer *server, const char *topic);
+
+/* Raise: there is a subscription of this topic. */
+extern void ke_adopt_refuse_second(KeServer *server,
+								   const char *topic) pg_attribute_noreturn();
+
+/* Raise: a thing of this name is no subscription. */
+extern void ke_adopt_refuse_stranger(const char *name) pg_attribute_noreturn();
+
+#endif							/* KE_SUBSCRIPTION_DEFINE_H */

@@ -1,0 +1,339 @@
+/*
+ * answers.c
+ *	  Answers questions of users' backends by asking the Kafka cluster.
+ *
+ * Runs in the manager, which cannot wait long for anything: a question that
+ * no broker answers is tried again by the caller, a little longer each time.
+ * The one that changes something, making a topic, is not.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include "utils/timestamp.h"
+
+#include "cluster/answers.h"
+#include "kafka/topic_admin.h"
+#include "shm/cluster_report.h"
+
+/* The brokers' own time for making a topic is well below a second. */
+#define CREATE_PATIENCE_MS 3000
+
+KeAnswer *
+ke_answers_refuse(const char *text, const char *hint)
+{
+	KeAnswer   *answer = palloc0(sizeof(KeAnswer));
+
+	answer->text = pstrdup(text);
+	answer->hint = hint != NULL ? pstrdup(hint) : NULL;
+	return answer;
+}
+
+/* No broker answers: what to say if that stays so. */
+static KeAnswer *
+not_reachable(KeCluster *cluster, const KeServer *server, int error)
+{
+	const char *hint;
+	char	   *why = ke_cluster_explain(cluster, error, &hint);
+
+	return ke_answers_refuse(psprintf("could not reach Kafka at \"%s\": %s",
+									  server->options.bootstrap_servers, why),
+							 hint);
+}
+
+/* The time that stands for what was asked. */
+static int64
+asked_time(const KeQuestion *question)
+{
+	switch (question->kind)
+	{
+		case KE_ASK_TOPIC:
+		case KE_ASK_TOPICS:
+		case KE_ASK_HEALTH:
+		case KE_ASK_CONFIG:
+		case KE_ASK_CREATE:
+			break;
+		case KE_ASK_EARLIEST:
+			return KE_KAFKA_BEGINNING;
+		case KE_ASK_LATEST:
+			return KE_KAFKA_END;
+		case KE_ASK_TIME:
+			return question->timestamp_ms;
+		case KE_ASK_DLQ:
+			return KE_KAFKA_END;
+	}
+	return KE_KAFKA_NONE;
+}
+
+typedef int (*Ask) (KeCluster *cluster, KeKafkaList *list, int timeout_ms);
+
+/* A number for each partition; NULL, and *error, if no broker has answered. */
+static int64 *
+ask_offsets(KeCluster *cluster, Ask ask, const char *topic, int partitions,
+			int64 about, int timeout_ms, int *error)
+{
+	KeKafkaList *list = ke_kafka_list_make(Max(partitions, 1));
+	int64	   *offsets = palloc(Max(partitions, 1) * sizeof(int64));
+
+	for (int p = 0; p < partitions; p++)
+		ke_kafka_list_add(list, topic, p, about);
+	*error = ask(cluster, list, timeout_ms);
+	for (int p = 0; p < partitions && *error == 0; p++)
+	{
+		*error = list->parts[p].error;
+		offsets[p] = list->parts[p].offset;
+	}
+	return *error == 0 ? offsets : NULL;
+}
+
+/* Fill in the offsets; false if no broker has answered. */
+static bool
+find_offsets(KeCluster *cluster, const KeQuestion *question, int timeout_ms,
+			 KeAnswer *answer, int *error)
+{
+	answer->offsets = ask_offsets(cluster, ke_cluster_offsets_for_time,
+								  question->topic, answer->partitions,
+								  asked_time(question), timeout_ms, error);
+	if (answer->offsets == NULL || question->kind != KE_ASK_DLQ)
+		return answer->offsets != NULL;
+
+	answer->lows = ask_offsets(cluster, ke_cluster_offsets_for_time,
+							   question->topic, answer->partitions,
+							   KE_KAFKA_BEGINNING, timeout_ms, error);
+	if (answer->lows != NULL)
+		answer->positions = ask_offsets(cluster, ke_cluster_committed,
+										question->topic, answer->partitions,
+										KE_KAFKA_NONE, timeout_ms, error);
+	return answer->positions != NULL;
+}
+
+/* What there is to say about a topic that metadata came with an error for. */
+static KeAnswer *
+describe_error(const KeTopicInfo *topic, const char *cluster_id)
+{
+	KeAnswer   *answer;
+
+	if (!ke_client_is_missing_topic(topic->error))
+		return ke_answers_refuse(psprintf("topic \"%s\": %s", topic->name,
+										  ke_client_error_name(topic->error)),
+								 ke_client_error_hint(topic->error));
+	answer = palloc0(sizeof(KeAnswer));
+	answer->answered = true;
+	answer->cluster_id = pstrdup(cluster_id);
+	return answer;
+}
+
+/* The questions about one topic. */
+static KeAnswer *
+answer_topic(KeCluster *cluster, const KeServer *server,
+			 const KeQuestion *question, int timeout_ms, KeAnswer **problem)
+{
+	char	   *cluster_id;
+	List	   *topics;
+	KeTopicInfo *topic;
+	KeAnswer   *answer;
+	int			error;
+
+	error = ke_cluster_topics(cluster, question->topic, &topics, timeout_ms);
+	if (error != 0 || topics == NIL)
+	{
+		*problem = not_reachable(cluster, server, error);
+		return NULL;
+	}
+	cluster_id = ke_cluster_id(cluster, timeout_ms);
+	if (cluster_id == NULL)
+	{
+		*problem = ke_answers_refuse("the Kafka cluster does not tell its id",
+									 NULL);
+		return NULL;
+	}
+
+	topic = (KeTopicInfo *) linitial(topics);
+	if (topic->error != 0)
+		return describe_error(topic, cluster_id);
+
+	answer = palloc0(sizeof(KeAnswer));
+	answer->answered = true;
+	answer->topic_exists = true;
+	answer->partitions = topic->partitions;
+	answer->cluster_id = pstrdup(cluster_id);
+	if (question->kind != KE_ASK_TOPIC &&
+		!find_offsets(cluster, question, timeout_ms, answer, &error))
+	{
+		*problem = not_reachable(cluster, server, error);
+		return NULL;
+	}
+	return answer;
+}
+
+static KeAnswer *
+answer_with(StringInfo payload)
+{
+	KeAnswer   *answer = palloc0(sizeof(KeAnswer));
+
+	answer->answered = true;
+	answer->payload = payload;
+	return answer;
+}
+
+static KeAnswer *
+answer_topics(KeCluster *cluster, const KeServer *server, int timeout_ms,
+			  KeAnswer **problem)
+{
+	List	   *topics;
+	List	   *findings = NIL;
+	ListCell   *lc;
+	int			error;
+
+	error = ke_cluster_topics(cluster, NULL, &topics, timeout_ms);
+	if (error != 0)
+	{
+		*problem = not_reachable(cluster, server, error);
+		return NULL;
+	}
+	foreach(lc, topics)
+	{
+		KeTopicInfo *topic = (KeTopicInfo *) lfirst(lc);
+		KeTopicFinding *finding;
+
+		if (topic->error != 0)
+			continue;
+		finding = palloc(sizeof(KeTopicFinding));
+		finding->name = topic->name;
+		finding->partitions = topic->partitions;
+		finding->replication_factor = topic->replication_factor;
+		findings = lappend(findings, finding);
+	}
+	return answer_with(ke_findings_put_topics(findings));
+}
+
+/* Why the cluster does not tell is an answer, too. */
+static KeAnswer *
+answer_config(KeCluster *cluster, const KeServer *server,
+			  const KeQuestion *question, int timeout_ms, KeAnswer **problem)
+{
+	List	   *settings = ke_findings_get_settings(question->payload);
+	int			count = list_length(settings);
+	KeTopicConfig *configs = palloc0(Max(count, 1) * sizeof(KeTopicConfig));
+	KeAnswer   *answer;
+	int			error;
+
+	for (int i = 0; i < count; i++)
+		configs[i].name = ((KeTopicSetting *) list_nth(settings, i))->name;
+	error = ke_topics_describe(ke_cluster_handle(cluster), question->topic,
+							   configs, count, timeout_ms);
+	if (ke_client_is_silence(error))
+	{
+		*problem = not_reachable(cluster, server, error);
+		return NULL;
+	}
+	for (int i = 0; i < count; i++)
+		((KeTopicSetting *) list_nth(settings, i))->value =
+			unconstify(char *, configs[i].value);
+	answer = answer_with(ke_findings_put_settings(settings));
+	if (error != 0)
+		answer->text = pstrdup(ke_client_error_name(error));
+	if (ke_client_is_refusal(error))
+		answer->hint = pstrdup("The Kafka user needs DescribeConfigs on the topic.");
+	return answer;
+}
+
+/* A broker must answer now; what takes longer to find out, the watch knows. */
+static KeAnswer *
+answer_health(KeWatch *watch, const KeServer *server, int timeout_ms,
+			  KeAnswer **problem)
+{
+	KeHealthFindings health = {0};
+	int			error;
+
+	error = ke_cluster_ping(watch->cluster, &health.brokers,
+							&health.latency_us, timeout_ms);
+	if (error != 0)
+	{
+		*problem = not_reachable(watch->cluster, server, error);
+		return NULL;
+	}
+	if (watch->trouble[0] != '\0')
+		health.problems = list_make1(pstrdup(watch->trouble));
+	return answer_with(ke_findings_put_health(&health));
+}
+
+/* Asked once: the second time, it would be there already. */
+static KeAnswer *
+answer_create(KeCluster *cluster, const KeServer *server,
+			  const KeQuestion *question)
+{
+	KeTopicWish *wish = ke_findings_get_wish(question->payload);
+	KeNewTopic	topic = {
+		.name = question->topic,
+		.partitions = wish->partitions,
+		.replication_factor = wish->replication_factor
+	};
+	KeTopicConfig *configs =
+	palloc0(list_length(wish->settings) * sizeof(KeTopicConfig));
+	long		left_ms;
+	KeAnswer   *answer;
+	ListCell   *lc;
+	char	   *text;
+	bool		created;
+	int			error;
+
+	foreach(lc, wish->settings)
+	{
+		KeTopicSetting *setting = (KeTopicSetting *) lfirst(lc);
+
+		configs[topic.nconfigs].name = setting->name;
+		configs[topic.nconfigs].value = setting->value;
+		topic.nconfigs++;
+	}
+	topic.configs = configs;
+
+	left_ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
+											  question->answer_by);
+	error = ke_topics_create(ke_cluster_handle(cluster), &topic, &created,
+							 &text, (int) Min(left_ms, CREATE_PATIENCE_MS));
+	if (ke_client_is_silence(error))
+		return not_reachable(cluster, server, error);
+
+	answer = answer_with(NULL);
+	answer->topic_exists = error == 0;
+	answer->created = created;
+	if (error != 0)
+	{
+		const char *hint = ke_client_error_hint(error);
+
+		answer->text = text != NULL ? text :
+			pstrdup(ke_client_error_name(error));
+		answer->hint = hint != NULL ? pstrdup(hint) : NULL;
+	}
+	return answer;
+}
+
+KeAnswer *
+ke_answers_try(KeWatch *watch, const KeServer *server,
+			   const KeQuestion *question, int timeout_ms, KeAnswer **problem)
+{
+	KeCluster  *cluster = watch->cluster;
+
+	switch (question->kind)
+	{
+		case KE_ASK_TOPIC:
+		case KE_ASK_EARLIEST:
+		case KE_ASK_LATEST:
+		case KE_ASK_TIME:
+			return answer_topic(cluster, server, question, timeout_ms,
+								problem);
+		case KE_ASK_DLQ:
+			return answer_topic(watch->admin, server, question, timeout_ms,
+								problem);
+		case KE_ASK_TOPICS:
+			return answer_topics(cluster, server, timeout_ms, problem);
+		case KE_ASK_HEALTH:
+			return answer_health(watch, server, timeout_ms, problem);
+		case KE_ASK_CONFIG:
+			return answer_config(cluster, server, question, timeout_ms,
+								 problem);
+		case KE_ASK_CREATE:
+			return answer_create(cluster, server, question);
+	}
+	pg_unreachable();
+}

@@ -1,0 +1,556 @@
+/*
+ * survey.c
+ *	  The parts of one look at a server's topics and partitions.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "cluster/survey.h"
+#include "core/stamp.h"
+#include "core/unix_time.h"
+#include "session/attempt.h"
+#include "state/positions.h"
+
+/* What each question may take; a broker that is well needs a millisecond. */
+#define MAX_PATIENCE_MS 500
+
+/* Partitions that nobody has for so long will not find an owner alone. */
+#define FIRST_REJOIN_MS 10000
+#define MAX_REJOIN_MS 600000
+
+/* A copy that has not committed anything for so long is taken for gone. */
+#define COPY_QUIET_MS 60000
+
+/* Where another incarnation's commit was, in watch->context. */
+typedef struct Mark
+{
+	char	   *topic;
+	int32		partition;
+	uint64		incarnation;
+	int64		offset;
+} Mark;
+
+static KePositionKey
+position_key(const KeSurvey *survey)
+{
+	KePositionKey key = {survey->watch->cluster_id, survey->group};
+
+	return key;
+}
+
+/* Every partition of every topic that exists, with this for its offset. */
+static KeKafkaList *
+all_partitions(const KeSurvey *survey, int64 offset)
+{
+	KeKafkaList *list = ke_kafka_list_make(Max(survey->watch->partitions, 1));
+	int			i = 0;
+	ListCell   *lc;
+
+	foreach(lc, survey->subscriptions)
+	{
+		KeSubscription *sub = (KeSubscription *) lfirst(lc);
+
+		for (int p = 0; p < survey->partitions[i]; p++)
+			ke_kafka_list_add(list, sub->topic, p, offset);
+		i++;
+	}
+	return list;
+}
+
+/* --------------------------------------------------------------- questions */
+
+/*
+ * Brokers may die in the middle of a look.  Each question that got no answer
+ * halves what the others may take, and all of them together less than twice
+ * the first.
+ */
+int
+ke_survey_patience(const KeSurvey *survey)
+{
+	return MAX_PATIENCE_MS >> Min(survey->unanswered, 9);
+}
+
+int
+ke_survey_note(KeSurvey *survey, int error)
+{
+	if (ke_client_is_silence(error))
+		survey->unanswered++;
+	return error;
+}
+
+int
+ke_survey_ask_topic(KeSurvey *survey, const char *name, KeTopicInfo **topic)
+{
+	List	   *topics = NIL;
+	int			error;
+
+	error = ke_cluster_topics(survey->watch->cluster, name, &topics,
+							  ke_survey_patience(survey));
+	if (error == 0 && topics == NIL)
+		error = KE_KAFKA_TIMED_OUT;
+	if (error == 0)
+		*topic = (KeTopicInfo *) linitial(topics);
+	return ke_survey_note(survey, error);
+}
+
+int
+ke_survey_ask_offsets(KeSurvey *survey, KeKafkaList *times)
+{
+	int			error;
+
+	error = ke_cluster_offsets_for_time(survey->watch->cluster, times,
+										ke_survey_patience(survey));
+	return ke_survey_note(survey, error);
+}
+
+int
+ke_survey_ask_committed(KeSurvey *survey, KeCluster *cluster,
+						KeKafkaList *list)
+{
+	int			error;
+
+	error = ke_cluster_committed(cluster, list, ke_survey_patience(survey));
+	return ke_survey_note(survey, error);
+}
+
+/* ------------------------------------------------------------------ topics */
+
+/* Tell the views what is wrong with the topic as a whole; NULL: nothing. */
+static void
+publish_topic(const KeSurvey *survey, const KeSubscription *sub,
+			  const char *reason)
+{
+	KeLagRow	row = {
+		.database = survey->facts->database,
+		.server = survey->server->oid,
+		.subscription = sub->oid,
+		.partition = KE_LAG_TOPIC,
+		.role = KE_ROLE_MAIN,
+		.ordinal = -1,
+		.position = -1,
+		.committed = -1,
+		.end = -1,
+		.last_stable = -1,
+		.status = KE_PARTITION_STOPPED
+	};
+
+	if (reason == NULL)
+		ke_lag_remove(row.database, row.subscription, row.partition, row.role);
+	else
+	{
+		strlcpy(row.reason, reason, sizeof(row.reason));
+		ke_lag_publish(&row);
+	}
+}
+
+/* NULL: none */
+static char *
+topic_problem(const char *name, const KeTopicInfo *topic)
+{
+	const char *hint;
+
+	if (topic->error == 0 && topic->leaderless == 0)
+		return NULL;
+	if (topic->error == 0)
+		return psprintf("%d of %d partitions of topic \"%s\" have no leader: their brokers are down",
+						topic->leaderless, topic->partitions, name);
+	if (ke_client_is_missing_topic(topic->error))
+		return psprintf("topic \"%s\" does not exist in the cluster", name);
+	hint = ke_client_error_hint(topic->error);
+	return psprintf("topic \"%s\": %s%s%s", name,
+					ke_client_error_name(topic->error),
+					hint ? ": " : "", hint ? hint : "");
+}
+
+bool
+ke_survey_topics(KeSurvey *survey)
+{
+	int			total = 0;
+	int			i = 0;
+	ListCell   *lc;
+
+	survey->group = ke_catalog_main_group(survey->server);
+	survey->partitions = palloc0((list_length(survey->subscriptions) + 1) *
+								 sizeof(int));
+	foreach(lc, survey->subscriptions)
+	{
+		KeSubscription *sub = (KeSubscription *) lfirst(lc);
+		KeTopicInfo *topic;
+
+		if (ke_survey_ask_topic(survey, sub->topic, &topic) != 0)
+			return false;
+		if (topic->error == 0)
+			survey->partitions[i] = topic->partitions;
+		publish_topic(survey, sub, topic_problem(sub->topic, topic));
+		total += survey->partitions[i];
+		i++;
+	}
+	survey->watch->partitions = total;
+	return true;
+}
+
+/* ------------------------------------------------------------------- group */
+
+/*
+ * Without permission on the group its coordinator cannot be asked for
+ * anything, and for that the library has no other word than a timeout.
+ */
+void
+ke_survey_group(KeSurvey *survey)
+{
+	KeWatch    *watch = survey->watch;
+	KeKafkaList *list = all_partitions(survey, KE_KAFKA_NONE);
+	int			error;
+
+	watch->trouble[0] = '\0';
+	list->count = Min(list->count, 1);
+	error = ke_survey_ask_committed(survey, watch->cluster, list);
+	if (error == 0 && list->count > 0)
+		error = list->parts[0].error;
+	if (error == 0)
+		return;
+	snprintf(watch->trouble, sizeof(watch->trouble),
+			 "consumer group \"%s\": %s: %s", survey->group,
+			 ke_client_error_name(error),
+			 ke_client_error_hint(error) ? ke_client_error_hint(error) :
+			 "its coordinator gives no answer");
+}
+
+/* ------------------------------------------------------------------ starts */
+
+/* A subscription whose first positions are still to be found. */
+typedef struct Start
+{
+	const char *topic;
+	int			partitions;
+	TimestampTz requested_at;
+} Start;
+
+typedef struct Starts
+{
+	KeSurvey   *survey;
+	List	   *each;			/* of Start, in context */
+	KeKafkaList *offsets;
+	MemoryContext context;
+} Starts;
+
+static void
+find_starts(void *argument)
+{
+	Starts	   *starts = (Starts *) argument;
+	KeSurvey   *survey = starts->survey;
+	int			i = 0;
+	ListCell   *lc;
+
+	foreach(lc, survey->subscriptions)
+	{
+		KeSubscription *sub = (KeSubscription *) lfirst(lc);
+		TimestampTz requested_at;
+
+		if (survey->partitions[i] > 0 &&
+			ke_positions_start_pending(survey->group, sub->topic,
+									   &requested_at))
+		{
+			MemoryContext old = MemoryContextSwitchTo(starts->context);
+			Start	   *start = palloc(sizeof(Start));
+
+			start->topic = sub->topic;
+			start->partitions = survey->partitions[i];
+			start->requested_at = requested_at;
+			starts->each = lappend(starts->each, start);
+			MemoryContextSwitchTo(old);
+		}
+		i++;
+	}
+}
+
+/* Positions that are there already stay: somebody has moved them. */
+static void
+store_starts(void *argument)
+{
+	Starts	   *starts = (Starts *) argument;
+	KePositionKey key = position_key(starts->survey);
+	ListCell   *lc;
+
+	for (int i = 0; i < starts->offsets->count; i++)
+	{
+		KeKafkaPartition *part = &starts->offsets->parts[i];
+		KePosition	pos = {.topic = part->topic,.partition = part->partition};
+		int64		old;
+
+		if (!ke_positions_read(&key, &pos))
+			ke_positions_move(&key, part->topic, part->partition,
+							  part->offset, &old);
+	}
+	foreach(lc, starts->each)
+		ke_positions_start_done(key.group_id,
+								((Start *) lfirst(lc))->topic);
+}
+
+static KeKafkaList *
+times_of(List *each)
+{
+	KeKafkaList *list = ke_kafka_list_make(16);
+	ListCell   *lc;
+
+	foreach(lc, each)
+	{
+		Start	   *start = (Start *) lfirst(lc);
+		int64		ms = ke_unix_ms(start->requested_at);
+
+		for (int p = 0; p < start->partitions; p++)
+			ke_kafka_list_add(list, start->topic, p, ms);
+	}
+	return list;
+}
+
+void
+ke_survey_starts(KeSurvey *survey)
+{
+	Starts		starts = {.survey = survey,.context = CurrentMemoryContext};
+	char	   *problem;
+
+	if (survey->facts->identity != KE_IDENTITY_OURS)
+		return;
+	problem = ke_attempt_transaction(find_starts, &starts, false);
+	if (problem == NULL && starts.each != NIL)
+	{
+		starts.offsets = times_of(starts.each);
+		if (ke_survey_ask_offsets(survey, starts.offsets) != 0)
+			return;				/* the next look tries again */
+		for (int i = 0; i < starts.offsets->count; i++)
+		{
+			if (starts.offsets->parts[i].error != 0)
+				return;
+		}
+		problem = ke_attempt_transaction(store_starts, &starts, true);
+	}
+	if (problem != NULL)
+		ereport(LOG,
+				(errmsg("could not store where subscriptions of server \"%s\" start: %s",
+						survey->server->name, problem)));
+}
+
+/* ----------------------------------------------------- unowned partitions */
+
+typedef struct Unowned
+{
+	KeSurvey   *survey;
+	KeKafkaList *ends;			/* the partitions, and where they end */
+	KePosition *positions;		/* one for each */
+	bool	   *known;
+} Unowned;
+
+static bool
+is_owned(const KeLagRow *rows, int nrows, Oid subscription, int32 partition)
+{
+	for (int i = 0; i < nrows; i++)
+	{
+		if (rows[i].subscription == subscription &&
+			rows[i].partition == partition &&
+			rows[i].role == KE_ROLE_MAIN)
+			return rows[i].ordinal >= 0;
+	}
+	return false;
+}
+
+static void
+read_positions(void *argument)
+{
+	Unowned    *unowned = (Unowned *) argument;
+	KePositionKey key = position_key(unowned->survey);
+
+	for (int i = 0; i < unowned->ends->count; i++)
+	{
+		unowned->positions[i].topic = unowned->ends->parts[i].topic;
+		unowned->positions[i].partition = unowned->ends->parts[i].partition;
+		unowned->known[i] = ke_positions_read(&key, &unowned->positions[i]);
+	}
+}
+
+static void
+publish_unowned(const Unowned *unowned, int i, Oid subscription)
+{
+	const KeSurvey *survey = unowned->survey;
+	const KeKafkaPartition *end = &unowned->ends->parts[i];
+	const KePosition *pos = &unowned->positions[i];
+	KeLagRow	row = {
+		.database = survey->facts->database,
+		.server = survey->server->oid,
+		.subscription = subscription,
+		.partition = end->partition,
+		.role = KE_ROLE_MAIN,
+		.ordinal = -1,
+		.position = unowned->known[i] ? pos->next : -1,
+		.committed = unowned->known[i] ? pos->committed : -1,
+		.end = -1,
+		.last_stable = end->error == 0 ? end->offset : -1,
+		.status = KE_PARTITION_UNASSIGNED
+	};
+
+	ke_lag_publish_unowned(&row);
+}
+
+/*
+ * Keep the time that partitions have had no owner, or consumers no work.  It
+ * happens that a group settles without giving all of them out, and then no
+ * event ever comes; other databases' members, or foreign ones, may have them
+ * too, so each rejoin that did not help doubles the time.
+ */
+static void
+note_trouble(KeWatch *watch, const KeSurvey *survey, bool any)
+{
+	if (!any || survey->server->options.shared)
+	{
+		watch->trouble_since = 0;
+		watch->rejoin_ms = FIRST_REJOIN_MS;
+		watch->rejoin = false;
+	}
+	else if (watch->trouble_since == 0)
+	{
+		watch->trouble_since = survey->now;
+		watch->rejoin_ms = Max(watch->rejoin_ms, FIRST_REJOIN_MS);
+	}
+	else if (TimestampDifferenceExceeds(watch->trouble_since, survey->now,
+										watch->rejoin_ms))
+	{
+		watch->rejoin = true;
+		watch->trouble_since = survey->now;
+		watch->rejoin_ms = Min(watch->rejoin_ms * 2, MAX_REJOIN_MS);
+	}
+}
+
+void
+ke_survey_unowned(KeSurvey *survey)
+{
+	int			nrows;
+	KeLagRow   *rows = ke_lag_rows(survey->facts->database, &nrows);
+	KeKafkaList *list = ke_kafka_list_make(16);
+	Oid		   *subscriptions;
+	Unowned		unowned = {.survey = survey,.ends = list};
+	bool		stalled;
+	int			i = 0;
+	ListCell   *lc;
+
+	subscriptions = palloc((survey->watch->partitions + 1) * sizeof(Oid));
+	foreach(lc, survey->subscriptions)
+	{
+		KeSubscription *sub = (KeSubscription *) lfirst(lc);
+
+		for (int p = 0; p < survey->partitions[i]; p++)
+		{
+			if (is_owned(rows, nrows, sub->oid, p))
+				continue;
+			subscriptions[list->count] = sub->oid;
+			ke_kafka_list_add(list, sub->topic, p, KE_KAFKA_END);
+		}
+		i++;
+	}
+	stalled = ke_survey_is_stalled(survey, rows, nrows);
+	pfree(rows);
+	note_trouble(survey->watch, survey, list->count > 0 || stalled);
+	if (list->count == 0)
+		return;
+
+	unowned.positions = palloc0(list->count * sizeof(KePosition));
+	unowned.known = palloc0(list->count * sizeof(bool));
+	if (ke_attempt_transaction(read_positions, &unowned, false) != NULL ||
+		ke_survey_ask_offsets(survey, list) != 0)
+		return;
+	for (i = 0; i < list->count; i++)
+		publish_unowned(&unowned, i, subscriptions[i]);
+}
+
+/* ------------------------------------------------------------------ copies */
+
+static const Mark *
+find_mark(List *marks, const KeKafkaPartition *part, uint64 incarnation)
+{
+	ListCell   *lc;
+
+	foreach(lc, marks)
+	{
+		Mark	   *mark = (Mark *) lfirst(lc);
+
+		if (mark->partition == part->partition &&
+			mark->incarnation == incarnation &&
+			strcmp(mark->topic, part->topic) == 0)
+			return mark;
+	}
+	return NULL;
+}
+
+static void
+forget_marks(List *marks)
+{
+	ListCell   *lc;
+
+	foreach(lc, marks)
+		pfree(((Mark *) lfirst(lc))->topic);
+	list_free_deep(marks);
+}
+
+static List *
+add_mark(KeWatch *watch, List *marks, const KeKafkaPartition *part,
+		 uint64 incarnation)
+{
+	MemoryContext old = MemoryContextSwitchTo(watch->context);
+	Mark	   *mark = palloc(sizeof(Mark));
+
+	mark->topic = pstrdup(part->topic);
+	mark->partition = part->partition;
+	mark->incarnation = incarnation;
+	mark->offset = part->offset;
+	marks = lappend(marks, mark);
+	MemoryContextSwitchTo(old);
+
+	return marks;
+}
+
+bool
+ke_survey_finds_copy(KeSurvey *survey)
+{
+	KeWatch    *watch = survey->watch;
+	KeKafkaList *list = all_partitions(survey, KE_KAFKA_NONE);
+	List	   *marks = NIL;
+	bool		moved = false;
+
+	/* Our own former processes would be taken for a copy. */
+	if (survey->facts->orphans ||
+		survey->facts->identity != KE_IDENTITY_OURS ||
+		list->count == 0 ||
+		ke_survey_ask_committed(survey, watch->cluster, list) != 0)
+		return ke_survey_copy_is_blocking(watch, survey->now);
+
+	for (int i = 0; i < list->count; i++)
+	{
+		KeKafkaPartition *part = &list->parts[i];
+		const Mark *before;
+		KeStamp		stamp;
+
+		if (part->error != 0 || !ke_stamp_parse(part->metadata, &stamp) ||
+			strcmp(stamp.uuid, survey->facts->uuid) != 0 ||
+			stamp.incarnation == survey->facts->incarnation)
+			continue;
+		before = find_mark(watch->marks, part, stamp.incarnation);
+		if (before != NULL && part->offset > before->offset)
+			moved = true;
+		marks = add_mark(watch, marks, part, stamp.incarnation);
+	}
+	forget_marks(watch->marks);
+	watch->marks = marks;
+	if (moved)
+		watch->copy_seen_at = survey->now;
+
+	return ke_survey_copy_is_blocking(watch, survey->now);
+}
+
+bool
+ke_survey_copy_is_blocking(const KeWatch *watch, TimestampTz now)
+{
+	return watch->copy_seen_at != 0 &&
+		!TimestampDifferenceExceeds(watch->copy_seen_at, now, COPY_QUIET_MS);
+}

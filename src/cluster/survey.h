@@ -1,0 +1,87 @@
+/*
+ * survey.h
+ *	  The parts of one look at a server's topics and partitions.
+ */
+#ifndef KE_SURVEY_H
+#define KE_SURVEY_H
+
+#include "cluster/watch.h"
+#include "shm/lag.h"
+
+typedef struct KeSurvey
+{
+	KeWatch    *watch;
+	const KeWatchFacts *facts;
+	KeServer   *server;
+	List	   *subscriptions;	/* of KeSubscription */
+	TimestampTz now;
+
+	/* filled in by ke_survey_topics, in the current context */
+	char	   *group;
+	int		   *partitions;		/* of each subscription's topic; 0: missing */
+
+	int			unanswered;		/* questions of this look, so far */
+} KeSurvey;
+
+/*
+ * The questions of a look.  How long each may wait, in ms, depends on those
+ * before it; ke_survey_note returns its error.  cluster is the watch's, or
+ * its admin.
+ */
+extern int	ke_survey_patience(const KeSurvey *survey);
+extern int	ke_survey_note(KeSurvey *survey, int error);
+extern int	ke_survey_ask_topic(KeSurvey *survey, const char *name,
+								KeTopicInfo **topic);
+extern int	ke_survey_ask_offsets(KeSurvey *survey, KeKafkaList *times);
+extern int	ke_survey_ask_committed(KeSurvey *survey, KeCluster *cluster,
+									KeKafkaList *list);
+
+/*
+ * Count the partitions of the subscribed topics, and tell the views which
+ * are missing.  False when nobody answers.
+ */
+extern bool ke_survey_topics(KeSurvey *survey);
+
+/* Note in the watch what keeps the consumer group from working. */
+extern void ke_survey_group(KeSurvey *survey);
+
+/*
+ * Make the topics for retry copies and dead letters that are not there, and
+ * count the partitions of the former.  What is known to be there is not
+ * asked for again.
+ */
+extern void ke_survey_copy_topics(KeSurvey *survey);
+
+/* Have retry consumers started if there is something for them. */
+extern void ke_survey_retries(KeSurvey *survey);
+
+/* Partitions of one of these topics; 0: it is not known to be there. */
+extern int	ke_survey_copy_partitions(const KeWatch *watch,
+									  const char *topic);
+
+/* Count the dead letters that are pending, for the metrics. */
+extern void ke_survey_letters(KeSurvey *survey);
+
+/* Give subscriptions that start from 'latest' their first positions. */
+extern void ke_survey_starts(KeSurvey *survey);
+
+/* Publish where partitions stand that nobody consumes. */
+extern void ke_survey_unowned(KeSurvey *survey);
+
+/*
+ * Do consumers that are well get nothing to do, though there is something?
+ * rows is what the lag table holds now.
+ */
+extern bool ke_survey_is_stalled(KeSurvey *survey, const KeLagRow *rows,
+								 int nrows);
+
+/*
+ * Has a commit with this database's uuid and another manager's incarnation
+ * moved since the last look?
+ */
+extern bool ke_survey_finds_copy(KeSurvey *survey);
+
+/* Was that so a short while ago? */
+extern bool ke_survey_copy_is_blocking(const KeWatch *watch, TimestampTz now);
+
+#endif							/* KE_SURVEY_H */

@@ -1,0 +1,295 @@
+/*
+ * watch.c
+ *	  What the manager knows of a server's Kafka cluster, and looks after.
+ *
+ * The cluster is opened by the first look and stays open: one connection per
+ * server, in the manager and nowhere else.  No call waits longer than a
+ * moment, as the manager has other things to do; when nobody answers, the
+ * rest of the look is left for the next one.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "cluster/survey.h"
+#include "cluster/watch.h"
+#include "session/attempt.h"
+
+#define LOOK_INTERVAL_MS 10000
+#define FIRST_DELAY_MS 1000
+
+/* While partitions have no owner, or deliver nothing. */
+#define UNOWNED_INTERVAL_MS 3000
+
+/* Long enough for a broker that is well, once the connection is made. */
+#define CLUSTER_ID_MS 500
+
+/* The service's cluster, as this database has it on record. */
+typedef struct Record
+{
+	const char *service;
+	const char *heard;			/* the id we heard; stored if none was */
+	bool		may_store;
+	char	   *stored;			/* in context; NULL: none */
+	MemoryContext context;
+} Record;
+
+KeWatch *
+ke_watch_make(void)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "kafka_events watch",
+												  ALLOCSET_SMALL_SIZES);
+	KeWatch    *watch = MemoryContextAllocZero(context, sizeof(KeWatch));
+
+	watch->context = context;
+	watch->partitions = watch->retry_partitions = -1;
+	return watch;
+}
+
+/* Another cluster, or other options, may have other ones. */
+static void
+forget_copy_topics(KeWatch *watch)
+{
+	ListCell   *lc;
+
+	foreach(lc, watch->copy_topics)
+		pfree(((KeTopicInfo *) lfirst(lc))->name);
+	list_free_deep(watch->copy_topics);
+	watch->copy_topics = NIL;
+	watch->retry_partitions = -1;
+}
+
+static void
+close_cluster(KeWatch *watch)
+{
+	if (watch->cluster != NULL)
+		ke_cluster_close(watch->cluster);
+	watch->cluster = NULL;
+	if (watch->admin != NULL)
+		ke_cluster_close(watch->admin);
+	watch->admin = NULL;
+	if (watch->cluster_id != NULL)
+		pfree(watch->cluster_id);
+	watch->cluster_id = NULL;
+	forget_copy_topics(watch);
+}
+
+void
+ke_watch_free(KeWatch *watch)
+{
+	close_cluster(watch);
+	MemoryContextDelete(watch->context);
+}
+
+/* ------------------------------------------------------------ the handle */
+
+typedef struct Opening
+{
+	KeWatch    *watch;
+	KeServer   *server;
+} Opening;
+
+static void
+open_cluster(void *argument)
+{
+	Opening    *opening = (Opening *) argument;
+	KeServer   *server = opening->server;
+	char	   *client = psprintf("%.20s-manager",
+								  server->options.service_name);
+
+	opening->watch->cluster =
+		ke_cluster_open(&server->options, &server->mapping,
+						ke_catalog_main_group(server), client, true);
+	opening->watch->fingerprint = server->fingerprint;
+}
+
+KeCluster *
+ke_watch_cluster(KeWatch *watch, KeServer *server)
+{
+	if (watch->cluster != NULL && watch->fingerprint != server->fingerprint)
+	{
+		close_cluster(watch);
+		watch->blocked = false;
+		watch->reason[0] = '\0';
+	}
+	if (watch->cluster == NULL)
+	{
+		Opening		opening = {watch, server};
+		char	   *problem = ke_attempt(open_cluster, &opening);
+
+		if (problem != NULL)
+			strlcpy(watch->reason, problem, sizeof(watch->reason));
+	}
+	return watch->cluster;
+}
+
+static void
+open_admin(void *argument)
+{
+	Opening    *opening = (Opening *) argument;
+	KeServer   *server = opening->server;
+	char	   *client = psprintf("%.20s-manager",
+								  server->options.service_name);
+
+	opening->watch->admin =
+		ke_cluster_open(&server->options, &server->mapping,
+						ke_catalog_admin_group(server), client, false);
+}
+
+KeCluster *
+ke_watch_admin(KeWatch *watch, KeServer *server)
+{
+	Opening		opening = {watch, server};
+	char	   *problem;
+
+	/* The other one is renewed when the server has changed. */
+	if (ke_watch_cluster(watch, server) == NULL || watch->admin != NULL)
+		return watch->admin;
+	problem = ke_attempt(open_admin, &opening);
+	if (problem != NULL)
+		strlcpy(watch->reason, problem, sizeof(watch->reason));
+	return watch->admin;
+}
+
+/* ------------------------------------------------------- which cluster */
+
+static void
+read_record(void *argument)
+{
+	Record	   *record = (Record *) argument;
+	char	   *stored = ke_identity_cluster(record->service);
+
+	if (stored != NULL)
+		record->stored = MemoryContextStrdup(record->context, stored);
+	else if (record->may_store)
+		ke_identity_set_cluster(record->service, record->heard);
+}
+
+static void
+block(KeWatch *watch, const char *reason)
+{
+	watch->blocked = true;
+	strlcpy(watch->reason, reason, sizeof(watch->reason));
+}
+
+/*
+ * Hear the cluster's id, and compare it with the one on record.  False when
+ * nobody answers, or the look must end here.
+ */
+static bool
+check_cluster(KeWatch *watch, const KeWatchFacts *facts, KeServer *server)
+{
+	Record		record = {.service = server->options.service_name};
+	char	   *problem;
+
+	if (watch->cluster_id == NULL)
+	{
+		char	   *heard = ke_cluster_id(watch->cluster, CLUSTER_ID_MS);
+
+		if (heard == NULL)
+			return false;
+		watch->cluster_id = MemoryContextStrdup(watch->context, heard);
+	}
+
+	record.heard = watch->cluster_id;
+	record.may_store = facts->identity == KE_IDENTITY_OURS;
+	record.context = CurrentMemoryContext;
+	problem = ke_attempt_transaction(read_record, &record, true);
+	if (problem != NULL)
+	{
+		strlcpy(watch->reason, problem, sizeof(watch->reason));
+		return false;
+	}
+	if (record.stored != NULL &&
+		strcmp(record.stored, watch->cluster_id) != 0)
+	{
+		block(watch, psprintf("this is Kafka cluster \"%s\", but service \"%s\" belongs to cluster \"%s\"",
+							  watch->cluster_id, record.service,
+							  record.stored));
+
+		/* A handle keeps the first id it hears: ask with a new one. */
+		close_cluster(watch);
+		return false;
+	}
+	return true;
+}
+
+/* ---------------------------------------------------------------- a look */
+
+/* Come back soon, then later and later. */
+static void
+put_off(KeWatch *watch, TimestampTz now)
+{
+	watch->delay_ms = Min(Max(watch->delay_ms * 2, FIRST_DELAY_MS),
+						  LOOK_INTERVAL_MS);
+	watch->next_look = TimestampTzPlusMilliseconds(now, watch->delay_ms);
+}
+
+/* Nobody answers: say so, with what the library knows about it. */
+static void
+note_silence(KeWatch *watch, KeServer *server)
+{
+	char	   *error = watch->cluster == NULL ? NULL :
+	ke_cluster_serve(watch->cluster);
+
+	if (watch->cluster == NULL || watch->blocked || watch->reason[0] != '\0')
+		return;
+	snprintf(watch->reason, sizeof(watch->reason),
+			 "could not reach Kafka at \"%s\": %s",
+			 server->options.bootstrap_servers,
+			 error != NULL ? error : "no answer");
+}
+
+void
+ke_watch_look(KeWatch *watch, const KeWatchFacts *facts, KeServer *server,
+			  List *subscriptions, TimestampTz now)
+{
+	KeSurvey	survey = {
+		.watch = watch,
+		.facts = facts,
+		.server = server,
+		.subscriptions = subscriptions,
+		.now = now
+	};
+
+	if (watch->cluster != NULL)
+		(void) ke_cluster_serve(watch->cluster);
+	if (!ke_survey_copy_is_blocking(watch, now))
+	{
+		watch->blocked = false;
+		watch->reason[0] = '\0';
+	}
+
+	if (ke_watch_cluster(watch, server) == NULL ||
+		!check_cluster(watch, facts, server) ||
+		!ke_survey_topics(&survey))
+	{
+		note_silence(watch, server);
+		put_off(watch, now);
+		ereport(DEBUG1,
+				(errmsg_internal("no answer from the cluster of server \"%s\": %s",
+								 server->name, watch->reason)));
+		return;
+	}
+
+	ke_survey_group(&survey);
+	ke_survey_starts(&survey);
+	ke_survey_copy_topics(&survey);
+	ke_survey_retries(&survey);
+	ke_survey_letters(&survey);
+	ke_survey_unowned(&survey);
+	if (ke_survey_finds_copy(&survey))
+		block(watch, psprintf("another PostgreSQL server with this database's identity consumes in group \"%s\": call kafka_identity_confirm('new') in one of the two",
+							  ke_catalog_main_group(server)));
+
+	ereport(DEBUG1,
+			(errmsg_internal("looked at the cluster of server \"%s\": %d partitions",
+							 server->name, watch->partitions)));
+	watch->delay_ms = 0;
+	watch->next_look =
+		TimestampTzPlusMilliseconds(now, watch->trouble_since != 0 ?
+									UNOWNED_INTERVAL_MS : LOOK_INTERVAL_MS);
+}

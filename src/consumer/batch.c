@@ -1,0 +1,508 @@
+/*
+ * batch.c
+ *	  Messages into effects: one batch is one transaction, or several.
+ *
+ * Rows, handler calls and positions of a range of messages are one top-level
+ * transaction, without subtransactions: what user code leaves behind in a
+ * released subtransaction would hit messages that are good.  A range that
+ * fails is rolled back and redone in parts, each with its own position: what
+ * came before the message at which it failed, that message alone, then on;
+ * where the error names no message, by halves.  A message that fails alone is
+ * the culprit, and only then is anything decided about it.  That comes true
+ * in the next transaction, which goes on with the messages behind it.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include "utils/timestamp.h"
+
+#include "consumer/breaker_recheck.h"
+#include "consumer/effects.h"
+#include "consumer/ordered.h"
+#include "consumer/progress.h"
+#include "consumer/routing.h"
+#include "core/classify.h"
+#include "core/testing.h"
+
+/* Messages that take longer share no transaction with one that failed. */
+#define SHARING_MS 0.1
+
+/* Batches that fail though each of their messages succeeds. */
+#define PHANTOMS 3
+
+/*
+ * The message at the head of a stage failed alone, and what happens to it is
+ * decided: it comes true in the next transaction.
+ */
+typedef struct Settlement
+{
+	bool		pending;
+	bool		alone;			/* nothing follows it in its transaction */
+	KeCulprit	culprit;
+	TimestampTz due_at;			/* in the ordered modes: of its next run */
+} Settlement;
+
+/* One try at a range of a stage's messages. */
+typedef struct Attempt
+{
+	KeEffects	effects;		/* what is done with them */
+	KeProgress *progress;		/* where that leads */
+	Settlement	settlement;		/* of the first of them, if pending */
+	int			count;			/* messages from the stage's head */
+	int			done;			/* how many of them were processed */
+	int			at;				/* where it failed; -1: not known */
+} Attempt;
+
+typedef struct Redo
+{
+	int			culprit;		/* fails at this index, or -1 */
+	int			suspects;		/* the first so many failed together, or 0 */
+} Redo;
+
+/* Where a message that is processed is in its stage, from the head on. */
+static int
+place_of(const KeEffects *effects, int i)
+{
+	const KeStage *stage = effects->stage;
+
+	return effects->msgs[i] - &stage->msgs[stage->head];
+}
+
+/* Those of the first count messages that wait for one that failed. */
+static bool
+must_wait(const KeStage *stage, int i)
+{
+	return ke_ordered_must_wait(stage, stage->parts[stage->head + i],
+								&stage->msgs[stage->head + i]);
+}
+
+static void
+park_waiting(KeEngine *engine, const KeStage *stage, int count)
+{
+	int			i;
+
+	for (i = 0; i < count; i++)
+		if (must_wait(stage, i))
+			ke_ordered_put(engine, stage, stage->parts[stage->head + i],
+						   &stage->msgs[stage->head + i]);
+}
+
+/* Once that is committed. */
+static void
+note_waiting(KeEngine *engine, const KeStage *stage, int count)
+{
+	int			i;
+
+	for (i = 0; i < count; i++)
+		if (must_wait(stage, i))
+			ke_ordered_note(engine, stage, stage->parts[stage->head + i],
+							&stage->msgs[stage->head + i]);
+}
+
+/* The copy, or the message itself where it is kept in order. */
+static void
+write_settlement(KeEngine *engine, Settlement *settlement)
+{
+	if (ke_ordered_keeps(&settlement->culprit))
+		ke_ordered_put_culprit(engine, &settlement->culprit,
+							   &settlement->due_at);
+	else
+		ke_routing_write(engine, &settlement->culprit);
+}
+
+/* Once that is committed. */
+static void
+note_settlement(KeEngine *engine, KeStage *stage, Settlement *settlement,
+				bool shared)
+{
+	settlement->culprit.shared = shared;
+	ke_routing_done(engine, &settlement->culprit);
+	if (ke_ordered_keeps(&settlement->culprit))
+		ke_ordered_note_culprit(engine, stage->parts[stage->head],
+								&settlement->culprit, settlement->due_at);
+	settlement->pending = false;
+}
+
+/* As the transaction's last act: the positions. */
+static bool
+store_progress(KeEngine *engine, KeEffects *effects, void *argument)
+{
+	Attempt    *attempt = (Attempt *) argument;
+
+	attempt->done = effects->done == effects->count ? attempt->count :
+		place_of(effects, effects->done);
+	if (effects->count < attempt->count)
+		park_waiting(engine, effects->stage, attempt->done);
+	if (attempt->settlement.pending)
+		write_settlement(engine, &attempt->settlement);
+	ke_progress_collect(attempt->progress, effects->stage, attempt->done);
+	return ke_progress_store(engine, attempt->progress);
+}
+
+/* The transaction of one attempt; raises nothing. */
+static void
+run_transaction(KeEngine *engine, Attempt *attempt)
+{
+	KeEffects  *effects = &attempt->effects;
+	KeStage    *stage = effects->stage;
+	KeEffectsFrame frame = {.after = store_progress, .argument = attempt};
+	int			i = 0;
+
+	if (attempt->settlement.pending)
+	{
+		KE_CRASH_POINT("before_routing");
+		i = 1;
+	}
+	effects->msgs = stage->refs;
+	effects->count = 0;
+	for (; i < attempt->count; i++)
+		if (!must_wait(stage, i))
+			stage->refs[effects->count++] = &stage->msgs[stage->head + i];
+	ke_effects_transact(engine, effects, &frame);
+	attempt->at = effects->at >= 0 ? place_of(effects, effects->at) : -1;
+}
+
+/* In a transaction: what runs alone next, durably, before it runs. */
+typedef struct Trial
+{
+	KePartition *part;
+	int64		offset;
+	bool		ours;
+} Trial;
+
+static void
+record_trial(KeEngine *engine, void *argument)
+{
+	Trial	   *trial = (Trial *) argument;
+
+	trial->ours = ke_positions_try(&engine->key, &trial->part->pos,
+								   trial->offset);
+}
+
+/*
+ * After unclean ends each message is announced before its handler runs, so
+ * that the one that ends the process is known by name.
+ */
+static bool
+announce(KeEngine *engine, KeStage *stage)
+{
+	KePosition	before = stage->parts[stage->head]->pos;
+	Trial		trial = {stage->parts[stage->head],
+	stage->msgs[stage->head].offset, false};
+	KeFailure  *fail;
+
+	if (ke_transact(engine, record_trial, &trial, true, &fail) && trial.ours)
+		return true;
+	trial.part->pos = before;
+	ke_assignment_distrust(engine, trial.part,
+						   "another process took the partition over");
+	return false;
+}
+
+/*
+ * Must a message that failed not wait for others to share its transaction?
+ * Where those take long there is nothing to be won.
+ */
+static bool
+is_settled_alone(const KeStage *stage, const KeCulprit *culprit)
+{
+	return stage->message_ms > SHARING_MS || ke_ordered_keeps(culprit) ||
+		stage->parts[stage->head]->careful > 0 ||
+		ke_circuit_ask(&stage->circuit,
+					   GetCurrentTimestamp()).go != KE_BREAKER_RUN;
+}
+
+/* The message at the head failed alone: decide about it. */
+static KeBatchOutcome
+judge_culprit(KeEngine *engine, KeStage *stage, Attempt *attempt)
+{
+	Settlement *settlement = &attempt->settlement;
+	KeCulprit  *culprit = &settlement->culprit;
+	KeBatchOutcome outcome;
+
+	ke_routing_begin(culprit, stage, attempt->effects.msgs[0]);
+	if (!ke_routing_decide(engine, culprit, &attempt->effects, &outcome))
+		return outcome;
+	ke_pace_failed(&stage->pace, stage->sub->options.batch_size);
+	settlement->pending = true;
+	settlement->alone = is_settled_alone(stage, culprit);
+	return KE_BATCH_PROGRESS;
+}
+
+/* Batch handlers, and tables without a handler, get messages together. */
+static bool
+runs_one_by_one(const KeStage *stage)
+{
+	return stage->handler != NULL &&
+		stage->sub->handler_argument != KE_ARG_BATCH;
+}
+
+/* The first one is alone in its transaction until the second one begins. */
+static bool
+failed_alone(const KeStage *stage, const Attempt *attempt)
+{
+	return attempt->count == 1 ||
+		(attempt->at == 0 && runs_one_by_one(stage));
+}
+
+/* How many messages the next attempt takes, of those that are left. */
+static int
+choose_count(const KeStage *stage, const Redo *redo,
+			 const Settlement *settlement, int left)
+{
+	int			limit = Min(left, stage->pace.size);
+
+	if (stage->parts[stage->head]->careful > 0 ||
+		(settlement->pending && settlement->alone))
+		return 1;
+	if (redo->culprit > 0)
+		return Min(redo->culprit, limit);
+	if (redo->culprit == 0 && !runs_one_by_one(stage))
+		return 1;
+	if (redo->suspects > 1)
+		return Min((redo->suspects + 1) / 2, limit);
+	if (redo->suspects == 1)
+		return 1;
+	return limit;
+}
+
+/* Careful messages further back end the attempt before them. */
+static int
+cut_before_careful(const KeStage *stage, int count)
+{
+	int			i;
+
+	for (i = 1; i < count; i++)
+		if (stage->parts[stage->head + i]->careful > 0)
+			return i;
+	return count;
+}
+
+/* The messages of an attempt went well. */
+static void
+note_success(KeStage *stage, Redo *redo, const Attempt *attempt)
+{
+	int			count = attempt->done;
+
+	ke_pace_succeeded(&stage->pace, attempt->effects.done,
+					  attempt->count >= stage->pace.size,
+					  stage->sub->options.batch_size);
+	if (redo->culprit >= 0)
+		redo->culprit = redo->culprit >= count ? redo->culprit - count : -1;
+	else if (redo->suspects > 0)
+	{
+		redo->suspects -= Min(count, redo->suspects);
+		if (redo->suspects == 0 && ++stage->phantoms == PHANTOMS)
+			ereport(LOG,
+					(errmsg("topic \"%s\" goes on with one message per transaction: batches fail although each of their messages succeeds",
+							stage->sub->topic)));
+	}
+	if (stage->phantoms >= PHANTOMS)
+		stage->pace.size = 1;
+}
+
+/*
+ * An attempt at count messages failed: find the part that fails, or decide
+ * about the message that failed alone.
+ */
+static KeBatchOutcome
+note_failure(KeEngine *engine, KeStage *stage, Redo *redo, Attempt *attempt)
+{
+	KeFailure  *fail = attempt->effects.fail;
+	bool		timed_out = attempt->effects.timed_out;
+	KeVerdict	verdict = ke_classify(fail->sqlstate, timed_out);
+
+	if (fail->sqlstate == ERRCODE_QUERY_CANCELED && !timed_out &&
+		engine->should_stop())
+		return KE_BATCH_CANCELLED;
+	if (attempt->effects.count == 0)
+	{
+		ke_stage_wait_for_database(stage, fail);
+		return KE_BATCH_WAIT;
+	}
+	if (failed_alone(stage, attempt))
+	{
+		redo->culprit = -1;
+		redo->suspects = 0;
+		return judge_culprit(engine, stage, attempt);
+	}
+	if (verdict == KE_VERDICT_AGAIN && stage->repeats < KE_ROUTE_REPEATS)
+	{
+		stage->repeats++;
+		return KE_BATCH_PROGRESS;
+	}
+	if (verdict == KE_VERDICT_NOBODY &&
+		fail->sqlstate != ERRCODE_OUT_OF_MEMORY)
+	{
+		if (attempt->settlement.pending)
+		{
+			/* the message that failed before is not to wait for these */
+			attempt->settlement.alone = true;
+			return KE_BATCH_PROGRESS;
+		}
+		ke_stage_wait_for_database(stage, fail);
+		return KE_BATCH_WAIT;
+	}
+	stage->repeats = 0;
+	redo->culprit = attempt->at;
+	redo->suspects = attempt->at >= 0 ? 0 : attempt->count;
+	return KE_BATCH_PROGRESS;
+}
+
+/* It is committed. */
+static void
+finish_attempt(KeEngine *engine, Attempt *attempt)
+{
+	KeStage    *stage = attempt->effects.stage;
+	int			i;
+
+	if (attempt->settlement.pending)
+		note_settlement(engine, stage, &attempt->settlement,
+						attempt->effects.done > 0);
+	if (attempt->effects.count < attempt->count)
+		note_waiting(engine, stage, attempt->done);
+	ke_progress_commit(engine, attempt->progress, stage, attempt->done);
+	if (attempt->effects.count < attempt->count)
+		for (i = 0; i < attempt->progress->nparts; i++)
+			ke_ordered_settle(engine, attempt->progress->parts[i]);
+}
+
+/* How many messages may run now, of those that wait; 0: none. */
+static int
+admit(KeEngine *engine, KeStage *stage)
+{
+	KeBreakerTurn turn = ke_circuit_ask(&stage->circuit,
+										GetCurrentTimestamp());
+
+	switch (turn.go)
+	{
+		case KE_BREAKER_RUN:
+			break;
+		case KE_BREAKER_TRY:
+			ke_stage_bring_forward(stage, turn.after_partition);
+			return 1;
+		case KE_BREAKER_WAIT:
+			if (turn.ask_at == 0)
+				ke_mending_look(engine, stage);
+			ke_assignment_wait_for_breaker(engine, stage, turn.ask_at);
+			return 0;
+	}
+	stage->halted = NULL;
+	return Min(stage->pace.size, stage->count);
+}
+
+/* Choose its messages; false: they turned out to be somebody else's. */
+static bool
+begin_attempt(KeEngine *engine, KeStage *stage, Attempt *attempt,
+			  const Redo *redo, int left)
+{
+	int			count = choose_count(stage, redo, &attempt->settlement, left);
+
+	attempt->count = cut_before_careful(stage, count);
+	return stage->parts[stage->head]->careful == 0 ||
+		attempt->settlement.pending || announce(engine, stage);
+}
+
+static bool
+is_over(TimestampTz started)
+{
+	return GetCurrentTimestamp() - started >=
+		KE_EFFECTS_MS * INT64CONST(1000);
+}
+
+/*
+ * Process what waits in the stage, up to the size that goes well at present.
+ */
+KeBatchOutcome
+ke_batch_run(KeEngine *engine, KeStage *stage)
+{
+	TimestampTz started = GetCurrentTimestamp();
+	int			left = admit(engine, stage);
+	Redo		redo = {-1, 0};
+	KeBatchOutcome outcome = KE_BATCH_PROGRESS;
+	Attempt		attempt = {.effects.stage = stage};
+	int			waited = stage->count;
+
+	attempt.progress = ke_progress_make(engine);
+	while (left > 0 && outcome == KE_BATCH_PROGRESS &&
+		   (attempt.settlement.pending || !is_over(started)))
+	{
+		if (!begin_attempt(engine, stage, &attempt, &redo, left))
+			break;
+		run_transaction(engine, &attempt);
+		if (engine->extension_gone)
+			break;
+		if (attempt.effects.committed)
+		{
+			bool		ask_again = attempt.settlement.pending &&
+				attempt.settlement.alone;
+
+			if (attempt.effects.done > 0)
+				ke_circuit_succeeded(&stage->circuit);
+			note_success(stage, &redo, &attempt);
+			left -= attempt.done;
+			finish_attempt(engine, &attempt);
+			if (ask_again)
+				break;
+		}
+		else if (attempt.effects.fail != NULL)
+			outcome = note_failure(engine, stage, &redo, &attempt);
+		else
+		{
+			ke_progress_give_up(engine, attempt.progress);
+			break;
+		}
+	}
+	if (waited > stage->count)
+		ke_stage_note_speed(stage, waited - stage->count,
+							GetCurrentTimestamp() - started);
+	return outcome;
+}
+
+/* In a transaction: move positions over what follows the last message. */
+static void
+store_ends(KeEngine *engine, void *argument)
+{
+	if (!ke_progress_store(engine, (KeProgress *) argument))
+		ke_progress_raise();
+}
+
+/*
+ * Partitions whose end was reached while nothing of them waits: the control
+ * records behind the last message count as processed.
+ */
+void
+ke_batch_ends(KeEngine *engine)
+{
+	KeProgress *progress = NULL;
+	KeFailure  *fail;
+	int			i;
+
+	for (i = 0; i < engine->nparts; i++)
+	{
+		KePartition *part = engine->parts[i];
+
+		if (part->end < 0 || part->stage == NULL || part->stage->count > 0)
+			continue;
+		if (progress == NULL)
+			progress = ke_progress_make(engine);
+		if (part->end > part->pos.next && part->has_row)
+		{
+			progress->parts[progress->nparts] = part;
+			progress->newer[progress->nparts] = part->pos;
+			progress->newer[progress->nparts].next = part->end;
+			progress->nparts++;
+		}
+		part->end = -1;
+		engine->commit_at = GetCurrentTimestamp();
+	}
+	if (progress == NULL || progress->nparts == 0)
+		return;
+	if (ke_transact(engine, store_ends, progress, false, &fail))
+	{
+		for (i = 0; i < progress->nparts; i++)
+			progress->parts[i]->pos = progress->newer[i];
+	}
+	else if (progress->lost != NULL)
+		ke_progress_give_up(engine, progress);
+}

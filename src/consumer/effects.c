@@ -1,0 +1,209 @@
+/*
+ * effects.c
+ *	  Messages into effects: inspector, rows and handler, in one transaction.
+ *
+ * Rows and handler calls of a range of messages are one top-level
+ * transaction, without subtransactions: what user code leaves behind in a
+ * released subtransaction would hit messages that are good.  Where the
+ * messages come from, and what else the transaction does, is the caller's.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include "utils/timestamp.h"
+
+#include "consumer/effects.h"
+#include "consumer/measure.h"
+#include "core/testing.h"
+#include "session/guard.h"
+#include "session/session.h"
+#include "session/xact.h"
+
+/* Rows are written ahead of the handler's calls for about this long. */
+#define CHUNK_MS 50
+
+static long
+elapsed_ms(TimestampTz since)
+{
+	return (long) ((GetCurrentTimestamp() - since) / 1000);
+}
+
+/* Refuse what is not to be processed at all. */
+static void
+inspect(KeEffects *effects, int from, int upto)
+{
+	int			i;
+
+	for (i = from; i < upto; i++)
+	{
+		effects->at = i;
+		ke_inspector_check(effects->stage->inspector, effects->msgs[i]);
+	}
+	effects->at = -1;
+}
+
+static void
+write_rows(KeEffects *effects, int from, int upto)
+{
+	volatile int at = -1;
+
+	ke_guard_enter(0);			/* the table may have triggers */
+	PG_TRY();
+	{
+		effects->rows += ke_sink_write(effects->stage->sink,
+									   effects->msgs + from, upto - from,
+									   &at);
+	}
+	PG_CATCH();
+	{
+		effects->at = at >= 0 ? from + at : -1;
+		ke_guard_failed();
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	ke_guard_leave();
+}
+
+static void
+call_handler(KeEffects *effects, int from, int upto)
+{
+	KeStage    *stage = effects->stage;
+	int			i;
+
+	if (stage->sub->handler_argument == KE_ARG_BATCH)
+	{
+		effects->at = (upto - from == 1) ? from : -1;
+		ke_handler_call_batch(stage->handler, effects->msgs + from,
+							  upto - from);
+	}
+	else
+	{
+		for (i = from; i < upto; i++)
+		{
+			effects->at = i;
+			KE_CRASH_POINT("in_handler");
+			if (!ke_handler_call(stage->handler, effects->msgs[i]) &&
+				stage->sink == NULL)
+				effects->skipped++;
+		}
+	}
+	effects->at = -1;
+}
+
+/*
+ * Rows, then the handler, chunk by chunk, so that a slow handler can be
+ * stopped after KE_EFFECTS_MS with rows written for what it has seen only.
+ */
+static void
+process(KeEffects *effects)
+{
+	KeStage    *stage = effects->stage;
+	TimestampTz started = GetCurrentTimestamp();
+	bool		by_chunks = stage->handler != NULL &&
+		stage->sub->handler_argument != KE_ARG_BATCH;
+	int			chunk = by_chunks ? 1 : effects->count;
+
+	if (stage->inspector != NULL)
+		ke_inspector_begin(stage->inspector);
+	if (stage->handler != NULL)
+		ke_handler_begin(stage->handler);
+	while (effects->done < effects->count)
+	{
+		int			upto = Min(effects->done + chunk, effects->count);
+		TimestampTz chunk_started = GetCurrentTimestamp();
+
+		if (stage->inspector != NULL)
+			inspect(effects, effects->done, upto);
+		if (stage->sink != NULL)
+			write_rows(effects, effects->done, upto);
+		if (stage->handler != NULL)
+			call_handler(effects, effects->done, upto);
+		effects->done = upto;
+		if (elapsed_ms(started) >= KE_EFFECTS_MS)
+			break;
+		if (elapsed_ms(chunk_started) < CHUNK_MS)
+			chunk = Min(chunk * 2, effects->count);
+		else
+			chunk = Max(chunk / 2, 1);
+	}
+}
+
+/* Context for errors that are raised while a message is at work. */
+static void
+add_context(void *argument)
+{
+	KeEffects  *effects = (KeEffects *) argument;
+
+	if (effects->at >= 0)
+	{
+		const KeMessage *msg = effects->msgs[effects->at];
+
+		errcontext("message at offset %lld of partition %d of topic \"%s\"",
+				   (long long) msg->offset, msg->partition, msg->topic);
+	}
+	else
+		errcontext("messages of topic \"%s\"", effects->stage->sub->topic);
+}
+
+/* In PG_TRY: everything between begin and commit. */
+static void
+transact(KeEngine *engine, KeEffects *effects, const KeEffectsFrame *frame)
+{
+	if (!ke_xact_begin())
+	{
+		engine->extension_gone = true;
+		return;
+	}
+	if (frame->before != NULL &&
+		!frame->before(engine, effects, frame->argument))
+	{
+		ke_xact_abort();
+		return;
+	}
+	if (effects->count > 0)
+		process(effects);
+	KE_CRASH_POINT("before_commit");
+	if (!frame->after(engine, effects, frame->argument))
+	{
+		ke_xact_abort();
+		return;
+	}
+	ke_xact_commit();
+	effects->committed = true;
+}
+
+void
+ke_effects_transact(KeEngine *engine, KeEffects *effects,
+					const KeEffectsFrame *frame)
+{
+	TimestampTz started = GetCurrentTimestamp();
+	ErrorContextCallback context;
+
+	effects->at = -1;
+	effects->done = effects->skipped = 0;
+	effects->rows = 0;
+	effects->committed = effects->timed_out = false;
+	effects->fail = NULL;
+	context.callback = add_context;
+	context.arg = effects;
+	context.previous = error_context_stack;
+	error_context_stack = &context;
+	PG_TRY();
+	{
+		transact(engine, effects, frame);
+	}
+	PG_CATCH();
+	{
+		effects->timed_out = ke_handler_timed_out();
+		effects->fail = ke_failure_capture(engine->scratch);
+		ke_xact_abort();
+	}
+	PG_END_TRY();
+	error_context_stack = context.previous;
+	if (effects->committed)
+		ke_measure_effects(engine, effects, started);
+	if (effects->stage->sink != NULL)
+		ke_sink_end(effects->stage->sink);
+	MemoryContextSwitchTo(engine->scratch);
+	ke_session_reset();
+}

@@ -1,0 +1,228 @@
+/*
+ * engine.h
+ *	  What one consumer process works with: its partitions, and per
+ *	  subscription a stage where messages wait for their batch.
+ *
+ * Everything lives in engine->context, on the main thread; nothing in here is
+ * shared memory.  Outside of transactions the current context is
+ * engine->scratch, which the main loop resets in each round.
+ */
+#ifndef KE_ENGINE_H
+#define KE_ENGINE_H
+
+#include "consumer/retry_chain.h"
+#include "core/failure.h"
+#include "core/message.h"
+#include "core/pace.h"
+#include "handler/handler.h"
+#include "handler/inspect.h"
+#include "kafka/consumer.h"
+#include "shm/circuit.h"
+#include "shm/lag.h"
+#include "sink/sink.h"
+#include "state/identity.h"
+#include "state/positions.h"
+#include "subscription/catalog.h"
+
+typedef struct KeStage KeStage;
+
+/*
+ * An assigned partition.
+ *
+ * STARTING: not fetched; its start is still to be decided (start_at says when
+ * to try again, reason why).  RUNNING: fetched and processed.  PAUSED: its
+ * subscription is paused, broken or gone.  STOPPED: a message or the log is
+ * in the way, reason says which; kafka_consumer_resume or seek go on.
+ */
+typedef struct KePartition
+{
+	KeStage    *stage;			/* NULL: no subscription for the topic */
+	const char *topic;			/* in engine->context */
+	int32		partition;
+	KePartitionStatus status;
+	KePosition	pos;			/* the row as we wrote it last */
+	bool		has_row;		/* pos is in the table and ours */
+	bool		fetching;		/* not paused in the library */
+	bool		decided;		/* STARTING: only Kafka's commit is missing */
+	bool		verifying;		/* next message is pos's last: compare it */
+	int64		fetch_from;		/* where fetching starts */
+	int64		start;			/* where the partition was first started */
+	int64		sent;			/* last offset sent to Kafka, or -1 */
+	int64		end;			/* end of partition not stored yet, or -1 */
+	int64		asked_end;		/* while not fetched: what was asked for */
+	int			careful;		/* messages still to run alone */
+	KeWaiting  *waiting;		/* its parked messages; see ordered.c */
+	bool		held;			/* not fetched: it waits for one of them */
+	TimestampTz start_at;
+	bool		counted;		/* scratch of ke_progress_collect */
+	char		reason[KE_REASON_LEN];
+} KePartition;
+
+/* How often a message was run alone that is to be run again. */
+typedef struct KeRepeats
+{
+	int32		partition;
+	int64		offset;
+	int			count;			/* 0: nobody's */
+} KeRepeats;
+
+#define KE_STAGE_REPEATS 8
+
+/* A subscription, with the messages that wait for their batch in order. */
+struct KeStage
+{
+	KeSubscription *sub;		/* in engine->config, as the next three */
+	const char *topic;			/* what is fetched: it, or its retry topic */
+	KeInspector *inspector;		/* NULL: none; so for the next two */
+	KeHandler  *handler;
+	KeSink	   *sink;
+	KeMessage  *msgs;			/* [head, head + count) are waiting */
+	KeMessage **refs;			/* room for pointers to them, for the batch */
+	KePartition **parts;		/* whose message it is */
+	int			head;
+	int			count;
+	int			allocated;
+	Size		bytes;
+	KePace		pace;
+	int			phantoms;		/* batches that failed for no message */
+	bool		crowded;		/* its partitions wait in the library */
+	KeCircuit	circuit;
+	uint64		changes;		/* in the catalogs, when last looked at */
+	const char *halted;			/* why nothing of it runs now, or NULL */
+	TimestampTz not_before;		/* trouble: when to try again */
+	int			backoff_ms;
+	char		trouble[KE_REASON_LEN]; /* of the database, if backoff_ms */
+	int			repeats;		/* tries of the same messages together */
+	KeRepeats	alone[KE_STAGE_REPEATS];
+	int			last_alone;		/* the newest of them */
+	double		message_ms;		/* what one takes, lately */
+
+	/* only in retry consumers */
+	TimestampTz due_at;			/* the next look for parked messages */
+	int			parked;			/* how many there are, about; -1: not known */
+	TimestampTz room_at;		/* full: when to look for room for more */
+};
+
+typedef struct KeEngine
+{
+	MemoryContext context;
+	MemoryContext config;		/* server, subscriptions: replaced together */
+	MemoryContext scratch;		/* reset in each round of the main loop */
+	KeConsumer *consumer;
+	KeServer   *server;
+	Oid			database;
+	KeRole		role;
+	int			ordinal;
+	uint64		incarnation;
+	char		uuid[37];
+	KePositionKey key;
+	List	   *stages;			/* of KeStage */
+	KePartition **parts;
+	int			nparts;
+	int			parts_allocated;
+	int			next_to_ask;	/* whose end is asked for next */
+	KePartition *last_found;
+	TimestampTz commit_at;		/* when Kafka's commit is due; 0: nothing */
+	KePosition	runner;			/* retry consumers: see due.c */
+	bool		has_runner;
+	int			runner_careful; /* parked messages still to be announced */
+	TimestampTz forget_at;		/* when old copies are forgotten next */
+	bool		extension_gone;
+	bool		(*should_stop) (void);	/* the process was asked to end */
+} KeEngine;
+
+/* What the catalogs say, read in one transaction. */
+typedef struct KeConfiguration
+{
+	MemoryContext context;		/* of the rest */
+	KeServer   *server;			/* NULL: it was dropped */
+	List	   *subscriptions;	/* of KeSubscription */
+	KeIdentityState identity;
+	pg_uuid_t	uuid;
+	char	   *cluster_id;		/* the manager's finding; NULL: none yet */
+} KeConfiguration;
+
+/*
+ * configuration.c: what is to be done.  adopt makes the stages fit; the
+ * configuration before goes away.
+ */
+extern bool ke_configuration_read(KeEngine *engine, Oid server,
+								  KeConfiguration *into, KeFailure **fail);
+extern void ke_configuration_adopt(KeEngine *engine, KeConfiguration *from);
+
+/* stage.c: messages waiting */
+extern KeStage *ke_stage_make(KeEngine *engine, KeSubscription *sub);
+extern void ke_stage_replace(KeEngine *engine, KeStage *stage,
+							 KeSubscription *sub);
+extern void ke_stage_close(KeEngine *engine, KeStage *stage);
+extern void ke_stage_push(KeStage *stage, KePartition *part,
+						  const KeMessage *msg);
+extern void ke_stage_discard(KeStage *stage, int count);
+extern void ke_stage_drop(KeStage *stage, KePartition *part);
+extern void ke_stage_bring_forward(KeStage *stage, int32 after);
+extern bool ke_stage_is_ready(const KeStage *stage);
+extern bool ke_stage_is_full(const KeStage *stage);
+extern void ke_stage_wait_for_database(KeStage *stage,
+									   const KeFailure *fail);
+extern void ke_stage_note_speed(KeStage *stage, int count,
+								int64 microseconds);
+
+/* assignment.c: partitions come, go, stop and are shown */
+extern void ke_assignment_added(KeEngine *engine, KeKafkaList *list);
+extern void ke_assignment_removed(KeEngine *engine, KeKafkaList *list);
+extern void ke_assignment_attach(KeEngine *engine);
+extern void ke_assignment_detach(KeEngine *engine, KeStage *stage);
+extern KePartition *ke_assignment_find(KeEngine *engine, const char *topic,
+									   int32 partition);
+extern void ke_assignment_stop(KeEngine *engine, KePartition *part,
+							   const char *reason);
+extern void ke_assignment_distrust(KeEngine *engine, KePartition *part,
+								   const char *reason);
+extern void ke_assignment_recheck(KeEngine *engine);
+extern void ke_assignment_release(KeEngine *engine);
+extern void ke_assignment_publish(KeEngine *engine);
+extern void ke_assignment_hold(KeEngine *engine, KePartition *part);
+extern void ke_assignment_crowd(KeEngine *engine, KeStage *stage);
+extern void ke_assignment_uncrowd(KeEngine *engine, KeStage *stage);
+extern void ke_assignment_halt(KeEngine *engine, KeStage *stage,
+							   const char *reason);
+extern void ke_assignment_wait_for_breaker(KeEngine *engine, KeStage *stage,
+										   TimestampTz ask_at);
+extern const char *ke_assignment_obstacle(const KeStage *stage);
+
+/* starting.c: from assigned to fetched */
+extern void ke_starting_decide(KeEngine *engine, TimestampTz now);
+extern void ke_starting_finish(KeEngine *engine, TimestampTz now,
+							   bool in_library);
+
+/* receiving.c: what the queue delivers */
+extern KeStage *ke_receive_message(KeEngine *engine, KeMessage *msg);
+extern void ke_receive_end(KeEngine *engine, const KeKafkaPartition *end);
+extern void ke_receive_committed(KeEngine *engine, KeKafkaList *list);
+extern void ke_receive_partition_error(KeEngine *engine,
+									   const KeConsumerEvent *event);
+
+/* commits.c: Kafka's copy of the positions */
+extern void ke_commits_send(KeEngine *engine, TimestampTz now);
+extern bool ke_commits_wait(KeEngine *engine, int timeout_ms);
+extern char *ke_commits_stamp(KeEngine *engine, const KePartition *part,
+							  int64 offset);
+
+/* batch.c: messages into effects */
+typedef enum KeBatchOutcome
+{
+	KE_BATCH_PROGRESS,			/* something was committed or set aside */
+	KE_BATCH_WAIT,				/* the database is in trouble: not_before */
+	KE_BATCH_CANCELLED			/* asked to stop in the middle of it */
+} KeBatchOutcome;
+
+extern KeBatchOutcome ke_batch_run(KeEngine *engine, KeStage *stage);
+extern void ke_batch_ends(KeEngine *engine);
+
+/* transact.c: a transaction of our own that may fail */
+typedef void (*KeWork) (KeEngine *engine, void *argument);
+
+extern bool ke_transact(KeEngine *engine, KeWork work, void *argument,
+						bool durable, KeFailure **fail);
+
+#endif							/* KE_ENGINE_H */

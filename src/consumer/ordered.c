@@ -1,0 +1,333 @@
+/*
+ * ordered.c
+ *	  Order under failures: messages that wait for one that failed.
+ *
+ * The owner of the partition parks and runs them, and every transaction that
+ * does ends with a compare-and-set on the partition's position, moved or not:
+ * somebody who has lost the partition cannot run a message that its new owner
+ * runs, too.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include "utils/timestamp.h"
+
+#include "consumer/breaker_recheck.h"
+#include "consumer/ordered.h"
+#include "consumer/progress.h"
+#include "consumer/retry_run.h"
+#include "core/guc.h"
+#include "state/retries.h"
+
+/* How long parked messages may keep the queue waiting. */
+#define ORDERED_SLICE_MS 500
+
+/* A message that the breaker's try found still failing lets others be next. */
+#define AFTER_TRY_US USECS_PER_SEC
+
+/* ------------------------------------------------------------ who waits */
+
+void
+ke_ordered_load(KeEngine *engine, KePartition *part)
+{
+	if (part->waiting == NULL)
+		part->waiting = ke_waiting_make(engine->context);
+	ke_waiting_load(part->waiting, ke_retries_list(&engine->key, part->topic,
+												   part->partition));
+}
+
+static KeChain *
+chain_of(const KeStage *stage, const KePartition *part, const KeMessage *msg)
+{
+	KeOrdering	ordering = stage->sub->options.ordering;
+
+	if (ordering == KE_ORDER_NONE || part->waiting == NULL ||
+		ke_waiting_count(part->waiting) == 0)
+		return NULL;
+	return ke_waiting_find(part->waiting, ke_retries_chain(ordering, msg));
+}
+
+bool
+ke_ordered_must_wait(const KeStage *stage, const KePartition *part,
+					 const KeMessage *msg)
+{
+	return chain_of(stage, part, msg) != NULL;
+}
+
+static KeRetry
+row_of(const KeStage *stage, KeMessage *msg)
+{
+	KeRetry		retry = {
+		.topic = msg->topic,
+		.partition = msg->partition,
+		.offset = msg->offset,
+		.source = stage->sub->topic,
+		.ordering = stage->sub->options.ordering,
+		.due_at = DT_NOEND
+	};
+	int			count;
+
+	(void) ke_message_headers(msg, &count);
+	retry.msg = *msg;
+	return retry;
+}
+
+/* One that is read again, after a seek, keeps its place. */
+void
+ke_ordered_put(KeEngine *engine, const KeStage *stage,
+			   const KePartition *part, KeMessage *msg)
+{
+	KeRetry		retry;
+
+	if (ke_waiting_contains(chain_of(stage, part, msg), msg->offset))
+		return;
+	retry = row_of(stage, msg);
+	ke_retries_put(&engine->key, &retry);
+}
+
+void
+ke_ordered_note(KeEngine *engine, const KeStage *stage, KePartition *part,
+				const KeMessage *msg)
+{
+	KeChain    *chain = chain_of(stage, part, msg);
+
+	if (!ke_waiting_contains(chain, msg->offset))
+		ke_waiting_add(part->waiting, chain->id, chain->ordering,
+					   msg->offset, DT_NOEND);
+}
+
+bool
+ke_ordered_keeps(const KeCulprit *culprit)
+{
+	return culprit->route.kind == KE_ROUTE_RETRY &&
+		culprit->stage->sub->options.ordering != KE_ORDER_NONE;
+}
+
+void
+ke_ordered_put_culprit(KeEngine *engine, KeCulprit *culprit,
+					   TimestampTz *due_at)
+{
+	KeRetry		retry = row_of(culprit->stage, culprit->msg);
+
+	retry.msg.attempt = culprit->msg->attempt + 1;
+	retry.sqlstate = culprit->fail->sqlstate;
+	retry.due_at = *due_at =
+		TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+									culprit->route.delay_ms);
+	ke_retries_put(&engine->key, &retry);
+}
+
+void
+ke_ordered_note_culprit(KeEngine *engine, KePartition *part,
+						const KeCulprit *culprit, TimestampTz due_at)
+{
+	KeOrdering	ordering = culprit->stage->sub->options.ordering;
+
+	ke_waiting_add(part->waiting, ke_retries_chain(ordering, culprit->msg),
+				   ordering, culprit->msg->offset, due_at);
+}
+
+/* ---------------------------------------------------------------- fetching */
+
+/* Messages of the stage that wait in the database. */
+static int
+count_waiting(KeEngine *engine, const KeStage *stage)
+{
+	int			count = 0;
+	int			i;
+
+	for (i = 0; i < engine->nparts; i++)
+		if (engine->parts[i]->stage == stage &&
+			engine->parts[i]->waiting != NULL)
+			count += ke_waiting_count(engine->parts[i]->waiting);
+	return count;
+}
+
+bool
+ke_ordered_holds(KeEngine *engine, KePartition *part)
+{
+	const char *reason = NULL;
+
+	if (part->stage == NULL || part->waiting == NULL ||
+		ke_waiting_count(part->waiting) == 0)
+		part->held = false;
+	else
+	{
+		switch (part->stage->sub->options.ordering)
+		{
+			case KE_ORDER_NONE:
+				break;
+			case KE_ORDER_KEY:
+				if (ke_waiting_has_holder(part->waiting))
+					reason = "waits for a message that is to be retried";
+				else if (count_waiting(engine, part->stage) >=
+						 ke_guc_max_parked_retries)
+					reason = "kafka_events.max_parked_retries messages wait already";
+				break;
+			case KE_ORDER_PARTITION:
+				reason = "waits for a message that is to be retried";
+				break;
+		}
+		part->held = (reason != NULL);
+	}
+	if (part->status == KE_PARTITION_RUNNING)
+		strlcpy(part->reason, reason ? reason : "", sizeof(part->reason));
+	return part->held;
+}
+
+void
+ke_ordered_settle(KeEngine *engine, KePartition *part)
+{
+	bool		held = part->held;
+
+	if (part->status != KE_PARTITION_RUNNING ||
+		ke_ordered_holds(engine, part) == held)
+		return;
+	if (part->held)
+		ke_assignment_hold(engine, part);
+	else
+		part->fetch_from = part->pos.next;	/* starting.c resumes it */
+}
+
+/* --------------------------------------------------------------- one chain */
+
+/* As the last act of its transaction: the partition is still ours. */
+static bool
+touch(KeEngine *engine, void *argument)
+{
+	return ke_progress_store(engine, (KeProgress *) argument);
+}
+
+/* Run the first of the chain. */
+static KeBatchOutcome
+run_first(KeEngine *engine, KePartition *part, KeChain *chain)
+{
+	KeRetry		retry = {
+		.topic = part->topic,
+		.partition = part->partition,
+		.offset = chain->offsets[chain->head]
+	};
+	KeParked	parked = {
+		.stage = part->stage,
+		.retry = &retry,
+		.careful = part->careful > 0,
+		.fence = touch,
+		.argument = ke_progress_make(engine)
+	};
+	KeBatchOutcome outcome;
+
+	ke_progress_touch(parked.argument, part);
+	outcome = ke_parked_run(engine, &parked);
+	if (parked.refused)
+	{
+		ke_progress_give_up(engine, parked.argument);
+		return outcome;
+	}
+	switch (parked.result)
+	{
+		case KE_PARKED_DONE:
+			ke_progress_commit(engine, parked.argument, part->stage, 0);
+			ke_waiting_shift(part->waiting, chain);
+			break;
+		case KE_PARKED_PUT_OFF:
+			ke_progress_commit(engine, parked.argument, part->stage, 0);
+			ke_waiting_put_off(part->waiting, chain, retry.due_at);
+			break;
+		case KE_PARKED_ELSEWHERE:
+			/* somebody deleted the row */
+			ke_waiting_shift(part->waiting, chain);
+			break;
+		case KE_PARKED_UNDECIDED:
+			ke_waiting_put_off(part->waiting, chain,
+							   GetCurrentTimestamp() + AFTER_TRY_US);
+			break;
+	}
+	ke_ordered_settle(engine, part);
+	return outcome;
+}
+
+/* ------------------------------------------------------------- all of them */
+
+static bool
+has_due(const KeStage *stage, const KePartition *part, TimestampTz now)
+{
+	return part->stage == stage && part->status == KE_PARTITION_RUNNING &&
+		part->waiting != NULL && ke_waiting_due_at(part->waiting) <= now;
+}
+
+/* The next partition after this one in number with something due, or NULL. */
+static KePartition *
+next_due(KeEngine *engine, const KeStage *stage, int32 after,
+		 TimestampTz now)
+{
+	KePartition *first = NULL;
+	int			i;
+
+	for (i = 0; i < engine->nparts; i++)
+	{
+		KePartition *part = engine->parts[i];
+
+		if (!has_due(stage, part, now))
+			continue;
+		if (part->partition > after)
+			return part;
+		if (first == NULL)
+			first = part;
+	}
+	return first;
+}
+
+KeBatchOutcome
+ke_ordered_run(KeEngine *engine, KeStage *stage)
+{
+	TimestampTz started = GetCurrentTimestamp();
+	KeBatchOutcome outcome = KE_BATCH_PROGRESS;
+	int32		after = -1;
+
+	while (outcome == KE_BATCH_PROGRESS && !engine->extension_gone &&
+		   GetCurrentTimestamp() - started < ORDERED_SLICE_MS * 1000)
+	{
+		TimestampTz now = GetCurrentTimestamp();
+		KeBreakerTurn turn;
+		KePartition *part = next_due(engine, stage, after, now);
+		KeChain    *chain;
+
+		if (part == NULL)
+			break;
+		after = part->partition;
+		chain = ke_waiting_next(part->waiting, now);
+		if (chain == NULL)
+			continue;			/* its due time was out of date */
+		turn = ke_circuit_ask(&stage->circuit, now);
+		if (turn.go == KE_BREAKER_WAIT)
+		{
+			if (turn.ask_at == 0)
+				ke_mending_look(engine, stage);
+			ke_assignment_wait_for_breaker(engine, stage, turn.ask_at);
+			return KE_BATCH_WAIT;
+		}
+		outcome = run_first(engine, part, chain);
+		if (turn.go == KE_BREAKER_TRY)
+			break;
+	}
+	return outcome;
+}
+
+TimestampTz
+ke_ordered_at(KeEngine *engine, const KeStage *stage)
+{
+	TimestampTz at = DT_NOEND;
+	int			i;
+
+	if (ke_assignment_obstacle(stage) != NULL)
+		return DT_NOEND;
+	for (i = 0; i < engine->nparts; i++)
+	{
+		const KePartition *part = engine->parts[i];
+
+		if (part->stage == stage && part->waiting != NULL &&
+			part->status == KE_PARTITION_RUNNING)
+			at = Min(at, ke_waiting_due_at(part->waiting));
+	}
+	return at == DT_NOEND ? at : Max(at, stage->not_before);
+}

@@ -1,0 +1,269 @@
+/*
+ * retry_store.c
+ *	  From the retry topics into kafka_events.retries.
+ *
+ * Every copy of this service is parked, whether it is due or not, so that no
+ * message waits behind another one's delay.  Copies, dead letters for those
+ * that cannot be run, and the position are one transaction; no user code
+ * runs in it.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include "common/hashfn.h"
+#include "utils/timestamp.h"
+
+#include "consumer/progress.h"
+#include "consumer/retry_store.h"
+#include "consumer/routing.h"
+#include "core/guc.h"
+#include "core/retry.h"
+#include "core/testing.h"
+#include "core/unix_time.h"
+#include "state/retries.h"
+#include "state/retry_dedup.h"
+
+/* Messages per transaction. */
+#define PARK_COUNT 500
+
+/* No copy is kept for longer than the longest delay and what clocks differ. */
+#define KEEP_MS (2 * KE_RETRY_DELAY_MAX_MS)
+
+/* Identifiers up to this length are kept as they are. */
+#define COPY_ID_MAX 100
+
+#define FULL_LOOK_MS 1000
+#define FORGET_INTERVAL_MS 600000
+#define FORGET_COUNT 10000
+
+typedef struct Parking
+{
+	KeStage    *stage;
+	int			count;			/* messages from the stage's head */
+	KeProgress *progress;
+	int			parked;
+	TimestampTz first_due;
+	List	   *refused;		/* of KeCulprit */
+} Parking;
+
+/* Ours are short; anybody's fit into an index, and are text to PostgreSQL. */
+static const char *
+copy_key(const char *copy_id)
+{
+	int			len = strlen(copy_id);
+	const unsigned char *bytes = (const unsigned char *) copy_id;
+	int			i;
+
+	for (i = 0; i < len && bytes[i] > ' ' && bytes[i] < 0x7f; i++)
+		;
+	if (i == len && len <= COPY_ID_MAX)
+		return copy_id;
+	return psprintf("%016llx%016llx",
+					(unsigned long long) hash_bytes_extended(bytes, len, 1),
+					(unsigned long long) hash_bytes_extended(bytes, len, 2));
+}
+
+static TimestampTz
+due_time(const KeTrail *trail, TimestampTz now)
+{
+	int64		now_ms = ke_unix_ms(now);
+	int64		wait_ms = Min(Max(trail->due_ms - now_ms, 0), KEEP_MS);
+
+	return TimestampTzPlusMilliseconds(now, wait_ms);
+}
+
+/* The message as its handler is to see it: as it was in its source topic. */
+static KeMessage
+original_of(KeMessage *msg, const KeTrail *trail)
+{
+	KeMessage	original = *msg;
+
+	(void) ke_message_headers(msg, &original.nheaders);
+	original.headers = msg->headers;
+	original.origin = NULL;
+	original.attempt = trail->attempt;
+	if (trail->original_topic != NULL && trail->original_partition >= 0 &&
+		trail->original_offset >= 0)
+	{
+		original.topic = trail->original_topic;
+		original.partition = trail->original_partition;
+		original.offset = trail->original_offset;
+	}
+	if (trail->original_timestamp >= 0)
+		original.timestamp_ms = trail->original_timestamp;
+	return original;
+}
+
+static void
+put(KeEngine *engine, Parking *parking, KeMessage *msg, const KeTrail *trail,
+	TimestampTz now)
+{
+	KeRetry		retry = {
+		.topic = msg->topic,
+		.partition = msg->partition,
+		.offset = msg->offset,
+		.source = parking->stage->sub->topic,
+		.ordering = KE_ORDER_NONE,
+		.due_at = due_time(trail, now),
+		.msg = original_of(msg, trail)
+	};
+
+	ke_retries_put(&engine->key, &retry);
+	parking->parked++;
+	parking->first_due = Min(parking->first_due, retry.due_at);
+}
+
+static void
+refuse(KeEngine *engine, Parking *parking, KeMessage *msg,
+	   const KeTrail *trail, const char *problem)
+{
+	MemoryContext old = MemoryContextSwitchTo(engine->scratch);
+	KeCulprit  *culprit = (KeCulprit *) palloc(sizeof(KeCulprit));
+
+	ke_routing_begin(culprit, parking->stage, msg);
+	culprit->trail = *trail;
+	ke_routing_refuse(culprit, ke_failure_make(engine->scratch,
+											   ERRCODE_DATA_EXCEPTION,
+											   "%s", problem));
+	parking->refused = lappend(parking->refused, culprit);
+	MemoryContextSwitchTo(old);
+	ke_routing_write(engine, culprit);
+}
+
+static void
+take(KeEngine *engine, Parking *parking, KeMessage *msg, TimestampTz now)
+{
+	KeTrail		trail;
+	const char *problem;
+	KeCopyOrigin origin;
+
+	origin = ke_copy_read(msg, engine->server->options.service_name,
+						  parking->stage->sub->options.max_retries, &trail,
+						  &problem);
+	if (origin == KE_COPY_FOREIGN)
+		return;
+	if (trail.copy_id != NULL &&
+		!ke_copies_note(engine->key.group_id, copy_key(trail.copy_id), now))
+		return;
+	if (origin == KE_COPY_OURS && trail.original_topic != NULL &&
+		ke_options_topic_problem(trail.original_topic) != NULL)
+	{
+		origin = KE_COPY_INVALID;
+		problem = "retry message cannot be used: its header x-original-topic is no name of a topic";
+	}
+	if (origin == KE_COPY_INVALID)
+		refuse(engine, parking, msg, &trail, problem);
+	else
+		put(engine, parking, msg, &trail, now);
+}
+
+/* In a transaction. */
+static void
+park(KeEngine *engine, void *argument)
+{
+	Parking    *parking = (Parking *) argument;
+	KeStage    *stage = parking->stage;
+	TimestampTz now = GetCurrentTimestamp();
+	int			i;
+
+	for (i = 0; i < parking->count; i++)
+		take(engine, parking, &stage->msgs[stage->head + i], now);
+	ke_progress_collect(parking->progress, stage, parking->count);
+	KE_CRASH_POINT("in_parking");
+	if (!ke_progress_store(engine, parking->progress))
+		ke_progress_raise();
+}
+
+/* In a transaction. */
+static void
+count_parked(KeEngine *engine, void *argument)
+{
+	KeStage    *stage = (KeStage *) argument;
+
+	stage->parked = ke_retries_count(&engine->key, stage->sub->topic,
+									 ke_guc_max_parked_retries);
+}
+
+/*
+ * Is there room for more?  The number is what this process has seen, so it is
+ * counted again before it decides anything.
+ */
+static bool
+has_room(KeEngine *engine, KeStage *stage)
+{
+	KeFailure  *fail;
+
+	if (stage->parked >= 0 &&
+		stage->parked + PARK_COUNT <= ke_guc_max_parked_retries)
+		return true;
+	if (!ke_transact(engine, count_parked, stage, false, &fail))
+	{
+		ke_stage_wait_for_database(stage, fail);
+		return false;
+	}
+	if (stage->parked < ke_guc_max_parked_retries)
+		return true;
+	stage->room_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+												 FULL_LOOK_MS);
+	ke_assignment_halt(engine, stage,
+					   "kafka_events.max_parked_retries messages wait already");
+	return false;
+}
+
+KeBatchOutcome
+ke_park_run(KeEngine *engine, KeStage *stage)
+{
+	Parking		parking = {.stage = stage,.first_due = DT_NOEND};
+	KeFailure  *fail;
+	ListCell   *lc;
+
+	if (!has_room(engine, stage))
+		return KE_BATCH_WAIT;
+	stage->halted = NULL;
+	parking.count = Min(stage->count, PARK_COUNT);
+	parking.progress = ke_progress_make(engine);
+	if (ke_transact(engine, park, &parking, false, &fail))
+	{
+		foreach(lc, parking.refused)
+			ke_routing_done(engine, (KeCulprit *) lfirst(lc));
+		ke_progress_commit(engine, parking.progress, stage, parking.count);
+		stage->parked += parking.parked;
+		stage->due_at = Min(stage->due_at, parking.first_due);
+		return KE_BATCH_PROGRESS;
+	}
+	if (engine->extension_gone)
+		return KE_BATCH_PROGRESS;
+	if (parking.progress->lost != NULL)
+	{
+		ke_progress_give_up(engine, parking.progress);
+		return KE_BATCH_PROGRESS;
+	}
+	ke_stage_wait_for_database(stage, fail);
+	return KE_BATCH_WAIT;
+}
+
+/* In a transaction. */
+static void
+forget(KeEngine *engine, void *argument)
+{
+	bool	   *more = (bool *) argument;
+
+	*more = ke_copies_forget(engine->key.group_id, GetCurrentTimestamp(),
+							 FORGET_COUNT);
+}
+
+void
+ke_park_forget_copies(KeEngine *engine, TimestampTz now)
+{
+	bool		more = false;
+	KeFailure  *fail;
+
+	if (now < engine->forget_at)
+		return;
+	if (!ke_transact(engine, forget, &more, false, &fail))
+		ereport(LOG,
+				(errmsg("could not forget old retry copies: %s",
+						ke_failure_describe(fail))));
+	engine->forget_at =
+		TimestampTzPlusMilliseconds(now, more ? 0 : FORGET_INTERVAL_MS);
+}

@@ -1,0 +1,16 @@
+/*
+ * retry_store.h
+ *	  From the retry topics into kafka_events.retries.
+ */
+#ifndef KE_RETRY_STORE_H
+#define KE_RETRY_STORE_H
+
+#include "consumer/engine.h"
+
+/* Park what waits in the stage; for retry consumers. */
+extern KeBatchOutcome ke_park_run(KeEngine *engine, KeStage *stage);
+
+/* Forget copies that were seen long ago; now and then. */
+extern void ke_park_forget_copies(KeEngine *engine, TimestampTz now);
+
+#endif							/* KE_RETRY_STORE_H */

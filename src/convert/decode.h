@@ -1,0 +1,81 @@
+/*
+ * decode.h
+ *	  Bytes of a message into Datums.
+ *
+ * The fast ways (own scanner, own builders) and the slow ones (jsonb_in, the
+ * types' input functions) give identical results.  What they cannot take is
+ * raised as a data exception (22xxx; 54001 for too deep a nesting) whose
+ * column_name is the field's; errors of ours quote no value, those of input
+ * functions may.
+ */
+#ifndef KE_DECODE_H
+#define KE_DECODE_H
+
+#include "access/tupdesc.h"
+
+#include "convert/convert.h"
+#include "core/message.h"
+
+/*
+ * Whole values, in the current context.  All raise 22xxx for bytes that the
+ * type cannot hold: 22021 what is not UTF-8 or contains NUL, 22P02 broken
+ * JSON, 22P05 \u0000 in jsonb.
+ */
+extern Datum ke_decode_jsonb(const char *bytes, int32 len);
+extern Datum ke_decode_json(const char *bytes, int32 len);
+extern Datum ke_decode_text(const char *bytes, int32 len);
+extern Datum ke_decode_bytea(const char *bytes, int32 len);
+
+/*
+ * As the converter's type: bytea takes the bytes, jsonb and json parse them,
+ * any other type's input function gets them as text.  subject is what errors
+ * call them.
+ */
+extern Datum ke_decode_whole(KeConverter *conv, const char *bytes, int32 len,
+							 const char *subject);
+
+/*
+ * Headers as jsonb, {} when there are none.  Never raises for odd bytes: a
+ * value that is not valid text becomes {"base64": "..."}, and in a name that
+ * is not, each byte beyond ASCII becomes \xNN.
+ */
+extern Datum ke_decode_headers(KeMessage *msg);
+
+/*
+ * Bytes as text in the server's encoding, NUL-terminated and of that length;
+ * NULL if they are not UTF-8, hold a NUL, or cannot be converted.
+ */
+extern char *ke_decode_if_text(const char *bytes, int len, int *text_len);
+
+/* JSON object -> values of a row type, matched by name. */
+typedef struct KeDecoder KeDecoder;
+
+/*
+ * For the attributes of tupdesc whose want[] is true (all if want is NULL).
+ * Lives in parent, or in a child of it.
+ */
+extern KeDecoder *ke_decoder_make(TupleDesc tupdesc, const bool *want,
+								  MemoryContext parent);
+
+/* What errors call the bytes, instead of "message value"; not copied. */
+extern void ke_decoder_set_subject(KeDecoder *decoder, const char *subject);
+
+/*
+ * Fill values, nulls and present (one element per attribute) from a JSON
+ * object; of repeated fields the last one counts, as in jsonb.  present[i]
+ * says for every attribute whether the object has such a field; where it has
+ * not, or the attribute is not wanted, nulls[i] is true.  Datums live in the
+ * current context.
+ */
+extern void ke_decoder_object(KeDecoder *decoder, const char *bytes,
+							  int32 len, Datum *values, bool *nulls,
+							  bool *present);
+
+/*
+ * For PG_CATCH: raise the error again as one about this column, unless it
+ * names one already or is not about data.  context: where to work.
+ */
+extern void ke_decode_rethrow(const char *column, MemoryContext context)
+			pg_attribute_noreturn();
+
+#endif							/* KE_DECODE_H */

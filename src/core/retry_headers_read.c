@@ -1,0 +1,362 @@
+/*
+ * retry_headers_read.c
+ *	  Reads the headers of retry copies, and of messages that get them.
+ *
+ * Of a header that is there several times the last one counts, as for
+ * clients that look for a header by its name; a null one counts as missing.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include "mb/pg_wchar.h"
+#include "utils/datetime.h"
+
+#include "core/header_names.h"
+#include "core/retry.h"
+#include "core/retry_headers.h"
+
+/* No text of ours is longer; what is was written by somebody else. */
+#define TEXT_MAX 1024
+
+/* A due time may be this much later than the clock of the broker allows. */
+#define CLOCKS_DIFFER_MS INT64CONST(86400000)
+
+static const KeHeader *
+find(KeMessage *msg, const char *name)
+{
+	int			count;
+	const KeHeader *headers = ke_message_headers(msg, &count);
+	int			i;
+
+	for (i = count - 1; i >= 0; i--)
+		if (strcmp(headers[i].name, name) == 0)
+			return headers[i].value != NULL ? &headers[i] : NULL;
+	return NULL;
+}
+
+/* ------------------------------------------------------------------ values */
+
+/*
+ * A header's value as text; NULL if there is no such header.  False if it is
+ * not UTF-8, has a NUL byte, or is unreasonably long.
+ */
+static bool
+read_text(KeMessage *msg, const char *name, const char **text)
+{
+	const KeHeader *header = find(msg, name);
+
+	*text = NULL;
+	if (header == NULL)
+		return true;
+	if (header->value_len > TEXT_MAX ||
+		!pg_verify_mbstr(PG_UTF8, header->value, header->value_len, true))
+		return false;
+	*text = pnstrdup(header->value, header->value_len);
+	return true;
+}
+
+/* All of it is a decimal number from 0 on that fits. */
+static bool
+parse_number(const char *text, int64 max, int64 *number)
+{
+	char	   *end;
+
+	if (text[0] == '\0' || strspn(text, "0123456789") != strlen(text))
+		return false;
+	errno = 0;
+	*number = strtoll(text, &end, 10);
+	return errno == 0 && *end == '\0' && *number <= max;
+}
+
+/* -1 if there is no such header; false if it is no number. */
+static bool
+read_number(KeMessage *msg, const char *name, int64 max, int64 *number)
+{
+	const char *text;
+
+	*number = -1;
+	if (!read_text(msg, name, &text))
+		return false;
+	if (text == NULL || parse_number(text, max, number))
+		return true;
+	*number = -1;
+	return false;
+}
+
+/* So many digits at *text, which moves on; -1 if there are fewer. */
+static int
+digits(const char **text, int count)
+{
+	int			value = 0;
+
+	for (; count > 0; count--)
+	{
+		if (**text < '0' || **text > '9')
+			return -1;
+		value = 10 * value + (*(*text)++ - '0');
+	}
+	return value;
+}
+
+/* One of the characters at *text, which moves on. */
+static bool
+one_of(const char **text, const char *characters)
+{
+	if (**text == '\0' || strchr(characters, **text) == NULL)
+		return false;
+	(*text)++;
+	return true;
+}
+
+/* ".678", of any length, in ms; 0 if there is none, -1 if it is wrong. */
+static int
+fraction(const char **text)
+{
+	int			ms = 0;
+	int			weight = 100;
+
+	if (!one_of(text, "."))
+		return 0;
+	if (**text < '0' || **text > '9')
+		return -1;
+	for (; **text >= '0' && **text <= '9'; (*text)++)
+	{
+		ms += weight * (**text - '0');
+		weight /= 10;
+	}
+	return ms;
+}
+
+/* "Z" or "+01:00", in minutes; false if it is neither. */
+static bool
+zone(const char **text, int *minutes)
+{
+	bool		west = **text == '-';
+	int			hour;
+	int			minute;
+
+	*minutes = 0;
+	if (one_of(text, "Z"))
+		return true;
+	if (!one_of(text, "+-"))
+		return false;
+	hour = digits(text, 2);
+	(void) one_of(text, ":");
+	minute = digits(text, 2);
+	if (hour < 0 || hour > 14 || minute < 0 || minute > 59)
+		return false;
+	*minutes = (hour * 60 + minute) * (west ? -1 : 1);
+	return true;
+}
+
+/*
+ * A time in ISO 8601, or in milliseconds since 1970 as older systems write
+ * it.
+ */
+static bool
+parse_time(const char *text, int64 *ms)
+{
+	int			year = digits(&text, 4);
+	int			month = one_of(&text, "-") ? digits(&text, 2) : -1;
+	int			day = one_of(&text, "-") ? digits(&text, 2) : -1;
+	int			hour = one_of(&text, "T ") ? digits(&text, 2) : -1;
+	int			minute = one_of(&text, ":") ? digits(&text, 2) : -1;
+	int			second = one_of(&text, ":") ? digits(&text, 2) : -1;
+	int			thousandths = fraction(&text);
+	int			east;
+
+	if (year < 1970 || month < 1 || month > 12 || day < 1 ||
+		day > day_tab[isleap(year)][month - 1] || hour < 0 || hour > 23 ||
+		minute < 0 || minute > 59 || second < 0 || second > 60 ||
+		thousandths < 0 || !zone(&text, &east) || *text != '\0')
+		return false;
+	*ms = (int64) (date2j(year, month, day) - UNIX_EPOCH_JDATE) * 86400;
+	*ms = (*ms + hour * 3600 + (minute - east) * 60 + second) * 1000;
+	*ms += thousandths;
+	return true;
+}
+
+/* ---------------------------------------------------------------- a source */
+
+static const char *
+type_name(KeTimestampType type)
+{
+	switch (type)
+	{
+		case KE_TIMESTAMP_NONE:
+			break;
+		case KE_TIMESTAMP_CREATE:
+			return "CreateTime";
+		case KE_TIMESTAMP_APPEND:
+			return "LogAppendTime";
+	}
+	return NULL;
+}
+
+/* The x-message-id it has, of any bytes; else one made of the trail. */
+static void
+read_message_id(KeMessage *msg, KeTrail *trail)
+{
+	const KeHeader *header = find(msg, KE_COPY_MESSAGE_ID);
+	bool		known = trail->original_topic != NULL &&
+		trail->original_partition >= 0 && trail->original_offset >= 0;
+
+	if (header != NULL)
+	{
+		char	   *copy = palloc(header->value_len + 1);
+
+		memcpy(copy, header->value, header->value_len);
+		copy[header->value_len] = '\0';
+		trail->message_id = copy;
+		trail->message_id_len = header->value_len;
+		return;
+	}
+	trail->message_id =
+		psprintf("%s-%d-" INT64_FORMAT,
+				 known ? trail->original_topic : msg->topic,
+				 known ? trail->original_partition : msg->partition,
+				 known ? trail->original_offset : msg->offset);
+	trail->message_id_len = strlen(trail->message_id);
+}
+
+void
+ke_copy_trail_of_source(KeMessage *msg, KeTrail *trail)
+{
+	memset(trail, 0, sizeof(KeTrail));
+	trail->original_topic = msg->topic;
+	trail->original_partition = msg->partition;
+	trail->original_offset = msg->offset;
+	trail->original_timestamp = msg->timestamp_ms;
+	trail->original_timestamp_type = type_name(msg->timestamp_type);
+	read_message_id(msg, trail);
+}
+
+/* ------------------------------------------------------------------ a copy */
+
+static void
+complain(const char **problem, const char *name, const char *what)
+{
+	if (*problem == NULL)
+		*problem = psprintf("retry message cannot be used: its header %s %s",
+							name, what);
+}
+
+static void
+read_original(KeMessage *msg, KeTrail *trail, const char **problem)
+{
+	int64		partition;
+
+	if (!read_text(msg, KE_COPY_ORIGINAL_TOPIC, &trail->original_topic))
+		complain(problem, KE_COPY_ORIGINAL_TOPIC, "is not valid text");
+	if (!read_number(msg, KE_COPY_ORIGINAL_PARTITION, PG_INT32_MAX,
+					 &partition))
+		complain(problem, KE_COPY_ORIGINAL_PARTITION, "is no partition");
+	trail->original_partition = (int32) partition;
+	if (!read_number(msg, KE_COPY_ORIGINAL_OFFSET, PG_INT64_MAX,
+					 &trail->original_offset))
+		complain(problem, KE_COPY_ORIGINAL_OFFSET, "is no offset");
+	if (!read_number(msg, KE_COPY_ORIGINAL_TIMESTAMP, PG_INT64_MAX,
+					 &trail->original_timestamp))
+		complain(problem, KE_COPY_ORIGINAL_TIMESTAMP,
+				 "is no time in milliseconds");
+	if (!read_text(msg, KE_COPY_ORIGINAL_TIMESTAMP_TYPE,
+				   &trail->original_timestamp_type))
+		complain(problem, KE_COPY_ORIGINAL_TIMESTAMP_TYPE,
+				 "is not valid text");
+}
+
+static void
+read_attempt(KeMessage *msg, int max_attempt, KeTrail *trail,
+			 const char **problem)
+{
+	int64		attempt;
+
+	if (!read_number(msg, KE_COPY_ATTEMPT, PG_INT32_MAX, &attempt))
+		complain(problem, KE_COPY_ATTEMPT, "is no number");
+	else if (attempt < 0)
+		complain(problem, KE_COPY_ATTEMPT, "is missing");
+	else if (attempt == 0)
+		complain(problem, KE_COPY_ATTEMPT, "is 0, but the first is 1");
+	else if (attempt > max_attempt)
+		complain(problem, KE_COPY_ATTEMPT,
+				 psprintf("is " INT64_FORMAT ", but max_retries is %d",
+						  attempt, max_attempt));
+	trail->attempt = (int) Max(attempt, 0);
+}
+
+/* No copy of ours is due later than the longest delay after it was sent. */
+static void
+read_due(KeMessage *msg, KeTrail *trail, const char **problem)
+{
+	const char *text;
+
+	if (!read_text(msg, KE_COPY_DUE, &text))
+		complain(problem, KE_COPY_DUE, "is not valid text");
+	else if (text != NULL &&
+			 !parse_number(text, PG_INT64_MAX, &trail->due_ms) &&
+			 !parse_time(text, &trail->due_ms))
+		complain(problem, KE_COPY_DUE, "is no time");
+	else if (msg->timestamp_ms >= 0 &&
+			 trail->due_ms - msg->timestamp_ms >
+			 KE_RETRY_DELAY_MAX_MS + CLOCKS_DIFFER_MS)
+		complain(problem, KE_COPY_DUE, "is too far in the future");
+}
+
+KeCopyOrigin
+ke_copy_read(KeMessage *msg, const char *service, int max_attempt,
+			 KeTrail *trail, const char **problem)
+{
+	const KeHeader *theirs = find(msg, KE_COPY_SERVICE);
+
+	*problem = NULL;
+	memset(trail, 0, sizeof(KeTrail));
+	if (theirs != NULL && (theirs->value_len != strlen(service) ||
+						   memcmp(theirs->value, service,
+								  theirs->value_len) != 0))
+		return KE_COPY_FOREIGN;
+	trail->service = theirs != NULL ? pstrdup(service) : NULL;
+
+	read_original(msg, trail, problem);
+	read_message_id(msg, trail);
+	read_attempt(msg, max_attempt, trail, problem);
+	read_due(msg, trail, problem);
+	if (!read_text(msg, KE_COPY_ID, &trail->copy_id))
+		complain(problem, KE_COPY_ID, "is not valid text");
+	return *problem == NULL ? KE_COPY_OURS : KE_COPY_INVALID;
+}
+
+/* ----------------------------------------------------------- a dead letter */
+
+/* Another system's reason may be of any length. */
+static const char *
+read_reason(KeMessage *msg)
+{
+	const KeHeader *header = find(msg, KE_COPY_REASON);
+
+	if (header == NULL ||
+		!pg_verify_mbstr(PG_UTF8, header->value, header->value_len, true))
+		return NULL;
+	return pnstrdup(header->value, header->value_len);
+}
+
+void
+ke_copy_read_dead(KeMessage *msg, KeObituary *obituary)
+{
+	const char *problem = NULL;
+	const char *text;
+	int64		attempts;
+
+	memset(obituary, 0, sizeof(KeObituary));
+	read_original(msg, &obituary->trail, &problem);
+	read_message_id(msg, &obituary->trail);
+	(void) read_text(msg, KE_COPY_SERVICE, &obituary->trail.service);
+	(void) read_text(msg, KE_COPY_SQLSTATE, &obituary->sqlstate);
+	obituary->reason = read_reason(msg);
+	(void) read_number(msg, KE_COPY_ATTEMPTS, PG_INT32_MAX, &attempts);
+	obituary->attempts = (int) attempts;
+	obituary->time_ms = -1;
+	if (read_text(msg, KE_COPY_TIME, &text) && text != NULL &&
+		!parse_number(text, PG_INT64_MAX, &obituary->time_ms) &&
+		!parse_time(text, &obituary->time_ms))
+		obituary->time_ms = -1;
+}

@@ -1,0 +1,117 @@
+/*
+ * dlq_browse.c
+ *	  Shows dead letters to a session that asked, and moves nothing.
+ *
+ * Each letter goes into the queue to the session before the next one is
+ * taken, so that what is held here is one letter and what the library has
+ * fetched ahead.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include "core/dlq_reply.h"
+#include "dlq/task_context.h"
+
+/*
+ * Whether other services use a topic, its newest letters tell: so many of
+ * each partition, so many bytes of all.
+ */
+#define SAMPLE_LETTERS 1000
+#define SAMPLE_BYTES (64 * 1024 * 1024)
+
+/* All that is there, or all that is pending, or a sample. */
+static List *
+find_ranges(const KeDlq *dlq, const KeTaskOrder *order)
+{
+	List	   *ranges = NIL;
+
+	for (int p = 0; p < dlq->partitions; p++)
+	{
+		KeLetterRange *range;
+
+		if (order->partition != KE_TASK_ANY && order->partition != p)
+			continue;
+		if (order->pending_only)
+		{
+			ranges = list_concat(ranges, ke_dlq_failed_ranges(dlq, p));
+			ranges = list_concat(ranges, ke_dlq_new_ranges(dlq, p));
+			continue;
+		}
+		range = palloc(sizeof(KeLetterRange));
+		range->partition = p;
+		range->from = dlq->lows[p];
+		if (order->foreign_only)
+			range->from = Max(range->from, dlq->highs[p] - SAMPLE_LETTERS);
+		range->to = dlq->highs[p];
+		ranges = lappend(ranges, range);
+	}
+	return ranges;
+}
+
+/* Leave out what is before the offset, and what is empty then. */
+static List *
+cut_ranges(List *ranges, int64 from)
+{
+	ListCell   *lc;
+
+	foreach(lc, ranges)
+	{
+		KeLetterRange *range = (KeLetterRange *) lfirst(lc);
+
+		range->from = Max(range->from, from);
+		if (range->from >= range->to)
+			ranges = foreach_delete_current(ranges, lc);
+	}
+	return ranges;
+}
+
+static bool
+is_wanted(KeDesk *desk, const KeDlq *dlq, const KeTaskOrder *order,
+		  KeMessage *msg)
+{
+	if (order->foreign_only)
+		return !ke_dlq_is_ours(desk, msg);
+	return !order->pending_only ||
+		(ke_dlq_is_pending(dlq, msg->partition, msg->offset) &&
+		 ke_dlq_is_ours(desk, msg));
+}
+
+/* Send a letter; the buffer is not kept, as a letter may be large. */
+static bool
+show(KeTask *task, KeMessage *msg)
+{
+	StringInfoData reply;
+	bool		sent;
+
+	initStringInfo(&reply);
+	ke_letter_put_message(&reply, msg);
+	sent = ke_task_reply(task, &reply);
+	pfree(reply.data);
+	return sent;
+}
+
+void
+ke_browse_run(KeDesk *desk, KeTask *task)
+{
+	const KeTaskOrder *order = ke_task_order(task);
+	KeDlq	   *dlq = ke_dlq_look(desk, order);
+	int64		left = order->max_messages == KE_TASK_ANY ?
+		PG_INT64_MAX : order->max_messages;
+	int64		bytes = 0;
+	KeLetters  *letters;
+	KeMessage	msg;
+
+	letters = ke_letters_open(desk, task, dlq->topic,
+							  cut_ranges(find_ranges(dlq, order),
+										 order->offset));
+	while (left > 0 && ke_letters_next(letters, &msg))
+	{
+		if (is_wanted(desk, dlq, order, &msg))
+			left = show(task, &msg) ? left - 1 : 0;
+		bytes += Max(msg.key_len, 0) + Max(msg.value_len, 0);
+		if (order->foreign_only && bytes > SAMPLE_BYTES)
+			left = 0;
+		ke_message_release(&msg);
+	}
+	ke_letters_close(letters);
+}

@@ -1,0 +1,205 @@
+/*
+ * dlq_reader.c
+ *	  Reads ranges of a topic, one after the other.
+ *
+ * One partition is assigned at a time, so that letters come in order, and no
+ * more are fetched ahead than the library's queue holds.  Whatever is left
+ * over from the range before is passed over.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include "miscadmin.h"
+#include "utils/timestamp.h"
+
+#include "dlq/task_context.h"
+
+#define SLICE_MS 100
+
+struct KeLetters
+{
+	KeDesk	   *desk;
+	const KeTask *task;
+	const char *topic;
+	List	   *ranges;			/* the first is the one being read */
+	bool		assigned;
+	int64		next;			/* of the first range */
+	TimestampTz heard_at;		/* when something came last */
+	char	   *trouble;		/* what the library said since; or NULL */
+	int			error;
+};
+
+KeLetters *
+ke_letters_open(KeDesk *desk, const KeTask *task, const char *topic,
+				List *ranges)
+{
+	KeLetters  *letters = palloc0(sizeof(KeLetters));
+
+	letters->desk = desk;
+	letters->task = task;
+	letters->topic = topic;
+	letters->ranges = ranges;
+	return letters;
+}
+
+static KeLetterRange *
+current(const KeLetters *letters)
+{
+	return (KeLetterRange *) linitial(letters->ranges);
+}
+
+/* Also what a task before this one has left when it failed. */
+static void
+unassign(KeDesk *desk)
+{
+	if (desk->assigned == NULL)
+		return;
+	ke_consumer_unassign(desk->reader, desk->assigned);
+	ke_kafka_list_free(desk->assigned);
+	desk->assigned = NULL;
+}
+
+static void
+begin_range(KeLetters *letters)
+{
+	KeDesk	   *desk = letters->desk;
+	MemoryContext old;
+
+	unassign(desk);
+	letters->next = current(letters)->from;
+	letters->heard_at = GetCurrentTimestamp();
+
+	old = MemoryContextSwitchTo(desk->context);
+	desk->assigned = ke_kafka_list_make(1);
+	(void) ke_kafka_list_add(desk->assigned, letters->topic,
+							 current(letters)->partition, letters->next);
+	MemoryContextSwitchTo(old);
+	ke_consumer_assign(desk->reader, desk->assigned);
+	letters->assigned = true;
+}
+
+static void
+end_range(KeLetters *letters)
+{
+	unassign(letters->desk);
+	letters->assigned = false;
+	letters->ranges = list_delete_first(letters->ranges);
+}
+
+void
+ke_letters_close(KeLetters *letters)
+{
+	if (letters->assigned)
+		end_range(letters);
+}
+
+static void
+check_patience(const KeLetters *letters)
+{
+	const KeTaskOrder *order = ke_task_order(letters->task);
+	const char *hint = ke_client_error_hint(letters->error);
+
+	if (!TimestampDifferenceExceeds(letters->heard_at, GetCurrentTimestamp(),
+									order->timeout_ms))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_CONNECTION_FAILURE),
+			 errmsg("could not read topic \"%s\": %s", letters->topic,
+					letters->trouble != NULL ? letters->trouble :
+					"no answer"),
+			 hint != NULL ? errhint("%s", hint) : 0));
+}
+
+/* Is the event about the partition that is being read? */
+static bool
+is_current(const KeLetters *letters, const char *topic, int32 partition)
+{
+	return partition == current(letters)->partition &&
+		strcmp(topic, letters->topic) == 0;
+}
+
+/* Everything but messages. */
+static void
+serve_event(KeLetters *letters, const KeConsumerEvent *event)
+{
+	KeLetterRange *range = current(letters);
+
+	switch (event->kind)
+	{
+		case KE_CONSUMER_END:
+			/* Control records may be all that is left of it. */
+			if (is_current(letters, event->part.topic,
+						   event->part.partition) &&
+				event->part.offset >= letters->next)
+				range->to = Min(range->to, letters->next);
+			break;
+		case KE_CONSUMER_PARTITION_ERROR:
+			if (!is_current(letters, event->part.topic,
+							event->part.partition))
+				break;
+			if (event->out_of_range)
+				ereport(ERROR,
+						(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						 errmsg("letters of partition %d of topic \"%s\" were deleted while they were read",
+								range->partition, letters->topic),
+						 errhint("Try again.")));
+			/* FALLTHROUGH */
+		case KE_CONSUMER_ERROR:
+		case KE_CONSUMER_FATAL:
+			letters->trouble = pstrdup(event->text);
+			letters->error = event->error;
+			break;
+		case KE_CONSUMER_NOTHING:
+		case KE_CONSUMER_MESSAGE:
+		case KE_CONSUMER_ASSIGN:
+		case KE_CONSUMER_REVOKE:
+		case KE_CONSUMER_LOST:
+		case KE_CONSUMER_COMMITTED:
+		case KE_CONSUMER_FENCED:
+		case KE_CONSUMER_LOG:
+			break;
+	}
+}
+
+/* Is the message one of the range?  Then the next one is expected after it. */
+static bool
+take(KeLetters *letters, const KeMessage *msg)
+{
+	if (!is_current(letters, msg->topic, msg->partition) ||
+		msg->offset < letters->next)
+		return false;
+	letters->heard_at = GetCurrentTimestamp();
+	letters->next = msg->offset + 1;
+	return msg->offset < current(letters)->to;
+}
+
+bool
+ke_letters_next(KeLetters *letters, KeMessage *msg)
+{
+	while (letters->ranges != NIL && ke_task_is_wanted(letters->task))
+	{
+		KeConsumerEvent event;
+
+		if (letters->assigned && letters->next >= current(letters)->to)
+		{
+			end_range(letters);
+			continue;
+		}
+		if (!letters->assigned)
+			begin_range(letters);
+
+		if (!ke_consumer_poll(letters->desk->reader, SLICE_MS, &event))
+			check_patience(letters);
+		else if (event.kind != KE_CONSUMER_MESSAGE)
+			serve_event(letters, &event);
+		else if (take(letters, &event.msg))
+		{
+			*msg = event.msg;
+			return true;
+		}
+		else
+			ke_message_release(&event.msg);
+		CHECK_FOR_INTERRUPTS();
+	}
+	return false;
+}

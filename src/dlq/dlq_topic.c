@@ -1,0 +1,250 @@
+/*
+ * dlq_topic.c
+ *	  The dead letters of a topic: which are there, and which are pending.
+ *
+ * Pending is what lies from the admin group's position on and was not moved
+ * alone, and what failed behind it.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include "core/header_names.h"
+#include "dlq/task_context.h"
+
+/* Failed letters that lie closer than this are read in one go. */
+#define NEAR 200
+
+typedef struct Reading
+{
+	KeDesk	   *desk;
+	KeDlq	   *dlq;
+	List	   *mirror;			/* of KeDlqPosition */
+} Reading;
+
+/* In a transaction: what the tables say. */
+static void
+read_tables(void *argument)
+{
+	Reading    *reading = (Reading *) argument;
+	KeDlq	   *dlq = reading->dlq;
+	MemoryContext old = MemoryContextSwitchTo(reading->desk->work);
+	List	   *letters = ke_dlq_letters(&reading->desk->key, dlq->topic);
+	ListCell   *lc;
+
+	reading->mirror = ke_dlq_positions(&reading->desk->key, dlq->topic);
+	dlq->letters = palloc(Max(list_length(letters), 1) * sizeof(KeDlqLetter));
+	foreach(lc, letters)
+		dlq->letters[dlq->nletters++] = *(KeDlqLetter *) lfirst(lc);
+	MemoryContextSwitchTo(old);
+}
+
+static int
+count_partitions(KeDesk *desk, const KeTaskOrder *order)
+{
+	List	   *topics;
+	KeTopicInfo *topic;
+	int			error = ke_cluster_topics(desk->cluster, order->topic, &topics,
+										  order->timeout_ms);
+
+	if (error != 0 || topics == NIL)
+		ke_desk_refuse(desk, error, "ask Kafka for the topic");
+	topic = (KeTopicInfo *) linitial(topics);
+	if (ke_client_is_missing_topic(topic->error))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("topic \"%s\" does not exist on server \"%s\"",
+						order->topic, desk->server->name)));
+	if (topic->error != 0)
+		ke_desk_refuse(desk, topic->error,
+					   psprintf("read topic \"%s\"", order->topic));
+	if (order->partition >= topic->partitions)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("topic \"%s\" has no partition %d", order->topic,
+						order->partition),
+				 errdetail("It has %d partitions, from 0 on.",
+						   topic->partitions)));
+	return topic->partitions;
+}
+
+typedef int (*Ask) (KeCluster *cluster, KeKafkaList *list, int timeout_ms);
+
+/* A number for each partition. */
+static int64 *
+ask_all(KeDesk *desk, const KeTaskOrder *order, int partitions, Ask ask,
+		int64 about)
+{
+	KeKafkaList *list = ke_kafka_list_make(partitions);
+	int64	   *numbers = palloc(Max(partitions, 1) * sizeof(int64));
+	int			error;
+
+	for (int p = 0; p < partitions; p++)
+		ke_kafka_list_add(list, order->topic, p, about);
+	error = ask(desk->cluster, list, order->timeout_ms);
+	for (int p = 0; p < partitions && error == 0; p++)
+	{
+		error = list->parts[p].error;
+		numbers[p] = list->parts[p].offset;
+	}
+	if (error != 0)
+		ke_desk_refuse(desk, error,
+					   psprintf("ask Kafka about topic \"%s\"", order->topic));
+	return numbers;
+}
+
+/* The admin group's positions, as far as Kafka has them. */
+static void
+ask_positions(KeDesk *desk, const KeTaskOrder *order, KeDlq *dlq)
+{
+	KeKafkaList *list = ke_kafka_list_make(dlq->partitions);
+	int			error;
+
+	for (int p = 0; p < dlq->partitions; p++)
+		ke_kafka_list_add(list, order->topic, p, KE_KAFKA_NONE);
+	error = ke_cluster_committed(desk->cluster, list, order->timeout_ms);
+	dlq->positions = palloc(Max(dlq->partitions, 1) * sizeof(int64));
+	dlq->metadata = palloc(Max(dlq->partitions, 1) * sizeof(char *));
+	dlq->forgotten = palloc0(Max(dlq->partitions, 1) * sizeof(bool));
+	for (int p = 0; p < dlq->partitions && error == 0; p++)
+	{
+		error = list->parts[p].error;
+		dlq->positions[p] = list->parts[p].offset;
+		dlq->metadata[p] = list->parts[p].metadata;
+	}
+	if (error != 0)
+		ke_desk_refuse(desk, error,
+					   psprintf("read the position of group \"%s\"",
+								desk->key.group_id));
+}
+
+/* Kafka's word, else the mirror's, else the first letter. */
+static void
+settle_position(KeDlq *dlq, int32 partition, const List *mirror)
+{
+	ListCell   *lc;
+
+	foreach(lc, mirror)
+	{
+		const KeDlqPosition *position = (KeDlqPosition *) lfirst(lc);
+
+		if (position->partition != partition || dlq->positions[partition] >= 0)
+			continue;
+		dlq->positions[partition] = position->next;
+		dlq->forgotten[partition] = true;
+	}
+	dlq->positions[partition] = Max(dlq->positions[partition],
+									dlq->lows[partition]);
+}
+
+KeDlq *
+ke_dlq_look(KeDesk *desk, const KeTaskOrder *order)
+{
+	KeDlq	   *dlq = palloc0(sizeof(KeDlq));
+	Reading		reading = {desk, dlq, NIL};
+
+	dlq->topic = order->topic;
+	dlq->partitions = count_partitions(desk, order);
+	dlq->lows = ask_all(desk, order, dlq->partitions,
+						ke_cluster_offsets_for_time, KE_KAFKA_BEGINNING);
+	dlq->highs = ask_all(desk, order, dlq->partitions,
+						 ke_cluster_offsets_for_time, KE_KAFKA_END);
+	ask_positions(desk, order, dlq);
+	ke_desk_transact(read_tables, &reading, false);
+	for (int p = 0; p < dlq->partitions; p++)
+		settle_position(dlq, p, reading.mirror);
+	return dlq;
+}
+
+static int
+compare_letters(const void *a, const void *b)
+{
+	const KeDlqLetter *left = a;
+	const KeDlqLetter *right = b;
+
+	if (left->partition != right->partition)
+		return left->partition < right->partition ? -1 : 1;
+	if (left->offset != right->offset)
+		return left->offset < right->offset ? -1 : 1;
+	return 0;
+}
+
+const KeDlqLetter *
+ke_dlq_letter(const KeDlq *dlq, int32 partition, int64 offset)
+{
+	KeDlqLetter key = {.partition = partition, .offset = offset};
+
+	return bsearch(&key, dlq->letters, dlq->nletters, sizeof(KeDlqLetter),
+				   compare_letters);
+}
+
+bool
+ke_dlq_is_pending(const KeDlq *dlq, int32 partition, int64 offset)
+{
+	const KeDlqLetter *letter = ke_dlq_letter(dlq, partition, offset);
+
+	if (offset >= dlq->positions[partition])
+		return letter == NULL || !letter->moved;
+	return letter != NULL && !letter->moved;
+}
+
+bool
+ke_dlq_is_ours(const KeDesk *desk, KeMessage *msg)
+{
+	const char *service = desk->server->options.service_name;
+	int			count;
+	const KeHeader *headers = ke_message_headers(msg, &count);
+
+	for (int i = count - 1; i >= 0; i--)
+	{
+		if (strcmp(headers[i].name, KE_COPY_SERVICE) != 0)
+			continue;
+		return headers[i].value != NULL &&
+			headers[i].value_len == strlen(service) &&
+			memcmp(headers[i].value, service, headers[i].value_len) == 0;
+	}
+	return true;
+}
+
+static List *
+add_range(List *ranges, int32 partition, int64 from, int64 to)
+{
+	KeLetterRange *range = palloc(sizeof(KeLetterRange));
+
+	range->partition = partition;
+	range->from = from;
+	range->to = to;
+	return lappend(ranges, range);
+}
+
+List *
+ke_dlq_failed_ranges(const KeDlq *dlq, int32 partition)
+{
+	List	   *ranges = NIL;
+	KeLetterRange *open = NULL;
+
+	for (int i = 0; i < dlq->nletters; i++)
+	{
+		const KeDlqLetter *letter = &dlq->letters[i];
+
+		if (letter->partition != partition || letter->moved ||
+			letter->offset < dlq->lows[partition] ||
+			letter->offset >= dlq->positions[partition])
+			continue;
+		if (open == NULL || letter->offset - open->to > NEAR)
+		{
+			ranges = add_range(ranges, partition, letter->offset, 0);
+			open = (KeLetterRange *) llast(ranges);
+		}
+		open->to = letter->offset + 1;
+	}
+	return ranges;
+}
+
+List *
+ke_dlq_new_ranges(const KeDlq *dlq, int32 partition)
+{
+	if (dlq->positions[partition] >= dlq->highs[partition])
+		return NIL;
+	return add_range(NIL, partition, dlq->positions[partition],
+					 dlq->highs[partition]);
+}

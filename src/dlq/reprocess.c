@@ -1,0 +1,427 @@
+/*
+ * reprocess.c
+ *	  A run: moves the pending dead letters of a topic, chunk by chunk.
+ *
+ * What is there when it begins is moved, and what comes meanwhile is not.
+ * First come the letters nobody has looked at yet, then those that failed
+ * before, so that a limit never keeps the run among failures for ever.
+ *
+ * That a run is on its way is on record from its beginning to its end; what
+ * is still on record when nothing runs is looked after by the upkeep.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "dlq/reprocess_run.h"
+#include "session/attempt.h"
+
+/* Of letters that have not failed, so many are told one by one. */
+#define MAX_TOLD 1000
+
+#define TELL_INTERVAL_MS 2000
+
+/* Brokers end a transaction within milliseconds of its commit. */
+#define SETTLE_MS 5000
+
+/* ---------------------------------------------------------------- telling */
+
+static void
+reply(KeRun *run, StringInfo buf)
+{
+	(void) ke_task_reply(run->task, buf);
+	pfree(buf->data);
+}
+
+static void
+tell_totals(KeRun *run, bool final)
+{
+	KeTaskProgress progress = {
+		.total = run->totals.total + run->totals.left,
+		.done = run->totals.total,
+		.successful = run->totals.successful,
+		.failed = run->totals.failed
+	};
+	StringInfoData buf;
+
+	if (run->task == NULL)
+		return;
+	ke_task_report(run->task, &progress);
+	if (!final && !TimestampDifferenceExceeds(run->told_at,
+											  GetCurrentTimestamp(),
+											  TELL_INTERVAL_MS))
+		return;
+	run->told_at = GetCurrentTimestamp();
+	run->totals.final = final;
+	initStringInfo(&buf);
+	ke_letter_put_totals(&buf, &run->totals);
+	reply(run, &buf);
+}
+
+static void
+tell_result(KeRun *run, const KeMove *move, KeLetterStatus status)
+{
+	KeLetterResult result = {
+		.partition = move->msg.partition,
+		.offset = move->msg.offset,
+		.status = status,
+		.error = move->error
+	};
+	StringInfoData buf;
+
+	if (status != KE_LETTER_FAILED && run->told++ >= MAX_TOLD)
+		return;
+	initStringInfo(&buf);
+	ke_letter_put_result(&buf, &result);
+	reply(run, &buf);
+}
+
+void
+ke_run_tell(KeRun *run, const KeMove *moves, int count)
+{
+	for (int i = 0; i < count; i++)
+	{
+		const KeMove *move = &moves[i];
+		KeLetterStatus status = KE_LETTER_SENT;
+
+		if (move->fate == KE_FATE_FAIL)
+			status = KE_LETTER_FAILED;
+		else if (move->fate == KE_FATE_DISCARD)
+			status = KE_LETTER_DISCARDED;
+		run->totals.total++;
+		if (status == KE_LETTER_FAILED)
+			run->totals.failed++;
+		else
+			run->totals.successful++;
+		tell_result(run, move, status);
+	}
+	tell_totals(run, false);
+}
+
+/* ---------------------------------------------------------------- reading */
+
+static bool
+is_full(const KeRun *run)
+{
+	return run->nmoves == KE_CHUNK_MESSAGES || run->bytes >= KE_CHUNK_BYTES;
+}
+
+/* Put a letter into the chunk, unless it is to be left alone. */
+static void
+add_letter(KeRun *run, const KeMessage *msg)
+{
+	MemoryContext old = MemoryContextSwitchTo(run->chunk_context);
+	KeMove	   *move = &run->moves[run->nmoves];
+
+	memset(move, 0, sizeof(KeMove));
+	move->msg = *msg;
+	run->nmoves++;				/* from now on it is released with the rest */
+	run->next = msg->offset + 1;
+	ke_run_decide(run, move);
+	if (move->fate == KE_FATE_PASS)
+	{
+		ke_message_release(&move->msg);
+		run->nmoves--;
+	}
+	else
+		run->bytes += Max(msg->key_len, 0) + Max(msg->value_len, 0);
+	MemoryContextSwitchTo(old);
+}
+
+/* How many letters the order still allows. */
+static int64
+allowance(const KeRun *run)
+{
+	if (run->order->max_messages == KE_TASK_ANY)
+		return PG_INT64_MAX;
+	return run->order->max_messages - run->totals.total - run->nmoves;
+}
+
+/* False: the run is over. */
+static bool
+move_range(KeRun *run, KeLetterRange *range)
+{
+	KeLetters  *letters = ke_letters_open(run->desk, run->task,
+										  run->order->topic,
+										  list_make1(range));
+	int64		to = range->to;
+	int64		looked_at = 0;
+	bool		through = true;
+	KeMessage	msg;
+
+	run->partition = range->partition;
+	run->next = range->from;
+	while (through && allowance(run) > 0 && ke_letters_next(letters, &msg))
+	{
+		add_letter(run, &msg);
+		looked_at++;
+		run->totals.left = Max(run->totals.left - 1, 0);
+		if (is_full(run))
+			through = ke_run_move_chunk(run);
+	}
+	ke_letters_close(letters);
+	if (run->order->offset != KE_TASK_ANY && looked_at == 0 &&
+		ke_run_is_wanted(run))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("partition %d of topic \"%s\" has no message at offset " INT64_FORMAT,
+						range->partition, run->order->topic,
+						run->order->offset)));
+
+	/* Read to its end: what is between the last letter and that is none. */
+	if (allowance(run) > 0 && ke_run_is_wanted(run))
+		run->next = to;
+	return through && ke_run_is_wanted(run) && ke_run_move_chunk(run);
+}
+
+static bool
+move_ranges(KeRun *run, List *ranges, bool recorded)
+{
+	ListCell   *lc;
+
+	run->recorded = recorded;
+	foreach(lc, ranges)
+	{
+		if (allowance(run) <= 0 ||
+			!move_range(run, (KeLetterRange *) lfirst(lc)))
+			return false;
+	}
+	return true;
+}
+
+/* -------------------------------------------------------------------- runs */
+
+/* In a transaction: a run has begun, or ended. */
+static void
+write_positions(KeRun *run, bool in_motion)
+{
+	const KeDlq *dlq = run->dlq;
+
+	for (int p = 0; p < dlq->partitions; p++)
+	{
+		KeDlqPosition position = {
+			.topic = unconstify(char *, dlq->topic),
+			.partition = p,
+			.next = dlq->positions[p],
+			.in_motion = in_motion
+		};
+
+		if (run->order->partition == KE_TASK_ANY || run->order->partition == p)
+			ke_dlq_position_write(&run->desk->key, &position);
+	}
+}
+
+/* The service may have no subscription here, so nobody knew its cluster. */
+static void
+note_begin(void *argument)
+{
+	KeRun	   *run = (KeRun *) argument;
+	const char *service = run->desk->server->options.service_name;
+
+	if (ke_identity_cluster(service) == NULL)
+		ke_identity_set_cluster(service, run->desk->key.cluster_id);
+	write_positions(run, true);
+}
+
+static void
+note_end(void *argument)
+{
+	write_positions((KeRun *) argument, false);
+}
+
+static List *
+single_range(const KeRun *run)
+{
+	const KeTaskOrder *order = run->order;
+	KeLetterRange *range = palloc(sizeof(KeLetterRange));
+
+	if (order->offset < run->dlq->lows[order->partition] ||
+		order->offset >= run->dlq->highs[order->partition])
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("partition %d of topic \"%s\" has no message at offset " INT64_FORMAT,
+						order->partition, order->topic, order->offset),
+				 errdetail("Its messages start at " INT64_FORMAT " and end before " INT64_FORMAT ".",
+						   run->dlq->lows[order->partition],
+						   run->dlq->highs[order->partition])));
+	range->partition = order->partition;
+	range->from = order->offset;
+	range->to = order->offset + 1;
+	return list_make1(range);
+}
+
+static void
+move_pending(KeRun *run)
+{
+	List	   *failed = NIL;
+	List	   *new = NIL;
+	ListCell   *lc;
+
+	for (int p = 0; p < run->dlq->partitions; p++)
+	{
+		if (run->order->partition != KE_TASK_ANY &&
+			run->order->partition != p)
+			continue;
+		failed = list_concat(failed, ke_dlq_failed_ranges(run->dlq, p));
+		new = list_concat(new, ke_dlq_new_ranges(run->dlq, p));
+	}
+	foreach(lc, list_concat_copy(new, failed))
+	{
+		const KeLetterRange *range = (KeLetterRange *) lfirst(lc);
+
+		run->totals.left += range->to - range->from;
+	}
+	if (move_ranges(run, new, false))
+		(void) move_ranges(run, failed, true);
+}
+
+static void
+begin_run(KeRun *run)
+{
+	run->chunk_context = AllocSetContextCreate(run->desk->work,
+											   "kafka_events chunk",
+											   ALLOCSET_DEFAULT_SIZES);
+	ke_run_fence(run);
+	ke_desk_transact(note_begin, run, true);
+	run->told_at = GetCurrentTimestamp();
+}
+
+/*
+ * Brokers write where a transaction has put the position after they have
+ * acknowledged its commit; a question for stable offsets is answered then.
+ * Who asked for the run finds in the statistics what it has done.
+ */
+static void
+wait_for_positions(const KeRun *run)
+{
+	const KeDlq *dlq = run->dlq;
+	KeKafkaList *list = ke_kafka_list_make(Max(dlq->partitions, 1));
+
+	for (int p = 0; p < dlq->partitions; p++)
+		ke_kafka_list_add(list, dlq->topic, p, KE_KAFKA_NONE);
+	(void) ke_cluster_committed(run->desk->cluster, list, SETTLE_MS);
+}
+
+/* Whatever happened: nothing of it stays behind. */
+static void
+end_run(KeRun *run)
+{
+	/* The letters' bytes may be in use until the producer is gone. */
+	ke_run_close(run);
+	for (int i = 0; i < run->nmoves; i++)
+		ke_message_release(&run->moves[i].msg);
+	run->nmoves = 0;
+}
+
+static KeRun *
+make_run(KeDesk *desk, const KeTaskOrder *order)
+{
+	KeRun	   *run = MemoryContextAllocZero(desk->work, sizeof(KeRun));
+
+	run->desk = desk;
+	run->order = order;
+	return run;
+}
+
+void
+ke_reprocess_run(KeDesk *desk, KeTask *task)
+{
+	KeRun	   *run = make_run(desk, ke_task_order(task));
+
+	run->task = task;
+	PG_TRY();
+	{
+		begin_run(run);
+		if (run->order->offset != KE_TASK_ANY)
+			(void) move_ranges(run, single_range(run), true);
+		else
+			move_pending(run);
+		ke_desk_transact(note_end, run, true);
+		wait_for_positions(run);
+		run->totals.left = 0;
+		tell_totals(run, true);
+	}
+	PG_FINALLY();
+	{
+		end_run(run);
+	}
+	PG_END_TRY();
+}
+
+/* ------------------------------------------------------------------ upkeep */
+
+/* Commit again what Kafka has, or what the mirror has in its place. */
+static void
+commit_positions(KeRun *run)
+{
+	run->recorded = true;
+	for (int p = 0; p < run->dlq->partitions; p++)
+	{
+		run->partition = p;
+		if ((run->dlq->metadata[p] != NULL || run->dlq->forgotten[p]) &&
+			!ke_run_commit_position(run))
+			return;
+	}
+	ke_desk_transact(note_end, run, true);
+}
+
+static void
+look_after(KeDesk *desk, const KeTaskOrder *order,
+		   bool (*should_stop) (void))
+{
+	KeRun	   *run = make_run(desk, order);
+
+	run->should_stop = should_stop;
+	PG_TRY();
+	{
+		begin_run(run);
+		commit_positions(run);
+	}
+	PG_FINALLY();
+	{
+		end_run(run);
+	}
+	PG_END_TRY();
+}
+
+typedef struct Upkeep
+{
+	KeDesk	   *desk;
+	List	   *topics;
+} Upkeep;
+
+static void
+find_topics(void *argument)
+{
+	Upkeep	   *upkeep = (Upkeep *) argument;
+	MemoryContext old = MemoryContextSwitchTo(upkeep->desk->work);
+
+	upkeep->topics = ke_dlq_due_topics(&upkeep->desk->key);
+	MemoryContextSwitchTo(old);
+}
+
+void
+ke_reprocess_upkeep(KeDesk *desk, Oid server, bool (*should_stop) (void))
+{
+	KeTaskOrder order = {
+		.kind = KE_TASK_REPROCESS,
+		.server = server,
+		.partition = KE_TASK_ANY,
+		.offset = KE_TASK_ANY,
+		.timeout_ms = 30000
+	};
+	Upkeep		upkeep = {desk, NIL};
+	ListCell   *lc;
+
+	ke_desk_open(desk, &order);
+	ke_desk_transact(find_topics, &upkeep, false);
+	foreach(lc, upkeep.topics)
+	{
+		if (should_stop())
+			return;
+		strlcpy(order.topic, (char *) lfirst(lc), sizeof(order.topic));
+		look_after(desk, &order, should_stop);
+	}
+}

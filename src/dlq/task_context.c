@@ -1,0 +1,157 @@
+/*
+ * task_context.c
+ *	  What a task process works with: its server, and its clients of Kafka.
+ *
+ * Clients are opened by the first task and live as long as the process.  They
+ * are made for the server as it was then; when it is altered the process
+ * ends, and what waits is for the next one.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "dlq/task_context.h"
+#include "session/xact.h"
+
+/* What one transaction reads. */
+typedef struct Reading
+{
+	Oid			oid;
+	MemoryContext context;
+	KeServer   *server;			/* NULL: it was dropped */
+	KeIdentityState identity;
+	pg_uuid_t	uuid;
+	char	   *cluster_id;		/* the one on record; NULL: none */
+} Reading;
+
+void
+ke_desk_transact(void (*work) (void *argument), void *argument, bool durable)
+{
+	if (!ke_xact_begin())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("%s", ke_xact_refusal())));
+	work(argument);
+	if (durable)
+		ke_xact_commit_durable();
+	else
+		ke_xact_commit();
+}
+
+static void
+read_server(void *argument)
+{
+	Reading    *reading = (Reading *) argument;
+	MemoryContext old = MemoryContextSwitchTo(reading->context);
+
+	reading->server = ke_catalog_server(reading->oid);
+	reading->identity = ke_identity_read(&reading->uuid);
+	if (reading->server != NULL)
+		reading->cluster_id =
+			ke_identity_cluster(reading->server->options.service_name);
+	MemoryContextSwitchTo(old);
+}
+
+KeDesk *
+ke_desk_make(void)
+{
+	MemoryContext context = AllocSetContextCreate(TopMemoryContext,
+												  "kafka_events desk",
+												  ALLOCSET_DEFAULT_SIZES);
+	KeDesk	   *desk = MemoryContextAllocZero(context, sizeof(KeDesk));
+
+	desk->context = context;
+	desk->work = AllocSetContextCreate(context, "kafka_events task work",
+									   ALLOCSET_DEFAULT_SIZES);
+	return desk;
+}
+
+bool
+ke_desk_is_current(KeDesk *desk, Oid server)
+{
+	Reading		reading = {.oid = server, .context = desk->work};
+
+	ke_desk_transact(read_server, &reading, false);
+	if (reading.server != NULL)
+		namestrcpy(&desk->name, reading.server->name);
+	return reading.server != NULL &&
+		(desk->server == NULL ||
+		 desk->server->fingerprint == reading.server->fingerprint);
+}
+
+void
+ke_desk_refuse(KeDesk *desk, int error, const char *doing)
+{
+	const char *hint;
+	char	   *why = ke_cluster_explain(desk->cluster, error, &hint);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_CONNECTION_FAILURE),
+			 errmsg("could not %s: %s", doing, why),
+			 hint != NULL ? errhint("%s", hint) : 0));
+}
+
+/* Whose identity, and whose cluster, is it? */
+static void
+adopt(KeDesk *desk, const Reading *reading, char *cluster_id)
+{
+	if (reading->identity == KE_IDENTITY_FOREIGN)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the identity of this database towards Kafka is not confirmed"),
+				 errhint("Call kafka_identity_confirm().")));
+	if (reading->cluster_id != NULL &&
+		strcmp(reading->cluster_id, cluster_id) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("server \"%s\" is connected to another cluster than before",
+						reading->server->name)));
+	if (reading->identity == KE_IDENTITY_OURS)
+		ke_identity_format(&reading->uuid, desk->uuid);
+	desk->key.cluster_id = cluster_id;
+	desk->key.group_id = ke_catalog_admin_group(desk->server);
+}
+
+static void
+open_clients(KeDesk *desk)
+{
+	const KeServer *server = desk->server;
+	char	   *group = ke_catalog_admin_group(server);
+	char	   *client = psprintf("%.20s-task", server->options.service_name);
+	KeMembership nobody = {.group_id = group, .client_id = client};
+
+	if (desk->cluster == NULL)
+		desk->cluster = ke_cluster_open(&server->options, &server->mapping,
+										group, client, true);
+	if (desk->reader == NULL)
+		desk->reader = ke_consumer_open(&server->options, &server->mapping,
+										&nobody);
+}
+
+void
+ke_desk_open(KeDesk *desk, const KeTaskOrder *order)
+{
+	Reading		reading = {
+		.oid = order->server,
+		.context = desk->server == NULL ? desk->context : desk->work
+	};
+	char	   *cluster_id;
+
+	ke_desk_transact(read_server, &reading, false);
+	if (reading.server == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("the server was dropped just now")));
+	if (desk->server == NULL)
+		desk->server = reading.server;
+	open_clients(desk);
+
+	cluster_id = ke_cluster_id(desk->cluster, order->timeout_ms);
+	if (cluster_id == NULL)
+		ke_desk_refuse(desk, KE_KAFKA_TIMED_OUT,
+					   psprintf("reach Kafka at \"%s\"",
+								desk->server->options.bootstrap_servers));
+	adopt(desk, &reading, cluster_id);
+}

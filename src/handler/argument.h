@@ -1,0 +1,36 @@
+/*
+ * argument.h
+ *	  Messages as the argument of a handler or a validator.
+ *
+ * Needs a transaction with an active snapshot: domains run their checks,
+ * which may be user code, so the caller is inside a guard as well.
+ */
+#ifndef KE_ARGUMENT_H
+#define KE_ARGUMENT_H
+
+#include "core/message.h"
+#include "subscription/catalog.h"
+
+typedef struct KeArgumentMaker KeArgumentMaker;
+
+/* Lives in parent; needs no transaction. */
+extern KeArgumentMaker *ke_argument_open(KeArgument kind, Oid type,
+										 MemoryContext parent);
+
+/*
+ * One message, in the current context, valid as long as the message.  A
+ * tombstone is NULL, unless the argument is kafka_message.
+ */
+extern Datum ke_argument_make(KeArgumentMaker *maker, KeMessage *msg,
+							  bool *isnull);
+
+/* All of them as one array (KE_ARG_BATCH only), valid until the next. */
+extern Datum ke_argument_make_batch(KeArgumentMaker *maker, KeMessage **msgs,
+									int count);
+
+/* The last array is done with; if it was a large one, free it. */
+extern void ke_argument_trim(KeArgumentMaker *maker);
+
+extern void ke_argument_close(KeArgumentMaker *maker);
+
+#endif							/* KE_ARGUMENT_H */

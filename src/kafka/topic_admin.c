@@ -1,0 +1,276 @@
+/*
+ * topic_admin.c
+ *	  Making topics, and reading how they are configured.
+ *
+ * Each question has a queue of its own for its one answer.  A queue that is
+ * destroyed before the answer comes makes the library drop the answer.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include "miscadmin.h"
+
+#include "kafka/handle.h"
+#include "kafka/query.h"
+#include "kafka/topic_admin.h"
+
+/* Between two looks whether a topic can be used yet. */
+#define USABLE_PAUSE_MS 5
+
+/* What it takes to ask; ask() sends it, with the given options and queue. */
+typedef struct Question
+{
+	rd_kafka_admin_op_t op;
+	rd_kafka_NewTopic_t *topic; /* CREATETOPICS */
+	rd_kafka_ConfigResource_t *resource;	/* DESCRIBECONFIGS */
+} Question;
+
+static void
+destroy_question(Question *question)
+{
+	if (question->topic != NULL)
+		rd_kafka_NewTopic_destroy(question->topic);
+	if (question->resource != NULL)
+		rd_kafka_ConfigResource_destroy(question->resource);
+}
+
+static void
+send_question(rd_kafka_t *rk, Question *question, rd_kafka_queue_t *queue,
+			  int timeout_ms)
+{
+	rd_kafka_AdminOptions_t *options;
+	char		reason[256];
+
+	/* A timeout that is out of bounds leaves the library's own. */
+	options = rd_kafka_AdminOptions_new(rk, question->op);
+	rd_kafka_AdminOptions_set_request_timeout(options, timeout_ms, reason,
+											  sizeof(reason));
+	if (question->op == RD_KAFKA_ADMIN_OP_CREATETOPICS)
+	{
+		/* not answered before the controller has decided */
+		rd_kafka_AdminOptions_set_operation_timeout(options, timeout_ms,
+													reason, sizeof(reason));
+		rd_kafka_CreateTopics(rk, &question->topic, 1, options, queue);
+	}
+	else
+		rd_kafka_DescribeConfigs(rk, &question->resource, 1, options, queue);
+	rd_kafka_AdminOptions_destroy(options);
+}
+
+/* Raises only where interrupts are served; NULL when there is no answer. */
+static rd_kafka_event_t *
+wait_for_answer(rd_kafka_queue_t *queue, int timeout_ms)
+{
+	int64		deadline = ke_query_now_ms() + timeout_ms;
+	rd_kafka_event_t *answer;
+
+	do
+	{
+		CHECK_FOR_INTERRUPTS();
+		answer = rd_kafka_queue_poll(queue, ke_query_slice(deadline));
+	} while (answer == NULL && ke_query_slice(deadline) > 0);
+	return answer;
+}
+
+/* Takes the question over; the caller destroys the answer. */
+static rd_kafka_event_t *
+ask(rd_kafka_t *rk, Question *question, int timeout_ms)
+{
+	rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
+	rd_kafka_event_t *answer;
+
+	send_question(rk, question, queue, timeout_ms);
+	destroy_question(question);
+	PG_TRY();
+	{
+		answer = wait_for_answer(queue, timeout_ms);
+	}
+	PG_CATCH();
+	{
+		rd_kafka_queue_destroy(queue);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	rd_kafka_queue_destroy(queue);
+	return answer;
+}
+
+/* ---------------------------------------------------------------- create */
+
+/* NULL, and why, when the library does not even send it. */
+static rd_kafka_NewTopic_t *
+make_topic(const KeNewTopic *topic, char *reason, size_t size)
+{
+	rd_kafka_NewTopic_t *result;
+
+	result = rd_kafka_NewTopic_new(topic->name, topic->partitions,
+								   topic->replication_factor, reason, size);
+	for (int i = 0; result != NULL && i < topic->nconfigs; i++)
+		rd_kafka_NewTopic_set_config(result, topic->configs[i].name,
+									 topic->configs[i].value);
+	return result;
+}
+
+/* The error of the call, or that of its only topic. */
+static int
+read_creation(rd_kafka_event_t *answer, const char **text)
+{
+	const rd_kafka_CreateTopics_result_t *result;
+	const rd_kafka_topic_result_t **topics = NULL;
+	size_t		count = 0;
+
+	*text = rd_kafka_event_error_string(answer);
+	if (rd_kafka_event_error(answer) != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return rd_kafka_event_error(answer);
+	result = rd_kafka_event_CreateTopics_result(answer);
+	if (result != NULL)
+		topics = rd_kafka_CreateTopics_result_topics(result, &count);
+	if (count != 1)
+		return RD_KAFKA_RESP_ERR__BAD_MSG;
+	*text = rd_kafka_topic_result_error_string(topics[0]);
+	return rd_kafka_topic_result_error(topics[0]);
+}
+
+/* Does the broker that is asked have it, with a leader for each partition? */
+static bool
+is_usable(rd_kafka_t *rk, const char *name, int64 deadline)
+{
+	List	   *topics;
+	KeTopicInfo *topic;
+
+	if (ke_query_topics(rk, name, &topics, ke_query_slice(deadline)) != 0 ||
+		topics == NIL)
+		return false;
+	topic = (KeTopicInfo *) linitial(topics);
+	return topic->error == RD_KAFKA_RESP_ERR_NO_ERROR &&
+		topic->leaderless == 0;
+}
+
+/*
+ * The controller has made the topic, and brokers learn of it a little later:
+ * wait for them, so that whatever is done next finds it.  If that takes until
+ * the deadline, the topic is made all the same.
+ */
+static void
+wait_until_usable(rd_kafka_t *rk, const char *name, int64 deadline)
+{
+	rd_kafka_queue_t *silent = rd_kafka_queue_new(rk);
+
+	PG_TRY();
+	{
+		while (!is_usable(rk, name, deadline) && ke_query_slice(deadline) > 0)
+			(void) rd_kafka_queue_poll(silent, Min(ke_query_slice(deadline),
+												   USABLE_PAUSE_MS));
+	}
+	PG_FINALLY();
+	{
+		rd_kafka_queue_destroy(silent);
+	}
+	PG_END_TRY();
+}
+
+int
+ke_topics_create(KeHandle *handle, const KeNewTopic *topic, bool *created,
+				 char **text, int timeout_ms)
+{
+	Question	question = {.op = RD_KAFKA_ADMIN_OP_CREATETOPICS};
+	int64		deadline = ke_query_now_ms() + timeout_ms;
+	rd_kafka_event_t *answer;
+	const char *said;
+	char		reason[256];
+	int			err;
+
+	*created = false;
+	*text = NULL;
+	question.topic = make_topic(topic, reason, sizeof(reason));
+	if (question.topic == NULL)
+	{
+		*text = pstrdup(reason);
+		return RD_KAFKA_RESP_ERR__INVALID_ARG;
+	}
+	answer = ask(handle->rk, &question, timeout_ms);
+	if (answer == NULL)
+		return RD_KAFKA_RESP_ERR__TIMED_OUT;
+
+	err = read_creation(answer, &said);
+	*created = err == RD_KAFKA_RESP_ERR_NO_ERROR;
+	if (err == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
+		err = RD_KAFKA_RESP_ERR_NO_ERROR;
+	if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
+		*text = MemoryContextStrdup(CurrentMemoryContext,
+									said != NULL ? said :
+									rd_kafka_err2str(err));
+	rd_kafka_event_destroy(answer);
+	if (*created)
+		wait_until_usable(handle->rk, topic->name, deadline);
+	return err;
+}
+
+/* -------------------------------------------------------------- describe */
+
+/* The entries of the only resource; NULL with an error, or without any. */
+static const rd_kafka_ConfigEntry_t **
+read_entries(rd_kafka_event_t *answer, size_t *count, int *error)
+{
+	const rd_kafka_DescribeConfigs_result_t *result;
+	const rd_kafka_ConfigResource_t **resources = NULL;
+	size_t		nresources = 0;
+
+	*count = 0;
+	*error = rd_kafka_event_error(answer);
+	if (*error != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return NULL;
+	result = rd_kafka_event_DescribeConfigs_result(answer);
+	if (result != NULL)
+		resources = rd_kafka_DescribeConfigs_result_resources(result,
+															  &nresources);
+	if (nresources != 1)
+	{
+		*error = RD_KAFKA_RESP_ERR__BAD_MSG;
+		return NULL;
+	}
+	*error = rd_kafka_ConfigResource_error(resources[0]);
+	if (*error != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return NULL;
+	return rd_kafka_ConfigResource_configs(resources[0], count);
+}
+
+static char *
+find_value(const rd_kafka_ConfigEntry_t **entries, size_t count,
+		   const char *name)
+{
+	for (size_t i = 0; i < count; i++)
+	{
+		const char *value;
+
+		if (strcmp(rd_kafka_ConfigEntry_name(entries[i]), name) != 0)
+			continue;
+		value = rd_kafka_ConfigEntry_value(entries[i]);
+		return value != NULL ? pstrdup(value) : NULL;
+	}
+	return NULL;
+}
+
+int
+ke_topics_describe(KeHandle *handle, const char *topic,
+				   KeTopicConfig *configs, int nconfigs, int timeout_ms)
+{
+	Question	question = {.op = RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS};
+	rd_kafka_event_t *answer;
+	const rd_kafka_ConfigEntry_t **entries;
+	size_t		count;
+	int			err;
+
+	for (int i = 0; i < nconfigs; i++)
+		configs[i].value = NULL;
+	question.resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC,
+													topic);
+	answer = ask(handle->rk, &question, timeout_ms);
+	if (answer == NULL)
+		return RD_KAFKA_RESP_ERR__TIMED_OUT;
+	entries = read_entries(answer, &count, &err);
+	for (int i = 0; i < nconfigs; i++)
+		configs[i].value = find_value(entries, count, configs[i].name);
+	rd_kafka_event_destroy(answer);
+	return err;
+}

@@ -1,0 +1,104 @@
+/*
+ * relay.h
+ *	  The inside of a relay: what its files share.
+ *
+ * For engine/relay_*.c only; worker/relay sees engine/relay_cycle.h.
+ *
+ * A relay lives in one context and works in another one that is reset in each
+ * round.  Its server's options never change under it: then the process ends.
+ */
+#ifndef KE_RELAY_H
+#define KE_RELAY_H
+
+#include "relay/relay_cycle.h"
+#include "relay/relay_window.h"
+#include "subscription/catalog.h"
+#include "utils/hsearch.h"
+
+typedef struct KeRelayTopic
+{
+	char		name[KE_KAFKA_TOPIC_LEN];	/* the key */
+	int			partitions;		/* 0: ask */
+	TimestampTz asked_at;		/* 0: never */
+	TimestampTz missing_since;	/* 0: it is not */
+	char	   *refusal;		/* why nothing can be sent to it, or NULL */
+	bool		absent;			/* refusal only until the topic is made */
+	Size		too_large;		/* a row of that size was refused; 0: none */
+	bool		needs_keys;		/* a record without a key was */
+} KeRelayTopic;
+
+struct KeRelay
+{
+	KeRelaySetting setting;
+	MemoryContext context;
+	KeServer   *server;
+	char	   *client_id;
+	KeOutboxReader *reader;
+	KeProducer *strict;			/* NULL: not open */
+	KeProducer *single;			/* for rows sent alone; NULL: not open */
+	bool		single_has_stopped;
+	HTAB	   *topics;			/* of KeRelayTopic */
+
+	KeRelayWindow window;
+	uint64		next;			/* number of the next row to be sent */
+	int			under_way;		/* rows sent, report not seen */
+	bool		only;			/* the last row sent is to be the only one */
+	int			hopeless;		/* rows to be parked */
+	bool		connected;		/* to the service's cluster */
+	bool		taken;			/* an interval is open */
+	bool		read;			/* all of it is in the window, or done */
+	bool		woken;			/* there may be a next one */
+
+	/* Something was not taken: nothing is sent until all reports are in. */
+	bool		recovering;
+	bool		closing;		/* ... nor afterwards */
+	TimestampTz recall_at;
+	bool		progress;		/* since the last time */
+
+	TimestampTz not_before;		/* of the next try */
+	int			backoff_ms;
+	TimestampTz take_at;		/* without being woken */
+	TimestampTz rest_until;		/* even if woken */
+	TimestampTz save_at;
+	TimestampTz tidy_at;
+	TimestampTz look_at;		/* for topics that copies wait for */
+	List	   *waiting;		/* of KeOutboxWaiting, for a moment */
+	char		trouble[512];	/* what keeps it from publishing, or empty */
+	char		absence[512];	/* which topic copies wait for, or empty */
+	bool		trouble_is_new; /* to whoever asks for it */
+	bool		trouble_is_unsaved;
+};
+
+/* relay_topics.c: may a row be sent, and to which partition? */
+typedef enum KeRelayVerdict
+{
+	KE_RELAY_SEND,
+	KE_RELAY_ALONE,				/* send, but alone: others like it failed */
+	KE_RELAY_WAIT,				/* later; trouble says why */
+	KE_RELAY_NEVER				/* reason says why */
+} KeRelayVerdict;
+
+extern void ke_relay_topics_init(KeRelay *relay);
+extern KeRelayVerdict ke_relay_topics_judge(KeRelay *relay,
+											const KeRelayRow *row,
+											int32 *partition,
+											TimestampTz now, char **reason,
+											bool *absent);
+
+/* What a report says about the row's topic. */
+extern void ke_relay_topics_doubt(KeRelay *relay, const KeRelayRow *row);
+extern void ke_relay_topics_learn(KeRelay *relay, const KeRelayRow *row,
+								  bool too_large);
+extern void ke_relay_topics_unlearn(KeRelay *relay, const KeRelayRow *row);
+
+/* relay_send.c: from the window to brokers, and their reports */
+extern void ke_relay_send(KeRelay *relay, TimestampTz now);
+extern void ke_relay_serve(KeRelay *relay, TimestampTz now);
+extern void ke_relay_open_strict(KeRelay *relay);
+
+/* Something is in the way: said once, forgotten when a row goes through. */
+extern void ke_relay_trouble(KeRelay *relay, const char *fmt,...)
+			pg_attribute_printf(2, 3);
+extern void ke_relay_clear_trouble(KeRelay *relay);
+
+#endif							/* KE_RELAY_H */

@@ -1,0 +1,531 @@
+/*
+ * relay_cycle.c
+ *	  What a relay does: one server's outbox, published in order.
+ *
+ * See db/outbox_read.h for intervals.  Each transaction here is short, and
+ * may fail without harm: it is tried again a second later.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "core/testing.h"
+#include "relay/relay.h"
+#include "session/attempt.h"
+
+#define CLUSTER_ID_MS 500
+#define CONNECT_INTERVAL_MS 1000
+#define TAKE_INTERVAL_MS 1000
+
+/* Each interval costs a flush of the WAL: under load they are this long. */
+#define REST_MS 5
+
+#define SAVE_INTERVAL_MS 1000
+#define TIDY_INTERVAL_MS 10000
+#define LOOK_INTERVAL_MS 5000
+
+/* After a transaction that failed. */
+#define FAILED_MS 1000
+
+KeRelay *
+ke_relay_make(const KeRelaySetting *setting, MemoryContext parent)
+{
+	KeRelay    *relay = MemoryContextAllocZero(parent, sizeof(KeRelay));
+
+	relay->setting = *setting;
+	relay->context = AllocSetContextCreate(parent, "kafka_events relay",
+										   ALLOCSET_DEFAULT_SIZES);
+	relay->reader = ke_outbox_reader_make(setting->server, relay->context);
+	ke_relay_window_init(&relay->window, relay->context);
+	ke_relay_topics_init(relay);
+	relay->woken = true;
+	return relay;
+}
+
+/* ---------------------------------------------------------- configuration */
+
+typedef struct Reading
+{
+	KeRelay    *relay;
+	KeRelayFacts *facts;
+	MemoryContext context;
+} Reading;
+
+static void
+adopt_server(KeRelay *relay, KeServer *server)
+{
+	char	   *client_id = psprintf("%.20s-relay-0",
+									 server->options.service_name);
+
+	relay->server = server;
+	relay->client_id = MemoryContextStrdup(relay->context, client_id);
+}
+
+static void
+read_catalogs(void *argument)
+{
+	Reading    *reading = (Reading *) argument;
+	KeRelay    *relay = reading->relay;
+	KeServer   *server;
+	pg_uuid_t	uuid;
+	MemoryContext old = MemoryContextSwitchTo(reading->context);
+
+	server = ke_catalog_server(relay->setting.server);
+	MemoryContextSwitchTo(old);
+	reading->facts->identity = ke_identity_read(&uuid);
+	reading->facts->server_is_there = server != NULL;
+	if (server == NULL)
+		return;
+	reading->facts->fingerprint = server->fingerprint;
+	namestrcpy(&reading->facts->name, server->name);
+	if (relay->server == NULL)
+		adopt_server(relay, server);
+}
+
+char *
+ke_relay_read(KeRelay *relay, KeRelayFacts *facts)
+{
+	Reading		reading = {relay, facts, CurrentMemoryContext};
+
+	memset(facts, 0, sizeof(*facts));
+	if (relay->server == NULL)
+		reading.context = relay->context;
+	return ke_attempt_transaction(read_catalogs, &reading, false);
+}
+
+/* The service's cluster, as this database has it on record or will have it. */
+typedef struct Record
+{
+	const char *service;
+	const char *heard;
+	char	   *other;			/* in context; NULL: it is that one */
+	MemoryContext context;
+} Record;
+
+static void
+compare_cluster(void *argument)
+{
+	Record	   *record = (Record *) argument;
+	char	   *stored = ke_identity_cluster(record->service);
+
+	if (stored == NULL)
+		ke_identity_set_cluster(record->service, record->heard);
+	else if (strcmp(stored, record->heard) != 0)
+		record->other = MemoryContextStrdup(record->context, stored);
+}
+
+/*
+ * Let the producer hear the cluster's id, and compare it with the service's.
+ * *reason: it is another cluster.
+ */
+static void
+connect(KeRelay *relay, TimestampTz now, char **reason)
+{
+	Record		record = {
+		.service = relay->server->options.service_name,
+		.context = CurrentMemoryContext
+	};
+	char	   *problem;
+
+	if (relay->strict == NULL)
+		ke_relay_open_strict(relay);
+	relay->not_before = TimestampTzPlusMilliseconds(now, CONNECT_INTERVAL_MS);
+	record.heard = ke_producer_cluster_id(relay->strict, CLUSTER_ID_MS);
+	ke_relay_serve(relay, now);
+	if (record.heard == NULL)
+	{
+		if (relay->trouble[0] == '\0')
+			ke_relay_trouble(relay, "could not reach the Kafka cluster");
+		return;
+	}
+	problem = ke_attempt_transaction(compare_cluster, &record, true);
+	if (problem != NULL)
+		ke_relay_trouble(relay, "%s", problem);
+	else if (record.other != NULL)
+		*reason = psprintf("the cluster is \"%s\", but service \"%s\" belongs to cluster \"%s\"",
+						   record.heard, record.service, record.other);
+	else
+	{
+		ke_relay_clear_trouble(relay);
+		relay->not_before = 0;
+		relay->connected = true;
+	}
+}
+
+/* ------------------------------------------------------------ transactions */
+
+/*
+ * True if it committed.  Otherwise nothing is tried for a while; *reason is
+ * set if there is no use in trying again.
+ */
+static bool
+transact(KeRelay *relay, KeAttempt work, const bool *durable, char **reason)
+{
+	KeFailure  *fail = ke_attempt_failure(work, relay, durable);
+
+	if (fail == NULL)
+		return true;
+	if (fail->sqlstate == ERRCODE_OBJECT_IN_USE ||
+		fail->sqlstate == ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE)
+		*reason = ke_failure_describe(fail);
+	ke_relay_trouble(relay, "%s", ke_failure_describe(fail));
+	relay->not_before =
+		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), FAILED_MS);
+	return false;
+}
+
+static void
+do_take(void *argument)
+{
+	KeRelay    *relay = (KeRelay *) argument;
+
+	relay->taken = ke_outbox_take(relay->reader);
+}
+
+/* Make what has been committed durable, and ours to publish. */
+static void
+take(KeRelay *relay, TimestampTz now, char **reason)
+{
+	if (relay->taken || now < relay->rest_until ||
+		(!relay->woken && now < relay->take_at))
+		return;
+	relay->take_at = TimestampTzPlusMilliseconds(now, TAKE_INTERVAL_MS);
+	relay->rest_until = TimestampTzPlusMilliseconds(now, REST_MS);
+	if (!transact(relay, do_take, &relay->taken, reason))
+	{
+		relay->taken = false;
+		return;
+	}
+	relay->woken = false;
+	relay->read = !relay->taken;
+	if (relay->taken)
+		KE_CRASH_POINT("relay: taken");
+}
+
+static bool
+keep_row(const KeOutboxEntry *entry, void *argument)
+{
+	KeRelay    *relay = (KeRelay *) argument;
+
+	return ke_relay_window_push(&relay->window, entry);
+}
+
+static void
+do_read(void *argument)
+{
+	KeRelay    *relay = (KeRelay *) argument;
+
+	relay->read = ke_outbox_read(relay->reader, keep_row, relay);
+}
+
+/* Rows that were kept before a transaction failed are not shown again. */
+static void
+read_rows(KeRelay *relay, char **reason)
+{
+	static const bool durable = false;
+
+	if (!relay->read && ke_relay_window_is_low(&relay->window))
+		(void) transact(relay, do_read, &durable, reason);
+}
+
+static void
+do_park(void *argument)
+{
+	KeRelay    *relay = (KeRelay *) argument;
+
+	for (uint64 i = relay->window.head; i < relay->window.tail; i++)
+	{
+		KeRelayRow *row = ke_relay_window_row(&relay->window, i);
+
+		if (row->state == KE_ROW_HOPELESS)
+			ke_outbox_park(relay->reader, &row->mark, row->reason,
+						   row->topic_is_absent);
+	}
+}
+
+/* What no broker takes is put where users see it; that needs no order. */
+static void
+park(KeRelay *relay, char **reason)
+{
+	static const bool durable = true;
+
+	if (relay->hopeless == 0 || !transact(relay, do_park, &durable, reason))
+		return;
+	for (uint64 i = relay->window.head; i < relay->window.tail; i++)
+	{
+		KeRelayRow *row = ke_relay_window_row(&relay->window, i);
+
+		if (row->state != KE_ROW_HOPELESS)
+			continue;
+		row->state = KE_ROW_PARKED;
+		if (row->topic_is_absent)
+		{
+			relay->look_at = 0;
+			continue;
+		}
+		ereport(LOG,
+				(errmsg("parked a message to topic \"%s\": %s",
+						row->record.topic, row->reason)));
+	}
+	relay->hopeless = 0;
+	KE_CRASH_POINT("relay: parked");
+}
+
+/* What is in the way of everything comes before what some copies wait for. */
+static const char *
+whats_wrong(const KeRelay *relay)
+{
+	if (relay->trouble[0] != '\0')
+		return relay->trouble;
+	return relay->absence[0] != '\0' ? relay->absence : NULL;
+}
+
+static void
+do_save(void *argument)
+{
+	KeRelay    *relay = (KeRelay *) argument;
+
+	ke_outbox_set_error(relay->reader, whats_wrong(relay));
+	if (ke_outbox_is_unsaved(relay->reader))
+		ke_outbox_save(relay->reader);
+}
+
+static void
+save(KeRelay *relay, TimestampTz now, char **reason)
+{
+	static const bool durable = false;
+
+	if (now < relay->save_at ||
+		(!relay->trouble_is_unsaved && !ke_outbox_is_unsaved(relay->reader)))
+		return;
+	relay->save_at = TimestampTzPlusMilliseconds(now, SAVE_INTERVAL_MS);
+	if (transact(relay, do_save, &durable, reason))
+		relay->trouble_is_unsaved = false;
+	KE_CRASH_POINT("relay: saved");
+}
+
+static void
+do_tidy(void *argument)
+{
+	ke_outbox_tidy(!((KeRelay *) argument)->taken);
+}
+
+static void
+tidy(KeRelay *relay, TimestampTz now, char **reason)
+{
+	static const bool durable = false;
+
+	if (now < relay->tidy_at)
+		return;
+	relay->tidy_at = TimestampTzPlusMilliseconds(now, TIDY_INTERVAL_MS);
+	(void) transact(relay, do_tidy, &durable, reason);
+}
+
+/* --------------------------------------------------------- absent topics */
+
+static void
+do_list(void *argument)
+{
+	KeRelay    *relay = (KeRelay *) argument;
+
+	relay->waiting = ke_outbox_waiting(relay->setting.server,
+									   relay->context);
+}
+
+static void
+do_resume(void *argument)
+{
+	KeRelay    *relay = (KeRelay *) argument;
+
+	ke_outbox_resume(relay->setting.server,
+					 ((KeOutboxWaiting *) linitial(relay->waiting))->topic);
+}
+
+/* Why copies cannot be sent to a topic yet, or NULL. */
+static char *
+whats_absent(KeRelay *relay, const KeOutboxWaiting *waiting, TimestampTz now)
+{
+	KeRelayRow	row = {
+		.kind = waiting->kind,
+		.source_topic = waiting->source_topic,
+		.record = {.topic = waiting->topic,.partition = -1}
+	};
+	int32		partition;
+	char	   *reason;
+	bool		absent;
+
+	if (ke_relay_topics_judge(relay, &row, &partition, now, &reason,
+							  &absent) == KE_RELAY_WAIT)
+		return psprintf("topic \"%s\" is not there yet", waiting->topic);
+	return absent ? reason : NULL;
+}
+
+static void
+set_absence(KeRelay *relay, const char *absence)
+{
+	if (strcmp(relay->absence, absence) == 0)
+		return;
+	strlcpy(relay->absence, absence, sizeof(relay->absence));
+	relay->trouble_is_new = relay->trouble_is_unsaved = true;
+}
+
+/* Send copies whose topic is there by now; say what is missing for others. */
+static void
+look_for_topics(KeRelay *relay, TimestampTz now, char **reason)
+{
+	static const bool durable = false;
+	const char *absence = "";
+
+	if (now < relay->look_at)
+		return;
+	relay->look_at = TimestampTzPlusMilliseconds(now, LOOK_INTERVAL_MS);
+	if (!transact(relay, do_list, &durable, reason))
+		return;
+	while (relay->waiting != NIL)
+	{
+		KeOutboxWaiting *first = (KeOutboxWaiting *) linitial(relay->waiting);
+		char	   *absent = whats_absent(relay, first, now);
+
+		if (absent != NULL)
+			absence = absent;
+		else if (transact(relay, do_resume, &durable, reason))
+			relay->woken = true;
+		pfree(first->topic);
+		pfree(first->source_topic);
+		pfree(first);
+		relay->waiting = list_delete_first(relay->waiting);
+	}
+	set_absence(relay, absence);
+}
+
+/* ------------------------------------------------------------------- step */
+
+/* Note how far everything is done; returns how many rows were published. */
+static int64
+retire(KeRelay *relay)
+{
+	KeOutboxMark last;
+	int64		published;
+	int64		retired;
+
+	retired = ke_relay_window_retire(&relay->window, &published, &last);
+	if (retired > 0)
+	{
+		ke_outbox_done(relay->reader, &last, retired, published);
+		relay->next = Max(relay->next, relay->window.head);
+		KE_CRASH_POINT("relay: acknowledged");
+	}
+	if (relay->taken && relay->read &&
+		relay->window.head == relay->window.tail)
+	{
+		ke_outbox_finish(relay->reader);
+		relay->taken = false;
+		relay->woken = true;
+	}
+	return published;
+}
+
+void
+ke_relay_wake(KeRelay *relay)
+{
+	relay->woken = true;
+}
+
+int64
+ke_relay_step(KeRelay *relay, char **reason)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	int64		published;
+
+	*reason = NULL;
+	if (!relay->connected && !relay->closing && now >= relay->not_before)
+		connect(relay, now, reason);
+	ke_relay_serve(relay, now);
+	published = retire(relay);
+	if (relay->connected && !relay->closing && now >= relay->not_before)
+	{
+		park(relay, reason);
+		published += retire(relay);
+		take(relay, now, reason);
+		read_rows(relay, reason);
+		ke_relay_send(relay, now);
+		look_for_topics(relay, now, reason);
+		tidy(relay, now, reason);
+	}
+	save(relay, now, reason);
+	return published;
+}
+
+/* When there is something to do that no report and no latch tells of. */
+TimestampTz
+ke_relay_due(const KeRelay *relay)
+{
+	TimestampTz due = Min(relay->tidy_at, relay->look_at);
+
+	if (relay->hopeless > 0 || !relay->connected ||
+		(relay->taken && !relay->read &&
+		 ke_relay_window_is_low(&relay->window)))
+		due = 0;
+	if (!relay->taken)
+		due = Min(due, relay->woken ? relay->rest_until : relay->take_at);
+	due = Max(due, relay->not_before);
+
+	if (relay->next < relay->window.tail &&
+		relay->not_before > GetCurrentTimestamp())
+		due = Min(due, relay->not_before);
+	if (relay->recovering)
+		due = Min(due, relay->recall_at);
+	if (ke_outbox_is_unsaved(relay->reader) || relay->trouble_is_unsaved)
+		due = Min(due, relay->save_at);
+	return due;
+}
+
+int
+ke_relay_fd(KeRelay *relay)
+{
+	if (relay->only && relay->under_way > 0)
+		return ke_producer_fd(relay->single);
+	return ke_producer_fd(relay->strict);
+}
+
+void
+ke_relay_drain_fd(KeRelay *relay)
+{
+	ke_producer_drain_fd(relay->strict);
+	if (relay->single != NULL)
+		ke_producer_drain_fd(relay->single);
+}
+
+bool
+ke_relay_is_idle(const KeRelay *relay)
+{
+	return !relay->taken;
+}
+
+bool
+ke_relay_take_trouble(KeRelay *relay, const char **trouble)
+{
+	bool		is_new = relay->trouble_is_new;
+
+	relay->trouble_is_new = false;
+	*trouble = whats_wrong(relay);
+	return is_new;
+}
+
+void
+ke_relay_wind_up(KeRelay *relay)
+{
+	relay->closing = true;
+	relay->recovering = true;
+	relay->recall_at = 0;
+	relay->save_at = 0;
+}
+
+bool
+ke_relay_is_quiet(const KeRelay *relay)
+{
+	return relay->under_way == 0;
+}

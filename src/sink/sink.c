@@ -1,0 +1,103 @@
+/*
+ * sink.c
+ *	  Writes messages into a subscription's target table.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include "access/table.h"
+#include "executor/executor.h"
+#include "utils/memutils.h"
+
+#include "sink/sink.h"
+#include "sink/sink_bulk.h"
+#include "sink/sink_insert.h"
+#include "sink/sink_keys.h"
+
+/*
+ * The first block of a write's memory stays when it is reset, so that an
+ * ordinary batch takes none from the system.  Pages nobody uses cost nothing.
+ */
+#define WRITE_KEPT (512 * 1024)
+
+struct KeSink
+{
+	MemoryContext context;		/* this struct and all it points to */
+	KeSinkTarget target;
+	bool		reference;
+	bool		was_bulk;
+	MemoryContext writing;		/* of one write; empty in between */
+};
+
+KeSink *
+ke_sink_open(const KeSubscription *sub, MemoryContext parent)
+{
+	MemoryContext context = AllocSetContextCreate(parent, "kafka_events sink",
+												  ALLOCSET_SMALL_SIZES);
+	KeSink	   *sink = MemoryContextAllocZero(context, sizeof(KeSink));
+
+	sink->context = context;
+	ke_sink_target_init(&sink->target, sub->into_table, sub->topic,
+						sub->options.row_format, sub->options.on_conflict,
+						context);
+	sink->writing = AllocSetContextCreate(context, "kafka_events write",
+										  0, WRITE_KEPT, 8 * WRITE_KEPT);
+	return sink;
+}
+
+int64
+ke_sink_write(KeSink *sink, KeMessage **msgs, int count, volatile int *at)
+{
+	Relation	rel;
+	KeSinkTable *table;
+	MemoryContext old;
+	int64		written;
+
+	*at = -1;
+	if (count == 0)
+		return 0;
+	MemoryContextReset(sink->writing);
+	rel = ke_sink_target_open(&sink->target);
+	table = sink->target.table;
+	old = MemoryContextSwitchTo(sink->writing);
+	table->econtext = CreateStandaloneExprContext();
+
+	sink->was_bulk = !sink->reference && ke_sink_bulk_can(table);
+	if (table->on_conflict == KE_CONFLICT_UPDATE)
+		written = ke_sink_keys_write(table, rel, msgs, count, at);
+	else if (sink->was_bulk)
+		written = ke_sink_bulk_write(table, rel, msgs, count, at);
+	else
+		written = ke_sink_insert_write(table, msgs, count, at);
+
+	FreeExprContext(table->econtext, true);
+	table->econtext = NULL;
+	MemoryContextSwitchTo(old);
+	table_close(rel, NoLock);
+	return written;
+}
+
+/* Of a write that failed, only memory is left: everything else is undone. */
+void
+ke_sink_end(KeSink *sink)
+{
+	MemoryContextReset(sink->writing);
+}
+
+void
+ke_sink_close(KeSink *sink)
+{
+	MemoryContextDelete(sink->context);
+}
+
+void
+ke_sink_use_reference(KeSink *sink, bool reference)
+{
+	sink->reference = reference;
+}
+
+bool
+ke_sink_was_bulk(const KeSink *sink)
+{
+	return sink->was_bulk;
+}

@@ -1,0 +1,61 @@
+/*
+ * sink.h
+ *	  Writes messages into a subscription's target table.
+ *
+ * Two ways behind one interface: INSERT ... SELECT from a rowset of our own
+ * works for every kind of relation and is the reference; the bulk way
+ * (table_multi_insert) serves what a closed allow-list admits and is held to
+ * the first by a differential test.
+ *
+ * Everything happens in the caller's transaction, as the current user,
+ * without subtransactions.  A column that the message has no value for gets
+ * its default.  On conflict with the primary key the write fails, skips the
+ * message, or (update) makes of the row what inserting the message would have
+ * made: fields that it has not become their default, so the result does not
+ * depend on what came before, on batches or on compaction.  Only columns that
+ * PostgreSQL alone writes (generated, identity always) stay.
+ *
+ * A message without a value is refused (22004) in row format fields, stored
+ * in envelope, and deletes the row of its key with update, unless the primary
+ * key contains the message's own offset or timestamp.  Key columns that are
+ * metadata come from the message itself; a single other one from the message
+ * key, as text or as a JSON object with that field, several from a JSON
+ * object.
+ */
+#ifndef KE_SINK_H
+#define KE_SINK_H
+
+#include "core/message.h"
+#include "subscription/catalog.h"
+
+typedef struct KeSink KeSink;
+
+/* Lives in parent, and ends with it at the latest; needs no transaction. */
+extern KeSink *ke_sink_open(const KeSubscription *sub, MemoryContext parent);
+
+/*
+ * Write all messages, in order, inside the caller's transaction, which has an
+ * active snapshot.  While it runs, *at is the index of the message it is at,
+ * or -1 when an error could not be ascribed to one.  That message would fail
+ * alone too, after those before it; one before it may fail first then.
+ *
+ * Errors propagate: data exceptions with column_name, those of PostgreSQL's
+ * own INSERT, 42P01 for a dropped table, 42P16 for a conflict mode without a
+ * primary key, 42501 for a superuser and somebody else's table, 428C9 for a
+ * field that goes to a generated column.
+ *
+ * Returns the number of rows written (inserted, updated or deleted).
+ */
+extern int64 ke_sink_write(KeSink *sink, KeMessage **msgs, int count,
+						   volatile int *at);
+
+/* After the transaction ended, either way. */
+extern void ke_sink_end(KeSink *sink);
+
+extern void ke_sink_close(KeSink *sink);
+
+/* For tests: never take the bulk way; did the last write take it? */
+extern void ke_sink_use_reference(KeSink *sink, bool reference);
+extern bool ke_sink_was_bulk(const KeSink *sink);
+
+#endif							/* KE_SINK_H */

@@ -1,0 +1,275 @@
+/*
+ * sink_keys.c
+ *	  Writing with on_conflict update: one row per key, and tombstones.
+ *
+ * A statement must not meet a key twice (INSERT ... ON CONFLICT raises
+ * 21000).  Where nobody can see the steps in between, only the last operation
+ * of each key is done: first all deletes, then all rows.  Where triggers or
+ * rules could, the batch is cut before each repeated key and each change
+ * between rows and tombstones, and the pieces run in order.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include "access/genam.h"
+#include "access/nbtree.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/sortsupport.h"
+
+#include "sink/sink_insert.h"
+#include "sink/sink_keys.h"
+
+/* A message's operation, and its neighbours with the same key. */
+typedef struct Operation
+{
+	KeSinkRow	row;
+	int			earlier;		/* index, or -1 */
+	bool		superseded;		/* there is a later one */
+} Operation;
+
+typedef struct KeyOrder
+{
+	KeSinkTable *table;
+	SortSupport keys;			/* one per key column */
+} KeyOrder;
+
+static Operation *
+make_operations(KeSinkTable *table, KeMessage **msgs, int count,
+				volatile int *at)
+{
+	int			natts = table->desc->natts;
+	Operation  *operations = palloc0(count * sizeof(Operation));
+	Datum	   *values = palloc((Size) count * natts * sizeof(Datum));
+	bool	   *nulls = palloc((Size) count * natts * sizeof(bool));
+
+	for (int i = 0; i < count; i++)
+	{
+		Operation  *operation = &operations[i];
+
+		*at = i;
+		operation->row.message = i;
+		operation->row.values = values + (Size) i * natts;
+		operation->row.nulls = nulls + (Size) i * natts;
+		operation->row.deletes = msgs[i]->value == NULL &&
+			table->tombstone == KE_TOMBSTONE_DELETE;
+		operation->earlier = -1;
+		if (operation->row.deletes)
+			ke_sink_table_key(table, msgs[i], operation->row.values,
+							  operation->row.nulls);
+		else
+			ke_sink_table_row(table, msgs[i], operation->row.values,
+							  operation->row.nulls);
+	}
+	*at = -1;
+	return operations;
+}
+
+/* How the primary key's index compares its columns. */
+static SortSupport
+prepare_comparison(KeSinkTable *table)
+{
+	SortSupport keys = palloc0(table->nkeys * sizeof(SortSupportData));
+	Relation	index = index_open(table->key_index, AccessShareLock);
+
+	for (int i = 0; i < table->nkeys; i++)
+	{
+		keys[i].ssup_cxt = CurrentMemoryContext;
+		keys[i].ssup_collation = index->rd_indcollation[i];
+		keys[i].ssup_attno = i + 1;
+		PrepareSortSupportFromIndexRel(index, BTLessStrategyNumber,
+									   &keys[i]);
+	}
+	index_close(index, NoLock);
+	return keys;
+}
+
+static int
+compare_keys(const Operation *left, const Operation *right,
+			 const KeyOrder *order)
+{
+	for (int i = 0; i < order->table->nkeys; i++)
+	{
+		int			attribute = order->table->keys[i] - 1;
+		int			result;
+
+		result = ApplySortComparator(left->row.values[attribute],
+									 left->row.nulls[attribute],
+									 right->row.values[attribute],
+									 right->row.nulls[attribute],
+									 &order->keys[i]);
+		if (result != 0)
+			return result;
+	}
+	return 0;
+}
+
+/* By key, then in the order of the messages. */
+static int
+compare_operations(const void *a, const void *b, void *arg)
+{
+	const Operation *left = *(Operation *const *) a;
+	const Operation *right = *(Operation *const *) b;
+	int			result = compare_keys(left, right, arg);
+
+	return result != 0 ? result : left->row.message - right->row.message;
+}
+
+/* A key with a NULL equals no other: the insert will refuse it. */
+static bool
+has_whole_key(const Operation *operation, const KeSinkTable *table)
+{
+	for (int i = 0; i < table->nkeys; i++)
+	{
+		if (operation->row.nulls[table->keys[i] - 1])
+			return false;
+	}
+	return true;
+}
+
+static void
+link_same_keys(KeSinkTable *table, Operation *operations, int count)
+{
+	Operation **sorted = palloc(count * sizeof(Operation *));
+	KeyOrder	order = {table, prepare_comparison(table)};
+	int			n = 0;
+
+	for (int i = 0; i < count; i++)
+	{
+		if (has_whole_key(&operations[i], table))
+			sorted[n++] = &operations[i];
+	}
+	qsort_arg(sorted, n, sizeof(Operation *), compare_operations, &order);
+	for (int i = 1; i < n; i++)
+	{
+		if (compare_keys(sorted[i - 1], sorted[i], &order) != 0)
+			continue;
+		sorted[i - 1]->superseded = true;
+		sorted[i]->earlier = sorted[i - 1]->row.message;
+	}
+	pfree(sorted);
+}
+
+/* DELETE ... USING the messages, by the primary key's own equality. */
+static char *
+delete_sql(KeSinkTable *table)
+{
+	StringInfoData sql;
+	Relation	index = index_open(table->key_index, AccessShareLock);
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "DELETE FROM %s%s t USING %s m WHERE ",
+					 table->relkind == RELKIND_RELATION ? "ONLY " : "",
+					 ke_sink_insert_name(table),
+					 quote_identifier(KE_SINK_ROWS));
+	for (int i = 0; i < table->nkeys; i++)
+	{
+		int			attribute = table->keys[i] - 1;
+		const char *name = quote_identifier(table->columns[attribute].name);
+		Oid			type = TupleDescAttr(table->desc, attribute)->atttypid;
+		Oid			input = index->rd_opcintype[i];
+		Oid			equal = get_opfamily_member(index->rd_opfamily[i], input,
+												input, BTEqualStrategyNumber);
+
+		if (i > 0)
+			appendStringInfoString(&sql, " AND ");
+		generate_operator_clause(&sql, psprintf("t.%s", name), type, equal,
+								 psprintf("m.%s", name), type);
+	}
+	index_close(index, NoLock);
+	return sql.data;
+}
+
+/*
+ * Planned each time: how large the table is decides whether the key's index
+ * is used, and a young table grows faster than its statistics.
+ */
+static int64
+run_deletes(KeSinkTable *table, KeSinkRows *rows)
+{
+	SPIPlanPtr	plan;
+	int64		deleted;
+
+	SPI_connect();
+	ke_sink_rows_register(table, rows->count);
+	plan = SPI_prepare(delete_sql(table), 0, NULL);
+	if (plan == NULL)
+		elog(ERROR, "could not prepare DELETE: %s",
+			 SPI_result_code_string(SPI_result));
+	ke_sink_insert_check_plan(table, plan);
+	deleted = ke_sink_rows_execute(rows, plan);
+	SPI_finish();
+	return deleted;
+}
+
+static int64
+run(KeSinkTable *table, KeSinkRow **made, int count, bool deletes,
+	volatile int *at)
+{
+	KeSinkRows	rows = {table, NULL, 0, count, made, at};
+
+	if (count == 0)
+		return 0;
+	return deletes ? run_deletes(table, &rows)
+		: ke_sink_insert_rows(table, &rows);
+}
+
+static int64
+run_last_of_each_key(KeSinkTable *table, Operation *operations, int count,
+					 volatile int *at)
+{
+	KeSinkRow **made = palloc(count * sizeof(KeSinkRow *));
+	int64		written = 0;
+
+	for (int deletes = 1; deletes >= 0; deletes--)
+	{
+		int			n = 0;
+
+		for (int i = 0; i < count; i++)
+		{
+			if (!operations[i].superseded &&
+				operations[i].row.deletes == (deletes == 1))
+				made[n++] = &operations[i].row;
+		}
+		written += run(table, made, n, deletes == 1, at);
+	}
+	return written;
+}
+
+static int64
+run_in_order(KeSinkTable *table, Operation *operations, int count,
+			 volatile int *at)
+{
+	KeSinkRow **made = palloc(count * sizeof(KeSinkRow *));
+	int64		written = 0;
+	int			start = 0;
+
+	for (int i = 0; i < count; i++)
+	{
+		bool		deletes = operations[start].row.deletes;
+
+		made[i] = &operations[i].row;
+		if (operations[i].earlier < start &&
+			operations[i].row.deletes == deletes)
+			continue;
+		written += run(table, &made[start], i - start, deletes, at);
+		start = i;
+	}
+	return written + run(table, &made[start], count - start,
+						 operations[start].row.deletes, at);
+}
+
+int64
+ke_sink_keys_write(KeSinkTable *table, Relation rel, KeMessage **msgs,
+				   int count, volatile int *at)
+{
+	Operation  *operations;
+
+	operations = make_operations(table, msgs, count, at);
+	link_same_keys(table, operations, count);
+	if (table->relkind == RELKIND_RELATION && rel->trigdesc == NULL &&
+		rel->rd_rules == NULL)
+		return run_last_of_each_key(table, operations, count, at);
+	return run_in_order(table, operations, count, at);
+}

@@ -1,0 +1,15 @@
+/*
+ * sink_keys.h
+ *	  Writing with on_conflict update: one row per key, and tombstones.
+ */
+#ifndef KE_SINK_KEYS_H
+#define KE_SINK_KEYS_H
+
+#include "sink/sink_table.h"
+
+/* All messages; works in the current context, which is to be reset after. */
+extern int64 ke_sink_keys_write(KeSinkTable *table, Relation rel,
+								KeMessage **msgs, int count,
+								volatile int *at);
+
+#endif							/* KE_SINK_KEYS_H */

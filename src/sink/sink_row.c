@@ -1,0 +1,292 @@
+/*
+ * sink_row.c
+ *	  The row that a message becomes, and the key of the row that it deletes.
+ *
+ * Values come from the message's fields, from what Kafka says about it, or
+ * from the column's default.  May run user code (defaults, domains' checks).
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include "executor/executor.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/jsonb.h"
+#include "utils/timestamp.h"
+
+#include "sink/sink_table.h"
+
+static const char key_subject[] = "message key";
+static const char value_subject[] = "message value";
+
+/*
+ * Kafka's milliseconds as a number where the column is one, else as a point
+ * in time.
+ */
+static Datum
+convert_timestamp(KeConverter *conv, KeMessage *msg, TimestampTz time)
+{
+	char	   *text;
+
+	switch (conv->kind)
+	{
+		case KE_CONVERT_INT2:
+		case KE_CONVERT_INT4:
+		case KE_CONVERT_INT8:
+		case KE_CONVERT_FLOAT4:
+		case KE_CONVERT_FLOAT8:
+		case KE_CONVERT_NUMERIC:
+			return ke_convert_int(conv, msg->timestamp_ms);
+		case KE_CONVERT_TIMESTAMPTZ:
+			if (conv->typmod < 0)
+				return ke_convert_check(conv, TimestampTzGetDatum(time),
+										false);
+			break;
+		default:
+			break;
+	}
+	text = DatumGetCString(DirectFunctionCall1(timestamptz_out,
+											   TimestampTzGetDatum(time)));
+	return ke_convert_text(conv, text, strlen(text));
+}
+
+static Datum
+convert_headers(KeConverter *conv, KeMessage *msg)
+{
+	Datum		headers = ke_decode_headers(msg);
+	char	   *text;
+
+	if (conv->kind == KE_CONVERT_JSONB)
+		return ke_convert_check(conv, headers, false);
+	text = DatumGetCString(DirectFunctionCall1(jsonb_out, headers));
+	return ke_convert_text(conv, text, strlen(text));
+}
+
+/* What Kafka says about the message; *isnull where it says nothing. */
+static Datum
+convert_metadata(KeSinkColumn *column, KeMessage *msg, bool *isnull)
+{
+	KeConverter *conv = &column->converter;
+	TimestampTz time;
+
+	*isnull = false;
+	switch (column->source)
+	{
+		case KE_COLUMN_TOPIC:
+			return ke_convert_text(conv, msg->topic, strlen(msg->topic));
+		case KE_COLUMN_PARTITION:
+			return ke_convert_int(conv, msg->partition);
+		case KE_COLUMN_OFFSET:
+			return ke_convert_int(conv, msg->offset);
+		case KE_COLUMN_TIMESTAMP:
+			if (ke_message_timestamp(msg, &time))
+				return convert_timestamp(conv, msg, time);
+			break;
+		case KE_COLUMN_KEY:
+			if (msg->key != NULL)
+				return ke_decode_whole(conv, msg->key, msg->key_len,
+									   key_subject);
+			break;
+		case KE_COLUMN_VALUE:
+			if (msg->value != NULL)
+				return ke_decode_whole(conv, msg->value, msg->value_len,
+									   value_subject);
+			break;
+		case KE_COLUMN_HEADERS:
+			return convert_headers(conv, msg);
+		case KE_COLUMN_DEFAULT:
+		case KE_COLUMN_FIELD:
+			elog(ERROR, "column is not one for metadata");
+	}
+	*isnull = true;
+	return ke_convert_null(conv);
+}
+
+static Datum
+default_value(KeSinkTable *table, KeSinkColumn *column, bool *isnull)
+{
+	*isnull = true;
+	if (column->default_value == NULL)
+		return ke_convert_null(&column->converter);
+	return ExecEvalExpr(column->default_value, table->econtext, isnull);
+}
+
+/* As INSERT does. */
+static void
+refuse_generated(KeSinkTable *table)
+{
+	for (int i = 0; i < table->desc->natts; i++)
+	{
+		if (table->columns[i].generated && table->present[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_GENERATED_ALWAYS),
+					 errmsg("message has a field for column \"%s\", which is always generated",
+							table->columns[i].name)));
+	}
+}
+
+static void
+fill_columns(KeSinkTable *table, KeMessage *msg, Datum *values, bool *nulls,
+			 volatile int *at)
+{
+	for (int i = 0; i < table->desc->natts; i++)
+	{
+		KeSinkColumn *column = &table->columns[i];
+
+		*at = i;
+		if (column->dropped || column->generated)
+			continue;
+		if (column->source != KE_COLUMN_DEFAULT &&
+			column->source != KE_COLUMN_FIELD)
+		{
+			values[i] = convert_metadata(column, msg, &nulls[i]);
+			table->present[i] = true;
+		}
+		else if (!table->present[i] && table->takes_defaults)
+			values[i] = default_value(table, column, &nulls[i]);
+	}
+}
+
+void
+ke_sink_table_row(KeSinkTable *table, KeMessage *msg, Datum *values,
+				  bool *nulls)
+{
+	MemoryContext context = CurrentMemoryContext;
+	int			natts = table->desc->natts;
+	volatile int at = 0;
+
+	if (msg->value == NULL && table->tombstone != KE_TOMBSTONE_STORE)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("message value is null"),
+				 errdetail("The columns are taken from its fields."),
+				 errhint("With on_conflict \"update\", a message with a null value deletes the row of its key.")));
+
+	if (table->format == KE_ROW_FIELDS)
+		ke_decoder_object(table->decoder, msg->value, msg->value_len, values,
+						  nulls, table->present);
+	else
+	{
+		memset(values, 0, natts * sizeof(Datum));
+		memset(nulls, true, natts * sizeof(bool));
+		memset(table->present, false, natts * sizeof(bool));
+	}
+	if (table->has_generated)
+		refuse_generated(table);
+
+	PG_TRY();
+	{
+		fill_columns(table, msg, values, nulls, &at);
+	}
+	PG_CATCH();
+	{
+		ke_decode_rethrow(table->columns[at].name, context);
+	}
+	PG_END_TRY();
+}
+
+/*
+ * The message key as the value of a key column.  Producers that write JSON
+ * write a string with its quotes: they are not part of the key.
+ */
+static Datum
+convert_scalar_key(KeConverter *conv, KeMessage *msg)
+{
+	int32		len = msg->key_len;
+	const char *text = ke_text_to_server(msg->key, &len, key_subject);
+	KeJson		json;
+	bool		isnull;
+
+	if (len < 2 || text[0] != '"' || text[len - 1] != '"')
+		return ke_convert_text(conv, text, len);
+	ke_json_init(&json, key_subject, CurrentMemoryContext);
+	ke_json_scan(&json, text, len, true);
+	return ke_convert_json(conv, &json, 0, &isnull);
+}
+
+static bool
+is_json_object(const char *bytes, int32 len)
+{
+	const char *end = bytes + len;
+
+	while (bytes < end && strchr(" \t\r\n", *bytes) != NULL && *bytes != '\0')
+		bytes++;
+	return bytes < end && *bytes == '{';
+}
+
+/* The key columns that only the message key can tell. */
+static void
+fill_key_fields(KeSinkTable *table, KeMessage *msg, Datum *values,
+				bool *nulls)
+{
+	int			attribute = table->key_field - 1;
+	KeConverter *conv = &table->columns[attribute].converter;
+
+	if (msg->key == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("message has neither a value nor a key"),
+				 errdetail("A null value deletes the row whose primary key is the message key.")));
+
+	if (table->nkey_fields == 1 &&
+		(conv->kind == KE_CONVERT_JSON || conv->kind == KE_CONVERT_JSONB))
+	{
+		values[attribute] = ke_decode_whole(conv, msg->key, msg->key_len,
+											key_subject);
+		nulls[attribute] = false;
+		return;
+	}
+	if (table->nkey_fields == 1 && !is_json_object(msg->key, msg->key_len))
+	{
+		values[attribute] = convert_scalar_key(conv, msg);
+		nulls[attribute] = false;
+		return;
+	}
+
+	ke_decoder_object(table->key_decoder, msg->key, msg->key_len, values,
+					  nulls, table->present);
+	for (int i = 0; i < table->nkeys; i++)
+	{
+		attribute = table->keys[i] - 1;
+		if (table->columns[attribute].source <= KE_COLUMN_FIELD &&
+			nulls[attribute])
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("message key has no value for column \"%s\" of the primary key",
+							table->columns[attribute].name)));
+	}
+}
+
+void
+ke_sink_table_key(KeSinkTable *table, KeMessage *msg, Datum *values,
+				  bool *nulls)
+{
+	MemoryContext context = CurrentMemoryContext;
+	volatile int at = table->keys[0] - 1;
+
+	memset(values, 0, table->desc->natts * sizeof(Datum));
+	memset(nulls, true, table->desc->natts * sizeof(bool));
+
+	PG_TRY();
+	{
+		if (table->nkey_fields > 0)
+		{
+			at = table->key_field - 1;
+			fill_key_fields(table, msg, values, nulls);
+		}
+		for (int i = 0; i < table->nkeys; i++)
+		{
+			KeSinkColumn *column;
+
+			at = table->keys[i] - 1;
+			column = &table->columns[at];
+			if (column->source > KE_COLUMN_FIELD)
+				values[at] = convert_metadata(column, msg, &nulls[at]);
+		}
+	}
+	PG_CATCH();
+	{
+		ke_decode_rethrow(table->columns[at].name, context);
+	}
+	PG_END_TRY();
+}

@@ -1,0 +1,135 @@
+/*
+ * sink_table.h
+ *	  A target table as the sink sees it: its columns, where each gets its
+ *	  value from, and the row a message becomes.
+ *
+ * Everything here lives in the table's own context and is made anew when the
+ * table, its defaults or its schema's name change; ke_sink_table_open notices.
+ */
+#ifndef KE_SINK_TABLE_H
+#define KE_SINK_TABLE_H
+
+#include "lib/ilist.h"
+#include "nodes/execnodes.h"
+#include "utils/relcache.h"
+
+#include "convert/convert.h"
+#include "convert/decode.h"
+#include "core/message.h"
+#include "core/options.h"
+
+typedef enum KeColumnSource
+{
+	KE_COLUMN_DEFAULT,			/* nothing of the message goes there */
+	KE_COLUMN_FIELD,			/* the JSON field of the same name */
+	KE_COLUMN_TOPIC,
+	KE_COLUMN_PARTITION,
+	KE_COLUMN_OFFSET,
+	KE_COLUMN_TIMESTAMP,
+	KE_COLUMN_KEY,
+	KE_COLUMN_VALUE,
+	KE_COLUMN_HEADERS
+} KeColumnSource;
+
+typedef struct KeSinkColumn
+{
+	char	   *name;
+	KeColumnSource source;
+	bool		dropped;
+	bool		generated;		/* only PostgreSQL itself writes it */
+	KeConverter converter;		/* not for KE_COLUMN_FIELD with a field */
+	ExprState  *default_value;	/* NULL: the default is NULL */
+} KeSinkColumn;
+
+/* What a message without a value means. */
+typedef enum KeTombstone
+{
+	KE_TOMBSTONE_REFUSE,
+	KE_TOMBSTONE_STORE,			/* a row like any other */
+	KE_TOMBSTONE_DELETE
+} KeTombstone;
+
+typedef struct KeSinkTable
+{
+	MemoryContext context;		/* this struct and all it points to */
+	Oid			relid;
+	KeRowFormat format;
+	KeOnConflict on_conflict;
+	char	   *schema;
+	char	   *name;
+	char		relkind;
+	TupleDesc	desc;
+	KeSinkColumn *columns;		/* desc->natts of them */
+	TupleDesc	row_desc;		/* the columns that can be written */
+	int		   *row_attributes; /* index of each of these */
+	KeDecoder  *decoder;		/* KE_ROW_FIELDS only */
+	bool	   *present;		/* of the last row made, by attribute */
+	ExprContext *econtext;		/* for default values, during a write */
+	bool		takes_defaults; /* absent columns get their default here */
+	bool		has_generated;	/* columns */
+	bool		plain;			/* the bulk way can be taken */
+
+	/* The primary key; none if nkeys is 0 */
+	int			nkeys;
+	AttrNumber *keys;
+	Oid			key_index;
+	KeTombstone tombstone;
+	KeDecoder  *key_decoder;	/* key columns that the message key holds */
+	int			nkey_fields;
+	AttrNumber	key_field;		/* the first of these */
+
+	/* Belong to the ways of writing, which make them on first use */
+	struct KeInsert *insert;
+	struct KeBulk *bulk;
+	MemoryContext bulk_context; /* rows that are gathered; NULL: none yet */
+} KeSinkTable;
+
+/* What a sink writes to; survives every change of the table. */
+typedef struct KeSinkTarget
+{
+	Oid			relid;
+	char	   *topic;
+	KeRowFormat format;
+	KeOnConflict on_conflict;
+	MemoryContext context;		/* what this is in */
+	MemoryContextCallback on_free;
+	dlist_node	node;			/* in the list of all of this process */
+	bool		stale;			/* table must be made anew */
+	KeSinkTable *table;			/* NULL before the first open */
+} KeSinkTarget;
+
+/* target is in context, and ends with it. */
+extern void ke_sink_target_init(KeSinkTarget *target, Oid relid,
+								const char *topic, KeRowFormat format,
+								KeOnConflict on_conflict,
+								MemoryContext context);
+
+/*
+ * Open and lock the relation for writing, and bring target->table up to date;
+ * the caller closes the relation and keeps the lock.  Raises 42P01 when it is
+ * gone, 42501 when a superuser would write into somebody else's table, 42P16
+ * when on_conflict needs a primary key that is not there.
+ */
+extern Relation ke_sink_target_open(KeSinkTarget *target);
+
+/*
+ * Fill values and nulls, one per attribute, with the row that msg becomes, in
+ * the current context; table->present says which columns the message had a
+ * value for.  Raises data exceptions.
+ */
+extern void ke_sink_table_row(KeSinkTable *table, KeMessage *msg,
+							  Datum *values, bool *nulls);
+
+/*
+ * As before, but only the primary key, of the row that a tombstone deletes.
+ */
+extern void ke_sink_table_key(KeSinkTable *table, KeMessage *msg,
+							  Datum *values, bool *nulls);
+
+/* True if every column may be inserted into by the current user. */
+extern bool ke_sink_table_may_insert(const KeSinkTable *table);
+
+/* Refuse, for a superuser, a relation that belongs to somebody else. */
+extern void ke_sink_check_owner(Oid relid);
+
+#endif							/* KE_SINK_TABLE_H */

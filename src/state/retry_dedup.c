@@ -1,0 +1,100 @@
+/*
+ * retry_dedup.c
+ *	  Retry copies that were seen before: the same one may come twice.
+ *
+ * Copies of one message go to one partition, whose owner is fenced by its
+ * position, so two transactions hardly ever note the same one at a time; if
+ * they do, the primary key has the second wait, and fail.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include "access/genam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "state/private_table.h"
+#include "state/retry_dedup.h"
+#include "subscription/catalog.h"
+
+/* Columns of kafka_events.copies. */
+enum
+{
+	COPY_GROUP = 1,
+	COPY_ID,
+	COPY_SEEN_AT
+};
+
+#define SEEN_INDEX "copies_seen"
+
+bool
+ke_copies_note(const char *group_id, const char *copy_id, TimestampTz now)
+{
+	KePrivateTable table;
+	ScanKeyData keys[2];
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	bool		found;
+
+	ScanKeyInit(&keys[0], COPY_GROUP, BTEqualStrategyNumber, F_TEXTEQ,
+				CStringGetTextDatum(group_id));
+	ScanKeyInit(&keys[1], COPY_ID, BTEqualStrategyNumber, F_TEXTEQ,
+				CStringGetTextDatum(copy_id));
+	ke_private_table_open(&table, "copies", RowExclusiveLock);
+	found = ke_private_table_find(&table, keys, 2, snapshot);
+	if (!found)
+	{
+		ke_private_table_blank(&table);
+		table.slot->tts_values[COPY_GROUP - 1] =
+			CStringGetTextDatum(group_id);
+		table.slot->tts_values[COPY_ID - 1] = CStringGetTextDatum(copy_id);
+		table.slot->tts_values[COPY_SEEN_AT - 1] = TimestampTzGetDatum(now);
+		ke_private_table_insert(&table);
+	}
+	ke_private_table_close(&table);
+	UnregisterSnapshot(snapshot);
+	return !found;
+}
+
+/* Collect where the old ones are, then delete: not under one's own scan. */
+bool
+ke_copies_forget(const char *group_id, TimestampTz now, int max)
+{
+	KePrivateTable table;
+	TimestampTz limit = now - KE_COPIES_DAYS * USECS_PER_DAY;
+	ItemPointerData *tids = palloc(max * sizeof(ItemPointerData));
+	int			count = 0;
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	ScanKeyData keys[2];
+	Relation	index;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	int			i;
+
+	ScanKeyInit(&keys[0], COPY_GROUP, BTEqualStrategyNumber, F_TEXTEQ,
+				CStringGetTextDatum(group_id));
+	ScanKeyInit(&keys[1], COPY_SEEN_AT, BTLessStrategyNumber,
+				F_TIMESTAMPTZ_LT, TimestampTzGetDatum(limit));
+	ke_private_table_open(&table, "copies", RowExclusiveLock);
+	index = index_open(ke_catalog_private_table(SEEN_INDEX),
+					   AccessShareLock);
+	scan = systable_beginscan_ordered(table.rel, index, snapshot, 2, keys);
+	while (count < max &&
+		   HeapTupleIsValid(tuple =
+							systable_getnext_ordered(scan,
+													 ForwardScanDirection)))
+		tids[count++] = tuple->t_self;
+	systable_endscan_ordered(scan);
+	index_close(index, NoLock);
+
+	/* What another worker forgets at this moment is forgotten, too */
+	for (i = 0; i < count; i++)
+		(void) ke_private_table_delete(&table, &tids[i], snapshot);
+	ke_private_table_close(&table);
+	UnregisterSnapshot(snapshot);
+	return count == max;
+}

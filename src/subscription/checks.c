@@ -1,0 +1,436 @@
+/*
+ * checks.c
+ *	  Whether a subscription may run: its objects, and its owner's rights.
+ *
+ * Consumers are sessions of the server's owner, so it is the owner's
+ * privileges that count, whoever subscribes.  A superuser's server is the
+ * special case: whoever owns a function it calls or a table it writes to
+ * (triggers, defaults, domains) would run code as a superuser, so all of
+ * them must belong to superusers.
+ *
+ * Only catalogs are read, without any lock on the objects: a view that shows
+ * what is broken must not wait for a migration, nor fail because of one.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/catalog.h"
+#include "catalog/indexing.h"
+#include "catalog/pg_attribute.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_database.h"
+#include "catalog/pg_index.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "commands/dbcommands.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+#include "subscription/checks.h"
+#include "subscription/names.h"
+
+static const char set_role_hint[] =
+"Use SET ROLE to make the server as a role of its own: consumers of a superuser's server run only what belongs to superusers.";
+
+static const char *
+role_name(Oid role)
+{
+	return GetUserNameFromId(role, true);
+}
+
+/* ----------------------------------------------------- the foreign table */
+
+static void
+check_itself(KeServer *server, KeSubscription *sub, List **problems)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(sub->oid));
+	Form_pg_class form;
+
+	if (!HeapTupleIsValid(tuple))
+		return;					/* about to be made, or just dropped */
+	form = (Form_pg_class) GETSTRUCT(tuple);
+	if (form->relnamespace != ke_catalog_schema())
+		ke_options_problem(problems, NULL,
+						   "Foreign table %s is not in schema kafka_events",
+						   ke_names_of_table(sub->oid));
+	if (form->relnatts > 0)
+		ke_options_problem(problems, NULL,
+						   "Foreign table %s has columns: a subscription has none",
+						   ke_names_of_table(sub->oid));
+	if (form->relowner != server->owner)
+		ke_options_problem(problems, NULL,
+						   "Its owner is \"%s\", but the owner of server \"%s\" is \"%s\"",
+						   role_name(form->relowner), server->name,
+						   role_name(server->owner));
+	ReleaseSysCache(tuple);
+}
+
+/* ------------------------------------------------------------ the owner */
+
+void
+ke_checks_owner(KeServer *server, List **problems)
+{
+	HeapTuple	tuple = SearchSysCache1(AUTHOID,
+										ObjectIdGetDatum(server->owner));
+
+	if (!HeapTupleIsValid(tuple))
+		return;					/* dropped: so is the server, soon */
+	if (!((Form_pg_authid) GETSTRUCT(tuple))->rolcanlogin)
+		ke_options_problem(problems,
+						   "Consumers are sessions of the server's owner.",
+						   "Role \"%s\", the owner of server \"%s\", cannot log in",
+						   role_name(server->owner), server->name);
+	ReleaseSysCache(tuple);
+
+	if (ke_aclcheck_database(MyDatabaseId, server->owner,
+							 ACL_CONNECT) != ACLCHECK_OK)
+		ke_options_problem(problems,
+						   "Consumers are sessions of the server's owner.",
+						   "Role \"%s\", the owner of server \"%s\", may not connect to database \"%s\"",
+						   role_name(server->owner), server->name,
+						   get_database_name(MyDatabaseId));
+}
+
+/* -------------------------------------------------------- the functions */
+
+static void
+check_use(Oid function, KeFunctionUse use, List **problems)
+{
+	char	   *unfit;
+
+	if (!OidIsValid(function))
+		return;					/* none, or resolving it made a problem */
+	unfit = ke_names_unfit(function, use);
+	if (unfit != NULL)
+		ke_options_problem(problems, NULL, "%s %s %s",
+						   use == KE_USE_HANDLER ? "Handler" : "Validator",
+						   ke_names_of_function(function), unfit);
+}
+
+static void
+check_execute(KeServer *server, Oid function, List **problems)
+{
+	if (OidIsValid(function) &&
+		SearchSysCacheExists1(PROCOID, ObjectIdGetDatum(function)) &&
+		ke_aclcheck_function(function, server->owner,
+							 ACL_EXECUTE) != ACLCHECK_OK)
+		ke_options_problem(problems, NULL,
+						   "Role \"%s\", the owner of server \"%s\", has no EXECUTE privilege on function %s",
+						   role_name(server->owner), server->name,
+						   ke_names_of_function(function));
+}
+
+/* ------------------------------------------------------------ the table */
+
+/* Why rows cannot go to a relation of this kind, as "is a sequence". */
+static const char *
+unfit_relation(Oid table)
+{
+	char		kind = get_rel_relkind(table);
+
+	if (get_rel_persistence(table) == RELPERSISTENCE_TEMP)
+		return "is temporary";
+	if (IsCatalogRelationOid(table) ||
+		get_rel_namespace(table) == PG_CATALOG_NAMESPACE ||
+		IsToastNamespace(get_rel_namespace(table)))
+		return "is a system relation";
+	if (get_rel_namespace(table) == ke_catalog_schema())
+		return "belongs to extension kafka_events";
+	switch (kind)
+	{
+		case RELKIND_RELATION:
+		case RELKIND_PARTITIONED_TABLE:
+		case RELKIND_FOREIGN_TABLE:
+		case RELKIND_VIEW:
+			return NULL;
+		case RELKIND_MATVIEW:
+			return "is a materialized view";
+		case RELKIND_SEQUENCE:
+			return "is a sequence";
+		case RELKIND_COMPOSITE_TYPE:
+			return "is a composite type";
+	}
+	return "is no table";
+}
+
+/* What the sink does to a table for each way of settling conflicts. */
+static AclMode
+needed_privileges(KeOnConflict on_conflict)
+{
+	switch (on_conflict)
+	{
+		case KE_CONFLICT_ERROR:
+			return ACL_INSERT;
+		case KE_CONFLICT_IGNORE:
+			return ACL_INSERT | ACL_SELECT; /* of the primary key */
+		case KE_CONFLICT_UPDATE:
+			return ACL_INSERT | ACL_SELECT | ACL_UPDATE | ACL_DELETE;
+	}
+	return ACL_NO_RIGHTS;		/* not reached */
+}
+
+static void
+check_privileges(KeServer *server, KeSubscription *sub, List **problems)
+{
+	static const struct
+	{
+		AclMode		mode;
+		const char *name;
+	}			privileges[] =
+	{
+		{ACL_INSERT, "INSERT"},
+		{ACL_SELECT, "SELECT"},
+		{ACL_UPDATE, "UPDATE"},
+		{ACL_DELETE, "DELETE"}
+	};
+	AclMode		needed = needed_privileges(sub->options.on_conflict);
+	StringInfoData missing;
+	bool		gone = false;
+	int			i;
+
+	initStringInfo(&missing);
+	for (i = 0; i < lengthof(privileges); i++)
+		if ((needed & privileges[i].mode) != 0 &&
+			pg_class_aclcheck_ext(sub->into_table, server->owner,
+								  privileges[i].mode, &gone) != ACLCHECK_OK)
+			appendStringInfo(&missing, "%s%s", missing.len > 0 ? ", " : "",
+							 privileges[i].name);
+	if (missing.len > 0 && !gone)
+		ke_options_problem(problems, NULL,
+						   "Role \"%s\", the owner of server \"%s\", has no %s privilege on table %s",
+						   role_name(server->owner), server->name,
+						   missing.data, ke_names_of_table(sub->into_table));
+}
+
+/* Conflicts are settled by the primary key, so there must be one. */
+static bool
+has_primary_key(Oid table)
+{
+	Relation	catalog = table_open(IndexRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	bool		found = false;
+
+	ScanKeyInit(&key, Anum_pg_index_indrelid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(table));
+	scan = systable_beginscan(catalog, IndexIndrelidIndexId, true, NULL, 1,
+							  &key);
+	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_index index = (Form_pg_index) GETSTRUCT(tuple);
+
+		found = index->indisprimary && index->indimmediate &&
+			index->indisvalid;
+	}
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return found;
+}
+
+static void
+check_primary_key(KeSubscription *sub, List **problems)
+{
+	KeOnConflict on_conflict = sub->options.on_conflict;
+
+	if (!has_primary_key(sub->into_table))
+		ke_options_problem(problems, NULL,
+						   "Option \"on_conflict\" is '%s', but table %s has no primary key that is checked at once",
+						   ke_options_on_conflict_name(on_conflict),
+						   ke_names_of_table(sub->into_table));
+}
+
+static void
+check_table(KeServer *server, KeSubscription *sub, List **problems)
+{
+	const char *unfit;
+
+	if (!OidIsValid(sub->into_table))
+		return;					/* none, or resolving it made a problem */
+	unfit = unfit_relation(sub->into_table);
+	if (unfit != NULL)
+	{
+		ke_options_problem(problems, NULL, "Relation %s %s",
+						   ke_names_of_table(sub->into_table), unfit);
+		return;
+	}
+	check_privileges(server, sub, problems);
+	if (sub->options.on_conflict != KE_CONFLICT_ERROR)
+		check_primary_key(sub, problems);
+}
+
+/* ------------------------------------------------- a superuser's server */
+
+static void
+check_relation_owner(Oid relation, List **problems)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		return;
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	if (!superuser_arg(owner))
+		ke_options_problem(problems, set_role_hint,
+						   "The server's owner is a superuser, but table %s belongs to \"%s\", who is not",
+						   ke_names_of_table(relation), role_name(owner));
+}
+
+static void check_type_owner(Oid type, List **problems);
+
+/* The types of the columns of a table, or attributes of a composite type. */
+static void
+check_column_types(Oid relation, List **problems)
+{
+	AttrNumber	column;
+	HeapTuple	tuple;
+
+	for (column = 1;
+		 HeapTupleIsValid(tuple = SearchSysCache2(ATTNUM,
+												  ObjectIdGetDatum(relation),
+												  Int16GetDatum(column)));
+		 column++)
+	{
+		Oid			type = ((Form_pg_attribute) GETSTRUCT(tuple))->atttypid;
+
+		ReleaseSysCache(tuple);
+		if (OidIsValid(type))	/* else it was dropped */
+			check_type_owner(type, problems);
+	}
+}
+
+/*
+ * Making a value of a type runs its domains' constraints, at any depth, and
+ * the owner of a composite type may give it another attribute of a domain.
+ */
+static void
+check_type_owner(Oid type, List **problems)
+{
+	HeapTuple	tuple;
+	Form_pg_type form;
+	Oid			element = get_element_type(type);
+
+	check_stack_depth();
+	if (OidIsValid(element))
+		type = element;
+	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+	if (!HeapTupleIsValid(tuple))
+		return;
+	form = (Form_pg_type) GETSTRUCT(tuple);
+	if (form->typtype == TYPTYPE_DOMAIN || form->typtype == TYPTYPE_COMPOSITE)
+	{
+		if (!superuser_arg(form->typowner))
+			ke_options_problem(problems, set_role_hint,
+							   "The server's owner is a superuser, but type %s belongs to \"%s\", who is not",
+							   format_type_be_qualified(type),
+							   role_name(form->typowner));
+		else if (form->typtype == TYPTYPE_DOMAIN)
+			check_type_owner(form->typbasetype, problems);
+		else
+			check_column_types(form->typrelid, problems);
+	}
+	ReleaseSysCache(tuple);
+}
+
+/* The function itself, and the types of its arguments. */
+static void
+check_function_owner(Oid function, List **problems)
+{
+	HeapTuple	tuple;
+	Form_pg_proc form;
+	int			i;
+
+	if (!OidIsValid(function))
+		return;
+	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	if (!HeapTupleIsValid(tuple))
+		return;
+	form = (Form_pg_proc) GETSTRUCT(tuple);
+	if (!superuser_arg(form->proowner))
+		ke_options_problem(problems, set_role_hint,
+						   "The server's owner is a superuser, but function %s belongs to \"%s\", who is not",
+						   ke_names_of_function(function),
+						   role_name(form->proowner));
+	for (i = 0; i < form->pronargs; i++)
+		check_type_owner(form->proargtypes.values[i], problems);
+	ReleaseSysCache(tuple);
+}
+
+/* The table, its partitions, and the types of its columns. */
+static void
+check_table_owner(Oid table, List **problems)
+{
+	ListCell   *lc;
+
+	if (get_rel_relkind(table) == RELKIND_VIEW)
+	{
+		ke_options_problem(problems, set_role_hint,
+						   "The server's owner is a superuser, but %s is a view, and the tables under it may belong to others",
+						   ke_names_of_table(table));
+		return;
+	}
+	check_relation_owner(table, problems);
+	if (get_rel_relkind(table) == RELKIND_PARTITIONED_TABLE)
+		foreach(lc, find_all_inheritors(table, NoLock, NULL))
+			if (lfirst_oid(lc) != table)
+				check_relation_owner(lfirst_oid(lc), problems);
+	check_column_types(table, problems);
+}
+
+void
+ke_checks_superuser(KeServer *server, KeSubscription *sub, List **problems)
+{
+	List	   *found = NIL;
+
+	if (!superuser_arg(server->owner))
+		return;
+	check_function_owner(sub->handler, &found);
+	if (sub->validator != sub->handler)
+		check_function_owner(sub->validator, &found);
+	if (OidIsValid(sub->into_table) &&
+		unfit_relation(sub->into_table) == NULL)
+		check_table_owner(sub->into_table, &found);
+	*problems = list_concat(*problems, found);
+}
+
+/* ---------------------------------------------------------- everything */
+
+void
+ke_checks_subscription(KeServer *server, KeSubscription *sub,
+					   List **problems)
+{
+	ke_options_check_subscription(&server->options, sub->topic,
+								  &sub->options, problems);
+	check_itself(server, sub, problems);
+	ke_checks_owner(server, problems);
+	check_use(sub->handler, KE_USE_HANDLER, problems);
+	check_use(sub->validator, KE_USE_VALIDATOR, problems);
+	check_execute(server, sub->handler, problems);
+	if (sub->validator != sub->handler)
+		check_execute(server, sub->validator, problems);
+	check_table(server, sub, problems);
+	ke_checks_superuser(server, sub, problems);
+}
+
+char *
+ke_checks_first(List *problems)
+{
+	char	   *first = pstrdup((char *) linitial(problems));
+	char	   *end = strchr(first, '\n');
+
+	if (end != NULL)
+		*end = '\0';
+	return first;
+}

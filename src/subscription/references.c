@@ -1,0 +1,397 @@
+/*
+ * references.c
+ *	  The objects a subscription refers to: recorded, resolved, renamed.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/reloptions.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/dependency.h"
+#include "catalog/indexing.h"
+#include "catalog/objectaccess.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_depend.h"
+#include "catalog/pg_foreign_table.h"
+#include "catalog/pg_proc.h"
+#include "commands/defrem.h"
+#include "storage/lmgr.h"
+#include "utils/fmgroids.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+#include "subscription/names.h"
+#include "subscription/references.h"
+
+/* What a subscription's recorded dependencies point at. */
+typedef struct Recorded
+{
+	List	   *functions;		/* of Oid, each once */
+	Oid			table;
+} Recorded;
+
+static void
+read_recorded(Oid subscription, Recorded *recorded)
+{
+	Relation	depend;
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	recorded->functions = NIL;
+	recorded->table = InvalidOid;
+	if (!OidIsValid(subscription))
+		return;
+
+	depend = table_open(DependRelationId, AccessShareLock);
+	ScanKeyInit(&keys[0], Anum_pg_depend_classid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(RelationRelationId));
+	ScanKeyInit(&keys[1], Anum_pg_depend_objid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(subscription));
+	scan = systable_beginscan(depend, DependDependerIndexId, true, NULL, 2,
+							  keys);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_depend entry = (Form_pg_depend) GETSTRUCT(tuple);
+
+		if (entry->deptype != DEPENDENCY_NORMAL)
+			continue;
+		if (entry->refclassid == ProcedureRelationId)
+			recorded->functions =
+				list_append_unique_oid(recorded->functions, entry->refobjid);
+		else if (entry->refclassid == RelationRelationId)
+			recorded->table = entry->refobjid;
+	}
+	systable_endscan(scan);
+	table_close(depend, AccessShareLock);
+}
+
+/* InvalidOid and a problem if the function is gone once it is locked. */
+static Oid
+lock_function(Oid function, const char *text, List **problems)
+{
+	if (!OidIsValid(function))
+		return InvalidOid;
+	LockDatabaseObject(ProcedureRelationId, function, 0, AccessShareLock);
+	if (SearchSysCacheExists1(PROCOID, ObjectIdGetDatum(function)))
+		return function;
+	ke_options_problem(problems, NULL,
+					   "Function \"%s\" was dropped just now", text);
+	return InvalidOid;
+}
+
+void
+ke_references_lock(KeSubscription *sub, List **problems)
+{
+	sub->handler = lock_function(sub->handler, sub->options.handler,
+								 problems);
+	sub->validator = lock_function(sub->validator, sub->options.validator,
+								   problems);
+	if (!OidIsValid(sub->into_table))
+		return;
+	LockRelationOid(sub->into_table, AccessShareLock);
+	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(sub->into_table)))
+	{
+		ke_options_problem(problems, NULL,
+						   "Table \"%s\" was dropped just now",
+						   sub->options.into_table);
+		sub->into_table = InvalidOid;
+	}
+}
+
+bool
+ke_references_record(const KeSubscription *sub)
+{
+	ObjectAddress table;
+	ObjectAddress referenced;
+	Recorded	recorded;
+	List	   *functions = NIL;
+
+	if (OidIsValid(sub->handler))
+		functions = lappend_oid(functions, sub->handler);
+	if (OidIsValid(sub->validator))
+		functions = list_append_unique_oid(functions, sub->validator);
+
+	read_recorded(sub->oid, &recorded);
+	if (recorded.table == sub->into_table &&
+		list_difference_oid(recorded.functions, functions) == NIL &&
+		list_difference_oid(functions, recorded.functions) == NIL)
+		return false;
+
+	deleteDependencyRecordsForClass(RelationRelationId, sub->oid,
+									ProcedureRelationId, DEPENDENCY_NORMAL);
+	deleteDependencyRecordsForClass(RelationRelationId, sub->oid,
+									RelationRelationId, DEPENDENCY_NORMAL);
+	ObjectAddressSet(table, RelationRelationId, sub->oid);
+	while (functions != NIL)
+	{
+		ObjectAddressSet(referenced, ProcedureRelationId,
+						 linitial_oid(functions));
+		recordDependencyOn(&table, &referenced, DEPENDENCY_NORMAL);
+		functions = list_delete_first(functions);
+	}
+	if (OidIsValid(sub->into_table))
+	{
+		ObjectAddressSet(referenced, RelationRelationId, sub->into_table);
+		recordDependencyOn(&table, &referenced, DEPENDENCY_NORMAL);
+	}
+	CommandCounterIncrement();
+	return true;
+}
+
+List *
+ke_references_dependents(Oid class_id, Oid object_id)
+{
+	Relation	depend = table_open(DependRelationId, AccessShareLock);
+	List	   *dependents = NIL;
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&keys[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(class_id));
+	ScanKeyInit(&keys[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(object_id));
+	scan = systable_beginscan(depend, DependReferenceIndexId, true, NULL, 2,
+							  keys);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_depend entry = (Form_pg_depend) GETSTRUCT(tuple);
+
+		if (entry->deptype == DEPENDENCY_NORMAL &&
+			entry->classid == RelationRelationId && entry->objsubid == 0 &&
+			get_rel_relkind(entry->objid) == RELKIND_FOREIGN_TABLE)
+			dependents = list_append_unique_oid(dependents, entry->objid);
+	}
+	systable_endscan(scan);
+	table_close(depend, AccessShareLock);
+	return dependents;
+}
+
+/* -------------------------------------------------- text meets objects */
+
+/* The recorded function that goes by exactly this name, taken off the list. */
+static Oid
+take_by_name(List **functions, const char *text)
+{
+	ListCell   *lc;
+
+	if (text == NULL)
+		return InvalidOid;
+	foreach(lc, *functions)
+	{
+		Oid			function = lfirst_oid(lc);
+
+		if (strcmp(ke_names_of_function(function), text) == 0)
+		{
+			*functions = list_delete_cell(*functions, lc);
+			return function;
+		}
+	}
+	return InvalidOid;
+}
+
+/*
+ * Deal recorded functions that were renamed behind our back out to the texts
+ * that found none: one to the only text, of two by what they can be.
+ */
+static void
+take_by_elimination(List *functions, KeSubscription *sub)
+{
+	bool		handler = sub->options.handler != NULL &&
+		!OidIsValid(sub->handler);
+	bool		validator = sub->options.validator != NULL &&
+		!OidIsValid(sub->validator);
+
+	if (functions == NIL)
+		return;
+	if (handler && !validator)
+		sub->handler = linitial_oid(functions);
+	else if (validator && !handler)
+		sub->validator = linitial_oid(functions);
+	else if (handler && list_length(functions) == 2)
+	{
+		Oid			first = linitial_oid(functions);
+		Oid			second = lsecond_oid(functions);
+		bool		swapped = ke_names_unfit(second, KE_USE_VALIDATOR) != NULL;
+
+		sub->handler = swapped ? second : first;
+		sub->validator = swapped ? first : second;
+	}
+}
+
+static void
+resolve_functions(KeSubscription *sub, bool text_decides, List *functions,
+				  List **problems)
+{
+	const char *handler = sub->options.handler;
+	const char *validator = sub->options.validator;
+
+	sub->handler = take_by_name(&functions, handler);
+	if (handler != NULL && validator != NULL &&
+		strcmp(handler, validator) == 0)
+		sub->validator = sub->handler;
+	else
+		sub->validator = take_by_name(&functions, validator);
+	if (!text_decides)
+		take_by_elimination(functions, sub);
+
+	if (handler != NULL && !OidIsValid(sub->handler))
+		sub->handler = ke_names_find_function(handler, KE_USE_HANDLER,
+											   text_decides, problems);
+	if (validator != NULL && !OidIsValid(sub->validator))
+		sub->validator = ke_names_find_function(validator, KE_USE_VALIDATOR,
+												 text_decides, problems);
+}
+
+static Oid
+resolve_table(const char *text, bool text_decides, Oid recorded,
+			  List **problems)
+{
+	if (text == NULL)
+		return InvalidOid;
+	if (OidIsValid(recorded) &&
+		(!text_decides || strcmp(ke_names_of_table(recorded), text) == 0))
+		return recorded;
+	return ke_names_find_table(text, text_decides, problems);
+}
+
+static Oid
+argument_type(Oid function)
+{
+	Oid		   *types;
+	int			count;
+
+	if (!OidIsValid(function))
+		return InvalidOid;
+	(void) get_func_signature(function, &types, &count);
+	return count == 1 ? types[0] : InvalidOid;
+}
+
+void
+ke_references_resolve(KeSubscription *sub, bool text_decides, List **problems)
+{
+	Recorded	recorded;
+	Oid			type;
+
+	read_recorded(sub->oid, &recorded);
+	resolve_functions(sub, text_decides, recorded.functions, problems);
+	sub->into_table = resolve_table(sub->options.into_table, text_decides,
+									recorded.table, problems);
+
+	type = argument_type(sub->handler);
+	sub->handler_argument_type = type;
+	sub->handler_argument = OidIsValid(type) ?
+		ke_names_argument(type) : KE_ARG_NONE;
+	type = argument_type(sub->validator);
+	sub->validator_argument_type = type;
+	sub->validator_argument = OidIsValid(type) ?
+		ke_names_argument(type) : KE_ARG_NONE;
+}
+
+/* ------------------------------------------------------------- renaming */
+
+/* An option whose text is to become another one. */
+typedef struct Renaming
+{
+	const char *option;
+	const char *text;
+	char	   *now;
+} Renaming;
+
+/* What differs in sub's option text from the names of its objects. */
+static int
+find_renamings(const KeSubscription *sub, Renaming *renamings)
+{
+	int			n = 0;
+	int			i;
+	int			kept = 0;
+
+	if (OidIsValid(sub->handler))
+		renamings[n++] = (Renaming) {"handler", sub->options.handler,
+		ke_names_of_function(sub->handler)};
+	if (OidIsValid(sub->validator))
+		renamings[n++] = (Renaming) {"validator", sub->options.validator,
+		ke_names_of_function(sub->validator)};
+	if (OidIsValid(sub->into_table))
+		renamings[n++] = (Renaming) {"into_table", sub->options.into_table,
+		ke_names_of_table(sub->into_table)};
+	for (i = 0; i < n; i++)
+		if (strcmp(renamings[i].text, renamings[i].now) != 0)
+			renamings[kept++] = renamings[i];
+	return kept;
+}
+
+/* Apply them to options, as far as these still are what sub was read from. */
+static bool
+rename_in(List *options, const Renaming *renamings, int count)
+{
+	bool		changed = false;
+	ListCell   *lc;
+	int			i;
+
+	foreach(lc, options)
+	{
+		DefElem    *option = lfirst_node(DefElem, lc);
+
+		for (i = 0; i < count; i++)
+			if (strcmp(option->defname, renamings[i].option) == 0 &&
+				strcmp(defGetString(option), renamings[i].text) == 0)
+			{
+				option->arg = (Node *) makeString(renamings[i].now);
+				changed = true;
+				break;
+			}
+	}
+	return changed;
+}
+
+bool
+ke_references_rewrite(const KeSubscription *sub)
+{
+	Renaming	renamings[3];
+	int			count = find_renamings(sub, renamings);
+	bool		changed = false;
+	Relation	catalog;
+	HeapTuple	tuple;
+
+	if (count == 0)
+		return false;
+
+	/* ALTER FOREIGN TABLE writes the same row, under a stronger lock */
+	LockRelationOid(sub->oid, ShareUpdateExclusiveLock);
+	catalog = table_open(ForeignTableRelationId, RowExclusiveLock);
+	tuple = SearchSysCacheCopy1(FOREIGNTABLEREL, ObjectIdGetDatum(sub->oid));
+	if (HeapTupleIsValid(tuple))
+	{
+		const int	column = Anum_pg_foreign_table_ftoptions - 1;
+		Datum		values[Natts_pg_foreign_table] = {0};
+		bool		nulls[Natts_pg_foreign_table] = {0};
+		bool		replaces[Natts_pg_foreign_table] = {0};
+		bool		isnull;
+		List	   *options;
+
+		options = untransformRelOptions(SysCacheGetAttr(FOREIGNTABLEREL, tuple,
+														column + 1, &isnull));
+		changed = rename_in(options, renamings, count);
+		if (changed)
+		{
+			values[column] = transformGenericOptions(ForeignTableRelationId,
+													 PointerGetDatum(NULL),
+													 options, InvalidOid);
+			replaces[column] = true;
+			tuple = heap_modify_tuple(tuple, RelationGetDescr(catalog),
+									  values, nulls, replaces);
+			CatalogTupleUpdate(catalog, &tuple->t_self, tuple);
+			CacheInvalidateRelcacheByRelid(sub->oid);
+			InvokeObjectPostAlterHook(ForeignTableRelationId, sub->oid, 0);
+			CommandCounterIncrement();
+		}
+	}
+	table_close(catalog, RowExclusiveLock);
+	return changed;
+}

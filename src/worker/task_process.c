@@ -1,0 +1,160 @@
+/*
+ * task_process.c
+ *	  A task process: carries out long requests of users' backends.
+ *
+ * There is one for each kind of task of a Kafka server (its ordinal is the
+ * kind), started when somebody asks and ended when nobody has asked for a
+ * while.  It is a session of the bootstrap superuser that runs no user's
+ * code.  What goes wrong in a task is told to whoever asked, and not logged.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "dlq/task_context.h"
+#include "session/attempt.h"
+#include "session/session.h"
+#include "worker/runtime.h"
+#include "worker/task_process.h"
+
+/* The next request finds everything connected if it comes within: */
+#define LINGER_MS 10000
+
+/* Tell whoever asked; payload-free unless the error is ours. */
+static void
+report(KeTask *task, const KeFailure *fail)
+{
+	ke_task_fail(task, fail->sqlstate,
+				 fail->ours ? fail->message : ke_failure_describe(fail),
+				 fail->detail, fail->hint);
+}
+
+/* What the process is to do now. */
+typedef struct Work
+{
+	KeDesk	   *desk;
+	KeTask	   *task;
+	Oid			server;
+} Work;
+
+static void
+carry_out(void *argument)
+{
+	Work	   *work = (Work *) argument;
+	const KeTaskOrder *order = ke_task_order(work->task);
+
+	ke_desk_open(work->desk, order);
+	MemoryContextSwitchTo(work->desk->work);
+	switch (order->kind)
+	{
+		case KE_TASK_BROWSE:
+			ke_browse_run(work->desk, work->task);
+			break;
+		case KE_TASK_REPROCESS:
+			ke_reprocess_run(work->desk, work->task);
+			break;
+	}
+}
+
+static void
+serve(KeDesk *desk, KeTask *task)
+{
+	Work		work = {.desk = desk, .task = task};
+	KeFailure  *fail = ke_attempt_caught(carry_out, &work);
+
+	if (fail != NULL)
+		report(task, fail);
+	else
+		ke_task_finish(task);
+	MemoryContextReset(desk->work);
+}
+
+static void
+look_after_letters(void *argument)
+{
+	Work	   *work = (Work *) argument;
+
+	ke_reprocess_upkeep(work->desk, work->server, ke_runtime_should_stop);
+}
+
+/* Nobody waits for it, so it may fail: it is tried again soon. */
+static void
+keep_up(KeDesk *desk, Oid server)
+{
+	Work		work = {.desk = desk, .server = server};
+	char	   *problem;
+
+	ke_runtime_activity("looking after dead letters");
+	problem = ke_attempt(look_after_letters, &work);
+	if (problem != NULL)
+		ereport(LOG,
+				(errmsg("could not look after dead letters: %s", problem)));
+	MemoryContextReset(desk->work);
+}
+
+/* Take the next task, if there is one. */
+static bool
+serve_next(KeDesk *desk, const KeIdentityOfProcess *who)
+{
+	KeTaskKind	kind = (KeTaskKind) who->ordinal;
+	KeTask	   *task;
+
+	if (!ke_task_is_asked_for(who->database, who->server, kind))
+		return false;
+
+	/* What was altered is for a process that begins anew. */
+	if (!ke_desk_is_current(desk, who->server))
+		proc_exit(0);
+	ke_runtime_serves(NameStr(desk->name));
+	task = ke_task_take(who->database, who->server, kind,
+						ke_runtime_should_stop);
+	if (task == NULL)
+		return false;
+	ke_runtime_activity("working on dead letters of topic %s",
+						ke_task_order(task)->topic);
+	serve(desk, task);
+	return true;
+}
+
+void
+ke_task_main(Datum main_arg)
+{
+	const KeIdentityOfProcess *who = ke_runtime_attach(main_arg);
+	TimestampTz idle_since = GetCurrentTimestamp();
+	bool		kept_up = who->ordinal != KE_TASK_REPROCESS;
+	KeDesk	   *desk;
+
+	ke_session_connect(who->database, InvalidOid, false);
+	desk = ke_desk_make();
+	MemoryContextSwitchTo(desk->work);
+
+	while (!ke_runtime_should_stop())
+	{
+		uint64		version = ke_slot_config_version();
+
+		ke_slot_set_status(KE_STATUS_RUNNING);
+		ke_slot_heartbeat();
+		if (serve_next(desk, who))
+		{
+			idle_since = GetCurrentTimestamp();
+			continue;
+		}
+		if (!kept_up)
+		{
+			keep_up(desk, who->server);
+			kept_up = true;
+			continue;
+		}
+		if (TimestampDifferenceExceeds(idle_since, GetCurrentTimestamp(),
+									   LINGER_MS) &&
+			ke_slot_set_done(version))
+			proc_exit(0);
+		ke_runtime_activity("waiting for requests");
+		(void) ke_runtime_wait(PGINVALID_SOCKET, LINGER_MS);
+	}
+	proc_exit(0);
+}
