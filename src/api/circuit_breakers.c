@@ -56,7 +56,7 @@ kafka_circuit_breakers(PG_FUNCTION_ARGS)
 	ListCell   *lc;
 	ListCell   *lc2;
 
-	ke_shmem_require();
+	ke_ready_require();
 	InitMaterializedSRF(fcinfo, 0);
 	foreach(lc, ke_catalog_every_server())
 	{
@@ -75,10 +75,10 @@ kafka_circuit_reset(PG_FUNCTION_ARGS)
 	KeServer   *server;
 	KeSubscription *sub;
 
-	ke_shmem_require();
-	topic = ke_argument_required(fcinfo, 0, "topic");
-	server = ke_subscription_server(ke_argument_name(fcinfo, 1));
-	sub = ke_subscription_find(server, topic);
+	ke_ready_require();
+	topic = ke_subscription_ddl_argument_required(fcinfo, 0, "topic");
+	server = ke_subscription_ddl_server(ke_subscription_ddl_argument_name(fcinfo, 1));
+	sub = ke_subscription_ddl_find(server, topic);
 
 	/* the workers need not wait until they look again by themselves */
 	if (ke_circuit_reset(MyDatabaseId, sub->oid))

@@ -45,7 +45,7 @@ set_paused(KeSubscription *sub, DefElemAction action)
 											 (Node *) makeString("true"),
 											 action, -1);
 
-	ke_subscription_alter(sub, list_make1(paused));
+	ke_subscription_ddl_alter(sub, list_make1(paused));
 }
 
 Datum
@@ -55,10 +55,10 @@ kafka_consumer_pause(PG_FUNCTION_ARGS)
 	KeServer   *server;
 	KeSubscription *sub;
 
-	ke_shmem_require();
-	topic = ke_argument_required(fcinfo, 0, "topic");
-	server = ke_subscription_server(ke_argument_name(fcinfo, 1));
-	sub = ke_subscription_find(server, topic);
+	ke_ready_require();
+	topic = ke_subscription_ddl_argument_required(fcinfo, 0, "topic");
+	server = ke_subscription_ddl_server(ke_subscription_ddl_argument_name(fcinfo, 1));
+	sub = ke_subscription_ddl_find(server, topic);
 	if (!sub->options.paused)
 		set_paused(sub, DEFELEM_SET);
 	PG_RETURN_OID(sub->oid);
@@ -76,11 +76,11 @@ kafka_consumer_resume(PG_FUNCTION_ARGS)
 	KeServer   *server;
 	KeSubscription *sub;
 
-	ke_shmem_require();
+	ke_ready_require();
 	PreventCommandIfReadOnly("kafka_consumer_resume()");
-	topic = ke_argument_required(fcinfo, 0, "topic");
-	server = ke_subscription_server(ke_argument_name(fcinfo, 1));
-	sub = ke_subscription_find(server, topic);
+	topic = ke_subscription_ddl_argument_required(fcinfo, 0, "topic");
+	server = ke_subscription_ddl_server(ke_subscription_ddl_argument_name(fcinfo, 1));
+	sub = ke_subscription_ddl_find(server, topic);
 	set_paused(sub, DEFELEM_DROP);
 
 	cluster_id = ke_identity_cluster(server->options.service_name);
@@ -153,7 +153,7 @@ read_target(FunctionCallInfo fcinfo, Seek *seek)
 	}
 	else
 	{
-		char	   *position = ke_argument_text(fcinfo, ARG_POSITION);
+		char	   *position = ke_subscription_ddl_argument_text(fcinfo, ARG_POSITION);
 
 		if (strcmp(position, "earliest") == 0)
 			seek->target = KE_ASK_EARLIEST;
@@ -290,9 +290,9 @@ kafka_consumer_seek(PG_FUNCTION_ARGS)
 	Seek		seek = {.partition = -1};
 	KeAnswer   *answer;
 
-	ke_shmem_require();
+	ke_ready_require();
 	PreventCommandIfReadOnly("kafka_consumer_seek()");
-	seek.topic = ke_argument_required(fcinfo, ARG_TOPIC, "topic");
+	seek.topic = ke_subscription_ddl_argument_required(fcinfo, ARG_TOPIC, "topic");
 	read_target(fcinfo, &seek);
 	if (!PG_ARGISNULL(ARG_PARTITION))
 	{
@@ -302,8 +302,8 @@ kafka_consumer_seek(PG_FUNCTION_ARGS)
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("partition must not be negative")));
 	}
-	seek.server = ke_subscription_server(ke_argument_name(fcinfo, ARG_SERVER));
-	(void) ke_subscription_find(seek.server, seek.topic);
+	seek.server = ke_subscription_ddl_server(ke_subscription_ddl_argument_name(fcinfo, ARG_SERVER));
+	(void) ke_subscription_ddl_find(seek.server, seek.topic);
 
 	InitMaterializedSRF(fcinfo, 0);
 	answer = seek.target == KE_ASK_TOPIC ?
@@ -322,9 +322,9 @@ kafka_identity_confirm(PG_FUNCTION_ARGS)
 	pg_uuid_t  *uuid = (pg_uuid_t *) palloc(sizeof(pg_uuid_t));
 	bool		as_new = strcmp(action, "new") == 0;
 
-	ke_shmem_require();
+	ke_ready_require();
 	PreventCommandIfReadOnly("kafka_identity_confirm()");
-	ke_catalog_lock_extension();
+	ke_extension_lock();
 	if (!as_new && strcmp(action, "continue") != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -333,13 +333,13 @@ kafka_identity_confirm(PG_FUNCTION_ARGS)
 				 errhint("Use 'continue' when the database this one was copied from no longer runs, 'new' when it does.")));
 	ke_outbox_adopt();
 	if (as_new)
-		ke_outbox_forget_foreign();
+		ke_outbox_tidy_forget_foreign();
 	ke_identity_confirm(as_new, uuid);
-	ke_outbox_note_servers();
+	ke_outbox_adopt_note_servers();
 	if (as_new)
 	{
 		ke_positions_clear();
-		ke_dlq_clear();
+		ke_dlq_records_clear();
 	}
 	ke_hooks_note_change();
 	PG_RETURN_UUID_P(uuid);

@@ -114,7 +114,7 @@ before_create(CreateForeignTableStmt *stmt)
 	server = server_by_name(stmt->servername);
 	if (server == NULL)
 		return;
-	ke_catalog_lock_extension();
+	ke_extension_lock();
 	ke_ddl_require_membership(server);
 	server = lock_server(stmt->servername);
 
@@ -134,9 +134,9 @@ after_create(CreateForeignTableStmt *stmt)
 	if (!OidIsValid(relid))
 		return;
 	if (server_of(relid) != NULL)
-		ke_adopt(relid, KE_ADOPT_CREATED);
-	else if (namespace == ke_catalog_schema())
-		ke_adopt_refuse_stranger(get_rel_name(relid));
+		ke_subscription_define(relid, KE_ADOPT_CREATED);
+	else if (namespace == ke_extension_schema())
+		ke_subscription_define_refuse_stranger(get_rel_name(relid));
 }
 
 /* Do the options of an ALTER touch only what cannot break anything? */
@@ -227,7 +227,7 @@ check_dependents(Oid class_id, Oid object_id)
 			continue;
 		problems = NIL;
 		ke_checks_superuser(server, sub, &problems);
-		ke_adopt_report(sub, problems);
+		ke_subscription_define_report(sub, problems);
 	}
 }
 
@@ -243,7 +243,7 @@ after_alter_table(AlterTableStmt *stmt)
 
 		if (OidIsValid(relid) && command->subtype == AT_GenericOptions &&
 			!only_pauses((List *) command->def))
-			ke_adopt(relid, KE_ADOPT_ALTERED);
+			ke_subscription_define(relid, KE_ADOPT_ALTERED);
 		else if (!OidIsValid(relid) && command->subtype == AT_ChangeOwner)
 			check_dependents(RelationRelationId,
 							 RangeVarGetRelid(stmt->relation, NoLock, true));
@@ -277,7 +277,7 @@ check_service_name(KeServer *server)
 static void
 before_create_server(CreateForeignServerStmt *stmt)
 {
-	Oid			wrapper = ke_catalog_wrapper();
+	Oid			wrapper = ke_extension_wrapper();
 
 	if (get_foreign_data_wrapper_oid(stmt->fdwname, true) == wrapper)
 		LockDatabaseObject(ForeignDataWrapperRelationId, wrapper, 0,
@@ -292,7 +292,7 @@ after_create_server(CreateForeignServerStmt *stmt)
 	if (server == NULL)
 		return;
 	check_service_name(server);
-	ke_outbox_note_servers();
+	ke_outbox_adopt_note_servers();
 }
 
 static void
@@ -318,7 +318,7 @@ before_alter_server(AlterForeignServerStmt *stmt)
 
 		if (strcmp(option->defname, "service_name") != 0)
 			continue;
-		LockDatabaseObject(ForeignDataWrapperRelationId, ke_catalog_wrapper(),
+		LockDatabaseObject(ForeignDataWrapperRelationId, ke_extension_wrapper(),
 						   0, ShareUpdateExclusiveLock);
 		if (option->arg != NULL &&
 			strcmp(defGetString(option), server->options.service_name) == 0)
@@ -348,9 +348,9 @@ after_alter_server(AlterForeignServerStmt *stmt)
 		KeSubscription *sub = (KeSubscription *) lfirst(lc);
 		List	   *problems = NIL;
 
-		ke_options_check_subscription(&server->options, sub->topic,
+		ke_options_subscription_check(&server->options, sub->topic,
 									  &sub->options, &problems);
-		ke_adopt_report(sub, problems);
+		ke_subscription_define_report(sub, problems);
 	}
 }
 
@@ -380,7 +380,7 @@ after_server_owner(KeServer *server)
 		List	   *problems = NIL;
 
 		ke_checks_subscription(server, sub, &problems);
-		ke_adopt_report(sub, problems);
+		ke_subscription_define_report(sub, problems);
 	}
 }
 
@@ -431,11 +431,11 @@ before_rename(RenameStmt *stmt)
 	List	   *problems = NIL;
 
 	if (stmt->renameType == OBJECT_SCHEMA &&
-		get_namespace_oid(stmt->subname, true) == ke_catalog_schema())
+		get_namespace_oid(stmt->subname, true) == ke_extension_schema())
 		refuse_renaming("schema", stmt->subname);
 	if (stmt->renameType == OBJECT_FDW &&
 		get_foreign_data_wrapper_oid(strVal(stmt->object),
-									 true) == ke_catalog_wrapper())
+									 true) == ke_extension_wrapper())
 		refuse_renaming("foreign-data wrapper", strVal(stmt->object));
 
 	relid = subscription_of(stmt->relation);
@@ -493,7 +493,7 @@ is_watched(Node *statement)
 		case T_AlterOwnerStmt:
 		case T_RenameStmt:
 		case T_AlterObjectSchemaStmt:
-			return !IsBinaryUpgrade && OidIsValid(ke_catalog_wrapper());
+			return !IsBinaryUpgrade && OidIsValid(ke_extension_wrapper());
 		default:
 			return false;
 	}
@@ -561,7 +561,7 @@ ke_ddl_after(Node *statement)
 			after_names_changed();
 			if (((RenameStmt *) statement)->renameType ==
 				OBJECT_FOREIGN_SERVER)
-				ke_outbox_note_servers();
+				ke_outbox_adopt_note_servers();
 			break;
 		case T_AlterObjectSchemaStmt:
 			after_names_changed();

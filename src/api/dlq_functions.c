@@ -36,11 +36,11 @@ PG_FUNCTION_INFO_V1(kafka_dlq_messages);
 /* ------------------------------------------------- servers and topics */
 
 KeServer *
-ke_api_dlq_server(const char *name)
+ke_dlq_functions_server(const char *name)
 {
 	KeServer   *server;
 
-	ke_catalog_lock_extension();
+	ke_extension_lock();
 	server = ke_catalog_server_by_name(name);
 	if (!has_privs_of_role(GetUserId(), server->owner))
 		ereport(ERROR,
@@ -61,7 +61,7 @@ has_suffix(const char *topic, const char *suffix)
 }
 
 char *
-ke_api_dlq_topic(const KeServer *server, const char *topic)
+ke_dlq_functions_topic(const KeServer *server, const char *topic)
 {
 	const char *suffix = server->options.dlq_suffix;
 	char	   *name = has_suffix(topic, suffix) ? pstrdup(topic) :
@@ -76,7 +76,7 @@ ke_api_dlq_topic(const KeServer *server, const char *topic)
 }
 
 char *
-ke_api_dlq_source(const KeServer *server, const char *dlq_topic)
+ke_dlq_functions_source(const KeServer *server, const char *dlq_topic)
 {
 	const char *suffix = server->options.dlq_suffix;
 
@@ -122,8 +122,8 @@ compute_stats(const KeServer *server, const char *topic, Stats *stats)
 		.cluster_id = answer->cluster_id,
 		.group_id = ke_catalog_admin_group(server)
 	};
-	List	   *mirror = ke_dlq_positions(&key, topic);
-	List	   *letters = ke_dlq_letters(&key, topic);
+	List	   *mirror = ke_dlq_records_positions(&key, topic);
+	List	   *letters = ke_dlq_records_letters(&key, topic);
 
 	stats->oldest = stats->newest = -1;
 	for (int p = 0; p < answer->partitions; p++)
@@ -136,7 +136,7 @@ compute_stats(const KeServer *server, const char *topic, Stats *stats)
 		};
 
 		stats->messages += range.high - range.low;
-		stats->pending += ke_dlq_range_pending(&range, mirror, letters);
+		stats->pending += ke_dlq_pending_in_range(&range, mirror, letters);
 		stats->oldest = stats->oldest < 0 ? range.low :
 			Min(stats->oldest, range.low);
 		stats->newest = Max(stats->newest, range.high);
@@ -152,7 +152,7 @@ emit_stats(FunctionCallInfo fcinfo, const KeServer *server,
 
 	compute_stats(server, topic, &stats);
 	ke_row_put_text(&row, topic);
-	ke_row_put_text(&row, ke_api_dlq_source(server, topic));
+	ke_row_put_text(&row, ke_dlq_functions_source(server, topic));
 	ke_row_put_number(&row, stats.messages);
 	ke_row_put_number(&row, stats.pending);
 	ke_row_put_int(&row, answer->partitions);
@@ -165,9 +165,9 @@ emit_stats(FunctionCallInfo fcinfo, const KeServer *server,
 static void
 emit_one(FunctionCallInfo fcinfo, KeServer *server, const char *topic)
 {
-	char	   *dlq_topic = ke_api_dlq_topic(server, topic);
+	char	   *dlq_topic = ke_dlq_functions_topic(server, topic);
 	KeAnswer   *answer = ask(server, dlq_topic);
-	char	   *source = ke_api_dlq_source(server, dlq_topic);
+	char	   *source = ke_dlq_functions_source(server, dlq_topic);
 
 	/* No letter yet: that is no error where one may come. */
 	if (!answer->topic_exists &&
@@ -222,7 +222,7 @@ known_topics(KeServer *server)
 			.group_id = ke_catalog_admin_group(server)
 		};
 
-		foreach(lc, ke_dlq_positions(&key, NULL))
+		foreach(lc, ke_dlq_records_positions(&key, NULL))
 			names = add_name(names, ((KeDlqPosition *) lfirst(lc))->topic);
 	}
 	list_sort(names, compare_names);
@@ -247,11 +247,11 @@ emit_known(FunctionCallInfo fcinfo, KeServer *server)
 Datum
 kafka_dlq_stats(PG_FUNCTION_ARGS)
 {
-	char	   *topic = ke_argument_text(fcinfo, 0);
+	char	   *topic = ke_subscription_ddl_argument_text(fcinfo, 0);
 	KeServer   *server;
 
-	ke_shmem_require();
-	server = ke_api_dlq_server(ke_argument_name(fcinfo, 1));
+	ke_ready_require();
+	server = ke_dlq_functions_server(ke_subscription_ddl_argument_name(fcinfo, 1));
 	InitMaterializedSRF(fcinfo, 0);
 	if (topic != NULL)
 		emit_one(fcinfo, server, topic);
@@ -290,7 +290,7 @@ put_header(KeRow *row, const char *text)
 	int			len;
 
 	if (text != NULL)
-		text = ke_decode_if_text(text, strlen(text), &len);
+		text = ke_decode_headers_if_text(text, strlen(text), &len);
 	ke_row_put(row, text == NULL ? (Datum) 0 : CStringGetTextDatum(text),
 			   text == NULL);
 }
@@ -314,10 +314,10 @@ put_count(KeRow *row, int count)
 static void
 emit_letter(Browse *browse, KeMessage *msg)
 {
-	KeObituary	obituary;
+	KeDeadLetter	letter;
 	KeRow		row = {0};
 
-	ke_copy_read_dead(msg, &obituary);
+	ke_retry_headers_read_dead(msg, &letter);
 	ke_row_put_text(&row, msg->topic);
 	ke_row_put_int(&row, msg->partition);
 	ke_row_put_number(&row, msg->offset);
@@ -325,13 +325,13 @@ emit_letter(Browse *browse, KeMessage *msg)
 	put_bytes(&row, msg->key, msg->key_len);
 	put_bytes(&row, msg->value, msg->value_len);
 	ke_row_put(&row, ke_decode_headers(msg), false);
-	put_header(&row, obituary.reason);
-	put_header(&row, obituary.sqlstate);
-	put_count(&row, obituary.attempts);
-	put_ms(&row, obituary.time_ms);
-	put_header(&row, obituary.trail.original_topic);
-	put_count(&row, obituary.trail.original_partition);
-	ke_row_put_number(&row, obituary.trail.original_offset);
+	put_header(&row, letter.reason);
+	put_header(&row, letter.sqlstate);
+	put_count(&row, letter.attempts);
+	put_ms(&row, letter.time_ms);
+	put_header(&row, letter.origin.original_topic);
+	put_count(&row, letter.origin.original_partition);
+	ke_row_put_number(&row, letter.origin.original_offset);
 	ke_row_emit(&row, browse->fcinfo);
 }
 
@@ -342,9 +342,9 @@ visit_letter(StringInfo reply, void *argument)
 	MemoryContext old = MemoryContextSwitchTo(browse->row_context);
 	KeMessage	msg;
 
-	if (ke_letter_get_kind(reply) == KE_LETTER_MESSAGE)
+	if (ke_dlq_reply_get_kind(reply) == KE_DLQ_REPLY_MESSAGE)
 	{
-		ke_letter_get_message(reply, &msg);
+		ke_dlq_reply_get_message(reply, &msg);
 		emit_letter(browse, &msg);
 	}
 	MemoryContextSwitchTo(old);
@@ -352,7 +352,7 @@ visit_letter(StringInfo reply, void *argument)
 }
 
 int64
-ke_api_dlq_count(FunctionCallInfo fcinfo, int n, const char *name,
+ke_dlq_functions_count(FunctionCallInfo fcinfo, int n, const char *name,
 				 bool is_bigint)
 {
 	int64		value;
@@ -375,20 +375,20 @@ kafka_dlq_messages(PG_FUNCTION_ARGS)
 	char	   *topic;
 	KeServer   *server;
 
-	ke_shmem_require();
-	topic = ke_argument_required(fcinfo, ARG_TOPIC, "topic");
-	order.max_messages = ke_api_dlq_count(fcinfo, ARG_MAX_MESSAGES,
+	ke_ready_require();
+	topic = ke_subscription_ddl_argument_required(fcinfo, ARG_TOPIC, "topic");
+	order.max_messages = ke_dlq_functions_count(fcinfo, ARG_MAX_MESSAGES,
 										  "max_messages", false);
-	order.offset = ke_api_dlq_count(fcinfo, ARG_FROM_OFFSET, "from_offset",
+	order.offset = ke_dlq_functions_count(fcinfo, ARG_FROM_OFFSET, "from_offset",
 									true);
-	order.partition = (int32) ke_api_dlq_count(fcinfo, ARG_PARTITION,
+	order.partition = (int32) ke_dlq_functions_count(fcinfo, ARG_PARTITION,
 											   "partition", false);
 	order.pending_only = !PG_ARGISNULL(ARG_PENDING_ONLY) &&
 		PG_GETARG_BOOL(ARG_PENDING_ONLY);
 	order.timeout_ms = ke_guc_request_timeout;
-	server = ke_api_dlq_server(ke_argument_name(fcinfo, ARG_SERVER));
+	server = ke_dlq_functions_server(ke_subscription_ddl_argument_name(fcinfo, ARG_SERVER));
 	order.server = server->oid;
-	strlcpy(order.topic, ke_api_dlq_topic(server, topic),
+	strlcpy(order.topic, ke_dlq_functions_topic(server, topic),
 			sizeof(order.topic));
 
 	InitMaterializedSRF(fcinfo, 0);

@@ -11,16 +11,16 @@
 #include "subscription/catalog.h"
 
 /* The server called name, or the only one; raises if the caller may not. */
-extern KeServer *ke_api_dlq_server(const char *name);
+extern KeServer *ke_dlq_functions_server(const char *name);
 
 /* The DLQ topic of a source topic, or of itself; raises if it cannot be. */
-extern char *ke_api_dlq_topic(const KeServer *server, const char *topic);
+extern char *ke_dlq_functions_topic(const KeServer *server, const char *topic);
 
 /* The source topic of a DLQ topic. */
-extern char *ke_api_dlq_source(const KeServer *server, const char *dlq_topic);
+extern char *ke_dlq_functions_source(const KeServer *server, const char *dlq_topic);
 
 /* An argument from 0 on, or KE_TASK_ANY where none is given. */
-extern int64 ke_api_dlq_count(FunctionCallInfo fcinfo, int n,
+extern int64 ke_dlq_functions_count(FunctionCallInfo fcinfo, int n,
 							  const char *name, bool is_bigint);
 
 #endif							/* KE_DLQ_FUNCTIONS_H */

@@ -45,7 +45,7 @@ typedef struct Reprocess
 	MemoryContext context;		/* where the results are kept */
 	JsonbParseState *results;
 	int			count;
-	KeLetterTotals totals;
+	KeDlqReplyTotals totals;
 	const char *topic;
 } Reprocess;
 
@@ -69,7 +69,7 @@ target_name(KeTaskTarget target)
 static void
 read_target(FunctionCallInfo fcinfo, KeTaskOrder *order)
 {
-	char	   *target = ke_argument_text(fcinfo, ARG_TARGET);
+	char	   *target = ke_subscription_ddl_argument_text(fcinfo, ARG_TARGET);
 
 	order->target = KE_TARGET_ORIGINAL;
 	order->target_given = target != NULL;
@@ -89,11 +89,11 @@ read_target(FunctionCallInfo fcinfo, KeTaskOrder *order)
 static void
 read_letters(FunctionCallInfo fcinfo, KeTaskOrder *order)
 {
-	order->max_messages = ke_api_dlq_count(fcinfo, ARG_MAX_MESSAGES,
+	order->max_messages = ke_dlq_functions_count(fcinfo, ARG_MAX_MESSAGES,
 										   "max_messages", true);
-	order->partition = (int32) ke_api_dlq_count(fcinfo, ARG_PARTITION,
+	order->partition = (int32) ke_dlq_functions_count(fcinfo, ARG_PARTITION,
 												"partition", false);
-	order->offset = ke_api_dlq_count(fcinfo, ARG_OFFSET, "offset", true);
+	order->offset = ke_dlq_functions_count(fcinfo, ARG_OFFSET, "offset", true);
 	if (order->offset != KE_TASK_ANY && order->partition == KE_TASK_ANY)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -111,7 +111,7 @@ check_retry(KeServer *server, const char *source)
 
 	if (OidIsValid(relid))
 		sub = ke_catalog_read(server, relid, false, &problems);
-	if (sub != NULL && ke_options_retries_by_topic(&sub->options))
+	if (sub != NULL && ke_options_subscription_retries_by_topic(&sub->options))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -123,7 +123,7 @@ check_retry(KeServer *server, const char *source)
 static void
 make_order(FunctionCallInfo fcinfo, KeTaskOrder *order)
 {
-	char	   *topic = ke_argument_required(fcinfo, ARG_TOPIC, "topic");
+	char	   *topic = ke_subscription_ddl_argument_required(fcinfo, ARG_TOPIC, "topic");
 	KeServer   *server;
 
 	memset(order, 0, sizeof(KeTaskOrder));
@@ -131,13 +131,13 @@ make_order(FunctionCallInfo fcinfo, KeTaskOrder *order)
 	order->timeout_ms = ke_guc_request_timeout;
 	read_target(fcinfo, order);
 	read_letters(fcinfo, order);
-	server = ke_api_dlq_server(ke_argument_name(fcinfo, ARG_SERVER));
+	server = ke_dlq_functions_server(ke_subscription_ddl_argument_name(fcinfo, ARG_SERVER));
 	order->server = server->oid;
-	strlcpy(order->topic, ke_api_dlq_topic(server, topic),
+	strlcpy(order->topic, ke_dlq_functions_topic(server, topic),
 			sizeof(order->topic));
 	if (order->target == KE_TARGET_RETRY)
-		check_retry(server, ke_api_dlq_source(server, order->topic));
-	ke_adopt_require_identity();
+		check_retry(server, ke_dlq_functions_source(server, order->topic));
+	ke_subscription_define_require_identity();
 }
 
 /* ------------------------------------------------------------ the results */
@@ -179,7 +179,7 @@ push_text(JsonbParseState **state, const char *name, const char *text)
 }
 
 static void
-add_result(Reprocess *reprocess, const KeLetterResult *result)
+add_result(Reprocess *reprocess, const KeDlqReplyResult *result)
 {
 	JsonbParseState **state = &reprocess->results;
 
@@ -188,7 +188,7 @@ add_result(Reprocess *reprocess, const KeLetterResult *result)
 	pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
 	push_number(state, "partition", result->partition);
 	push_number(state, "offset", result->offset);
-	push_text(state, "status", ke_letter_status_name(result->status));
+	push_text(state, "status", ke_dlq_reply_status_name(result->status));
 	push_text(state, "error", result->error);
 	pushJsonbValue(state, WJB_END_OBJECT, NULL);
 }
@@ -196,7 +196,7 @@ add_result(Reprocess *reprocess, const KeLetterResult *result)
 static void
 show_progress(const Reprocess *reprocess)
 {
-	const KeLetterTotals *totals = &reprocess->totals;
+	const KeDlqReplyTotals *totals = &reprocess->totals;
 
 	ereport(NOTICE,
 			(errmsg("dead letters of topic \"%s\": " INT64_FORMAT " done, " INT64_FORMAT " of them failed, about " INT64_FORMAT " to go",
@@ -209,20 +209,20 @@ visit(StringInfo reply, void *argument)
 {
 	Reprocess  *reprocess = (Reprocess *) argument;
 	MemoryContext old = MemoryContextSwitchTo(reprocess->context);
-	KeLetterResult result;
+	KeDlqReplyResult result;
 
-	switch (ke_letter_get_kind(reply))
+	switch (ke_dlq_reply_get_kind(reply))
 	{
-		case KE_LETTER_RESULT:
-			ke_letter_get_result(reply, &result);
+		case KE_DLQ_REPLY_RESULT:
+			ke_dlq_reply_get_result(reply, &result);
 			add_result(reprocess, &result);
 			break;
-		case KE_LETTER_PROGRESS:
-			ke_letter_get_totals(reply, &reprocess->totals);
+		case KE_DLQ_REPLY_PROGRESS:
+			ke_dlq_reply_get_totals(reply, &reprocess->totals);
 			if (!reprocess->totals.final)
 				show_progress(reprocess);
 			break;
-		case KE_LETTER_MESSAGE:
+		case KE_DLQ_REPLY_MESSAGE:
 			break;
 	}
 	MemoryContextSwitchTo(old);
@@ -236,7 +236,7 @@ kafka_dlq_reprocess(PG_FUNCTION_ARGS)
 	KeRow		row = {0};
 	JsonbValue *results;
 
-	ke_shmem_require();
+	ke_ready_require();
 	PreventCommandIfReadOnly("kafka_dlq_reprocess()");
 	make_order(fcinfo, &order);
 	reprocess.topic = order.topic;
@@ -265,7 +265,7 @@ kafka_dlq_progress(PG_FUNCTION_ARGS)
 	KeTaskReport *reports;
 	int			count;
 
-	ke_shmem_require();
+	ke_ready_require();
 	InitMaterializedSRF(fcinfo, 0);
 	reports = ke_task_reports(MyDatabaseId, KE_TASK_REPROCESS, &count);
 	for (int i = 0; i < count; i++)

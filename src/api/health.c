@@ -73,7 +73,7 @@ add_problem(Health *health, const char *fmt,...)
 static void
 note_answer(Health *health, const KeAnswer *answer)
 {
-	KeHealthFindings *findings;
+	KeHealthReport *findings;
 	ListCell   *lc;
 
 	if (!answer->answered)
@@ -84,7 +84,7 @@ note_answer(Health *health, const KeAnswer *answer)
 			add_problem(health, "%s", answer->hint);
 		return;
 	}
-	findings = ke_findings_get_health(answer->payload);
+	findings = ke_cluster_report_get_health(answer->payload);
 	health->brokers = findings->brokers;
 	health->latency_us = findings->latency_us;
 	foreach(lc, findings->problems)
@@ -286,7 +286,7 @@ look_at_outbox(Health *health)
 {
 	KeOutboxStatus status;
 
-	ke_outbox_status(health->server->oid, &status);
+	ke_outbox_tidy_status(health->server->oid, &status);
 	if (status.parked > 0)
 		add_problem(health, "%lld messages that no broker takes are parked: see view kafka_outbox_parked",
 					(long long) status.parked);
@@ -339,7 +339,7 @@ kafka_health(PG_FUNCTION_ARGS)
 	Observed	observed;
 	ListCell   *lc;
 
-	ke_shmem_require();
+	ke_ready_require();
 	InitMaterializedSRF(fcinfo, 0);
 	observed.deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 													ke_guc_request_timeout);
@@ -349,7 +349,7 @@ kafka_health(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(0))
 	{
 		emit_server(fcinfo,
-					ke_catalog_server_by_name(ke_argument_name(fcinfo, 0)),
+					ke_catalog_server_by_name(ke_subscription_ddl_argument_name(fcinfo, 0)),
 					&observed);
 		return (Datum) 0;
 	}

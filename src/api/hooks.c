@@ -162,7 +162,7 @@ object_access(ObjectAccessType access, Oid class_id, Oid object_id,
 	if (prev_object_access)
 		prev_object_access(access, class_id, object_id, sub_id, arg);
 
-	ke_ddl_object_access(access, class_id, object_id, sub_id, arg);
+	ke_schema_guard_object_access(access, class_id, object_id, sub_id, arg);
 
 	if (!change_noted && access_matters(access, class_id, object_id))
 		change_noted = true;
@@ -302,7 +302,7 @@ clear_database(Node *statement)
 	Oid			database = needed_database(statement);
 
 	if (OidIsValid(database) && database != MyDatabaseId)
-		ke_hold_database(database, HOLD_TIMEOUT_MS);
+		ke_database_hold_wait(database, HOLD_TIMEOUT_MS);
 }
 
 /* A new database may be a copy of one with servers: its manager says so. */

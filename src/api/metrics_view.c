@@ -62,7 +62,7 @@ kafka_metrics(PG_FUNCTION_ARGS)
 	ListCell   *lc;
 	ListCell   *lc2;
 
-	ke_shmem_require();
+	ke_ready_require();
 	InitMaterializedSRF(fcinfo, 0);
 	foreach(lc, ke_catalog_every_server())
 	{

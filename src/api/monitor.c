@@ -136,7 +136,7 @@ int
 ke_monitor_expected(const KeServer *server, KeRole role, bool subscribed)
 {
 	if (role != KE_ROLE_MAIN &&
-		!ke_need_has(MyDatabaseId, server->oid, role))
+		!ke_role_demand_has(MyDatabaseId, server->oid, role))
 		return 0;
 	if (role == KE_ROLE_RELAY)
 		return 1;
@@ -189,7 +189,7 @@ kafka_consumer_health(PG_FUNCTION_ARGS)
 	int			count;
 	ListCell   *lc;
 
-	ke_shmem_require();
+	ke_ready_require();
 	InitMaterializedSRF(fcinfo, 0);
 	reports = ke_roster_reports(MyDatabaseId, &count);
 
@@ -333,7 +333,7 @@ kafka_consumer_lag(PG_FUNCTION_ARGS)
 	ListCell   *lc;
 	ListCell   *lc2;
 
-	ke_shmem_require();
+	ke_ready_require();
 	InitMaterializedSRF(fcinfo, 0);
 	rows = ke_monitor_partitions(&count);
 

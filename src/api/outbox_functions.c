@@ -75,7 +75,7 @@ kafka_outbox_status(PG_FUNCTION_ARGS)
 		KeServer   *server = (KeServer *) lfirst(lc);
 		KeOutboxStatus status;
 
-		ke_outbox_status(server->oid, &status);
+		ke_outbox_tidy_status(server->oid, &status);
 		if (foreign)
 			status.last_error = "identity not confirmed: call kafka_identity_confirm";
 		emit((ReturnSetInfo *) fcinfo->resultinfo, server, &status);
@@ -89,8 +89,8 @@ require_parked(int64 id)
 {
 	KeServer   *server;
 
-	ke_catalog_lock_extension();
-	server = ke_catalog_server(ke_outbox_parked_server(id));
+	ke_extension_lock();
+	server = ke_catalog_server(ke_outbox_undeliverable_server(id));
 	if (server == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
@@ -110,10 +110,10 @@ kafka_outbox_retry(PG_FUNCTION_ARGS)
 {
 	int64		id = PG_GETARG_INT64(0);
 
-	ke_shmem_require();
+	ke_ready_require();
 	PreventCommandIfReadOnly("kafka_outbox_retry()");
 	require_parked(id);
-	PG_RETURN_INT64(ke_outbox_parked_retry(id));
+	PG_RETURN_INT64(ke_outbox_undeliverable_retry(id));
 }
 
 Datum
@@ -121,9 +121,9 @@ kafka_outbox_discard(PG_FUNCTION_ARGS)
 {
 	int64		id = PG_GETARG_INT64(0);
 
-	ke_shmem_require();
+	ke_ready_require();
 	PreventCommandIfReadOnly("kafka_outbox_discard()");
 	require_parked(id);
-	ke_outbox_parked_discard(id);
+	ke_outbox_undeliverable_discard(id);
 	PG_RETURN_INT64(id);
 }

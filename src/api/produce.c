@@ -124,7 +124,7 @@ text_argument(FunctionCallInfo fcinfo, int n, int32 *len)
 static char *
 topic_argument(FunctionCallInfo fcinfo)
 {
-	char	   *topic = ke_argument_required(fcinfo, ARG_TOPIC, "topic");
+	char	   *topic = ke_subscription_ddl_argument_required(fcinfo, ARG_TOPIC, "topic");
 	const char *problem = ke_options_topic_problem(topic);
 
 	if (problem != NULL)
@@ -158,7 +158,7 @@ produce(FunctionCallInfo fcinfo, KeOutboxRow *row)
 {
 	KeHeader   *headers = NULL;
 
-	ke_shmem_require();
+	ke_ready_require();
 	PreventCommandIfReadOnly("kafka_produce()");
 	row->kind = KE_OUTBOX_EVENT;
 	row->topic = topic_argument(fcinfo);

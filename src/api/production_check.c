@@ -34,7 +34,7 @@ PG_FUNCTION_INFO_V1(kafka_production_check);
 /* ---------------------------------------------------------------- checks */
 
 void
-ke_check_begin(KeCheck *check, const char *name)
+ke_production_check_row_begin(KeCheckRow *check, const char *name)
 {
 	check->name = name;
 	initStringInfo(&check->wrong);
@@ -42,7 +42,7 @@ ke_check_begin(KeCheck *check, const char *name)
 }
 
 void
-ke_check_fail(KeCheck *check, const char *hint, const char *fmt,...)
+ke_production_check_row_fail(KeCheckRow *check, const char *hint, const char *fmt,...)
 {
 	va_list		args;
 
@@ -55,7 +55,7 @@ ke_check_fail(KeCheck *check, const char *hint, const char *fmt,...)
 }
 
 void
-ke_check_emit(KeInspection *inspection, KeCheck *check, const char *fine)
+ke_production_check_row_emit(KeProductionCheck *inspection, KeCheckRow *check, const char *fine)
 {
 	bool		ok = check->wrong.len == 0;
 	const char *detail = ok ? fine : check->wrong.data;
@@ -72,10 +72,10 @@ ke_check_emit(KeInspection *inspection, KeCheck *check, const char *fine)
 }
 
 char *
-ke_check_alter(const KeServer *server, const char *option, const char *value)
+ke_production_check_row_alter(const KeServer *server, const char *option, const char *value)
 {
 	List	   *options = GetForeignServer(server->oid)->options;
-	bool		is_set = ke_subscription_option(options, option) != NULL;
+	bool		is_set = ke_subscription_ddl_option(options, option) != NULL;
 
 	return psprintf("ALTER SERVER %s OPTIONS (%s %s %s);",
 					quote_identifier(server->name), is_set ? "SET" : "ADD",
@@ -85,41 +85,41 @@ ke_check_alter(const KeServer *server, const char *option, const char *value)
 /* ---------------------------------------------------------------- server */
 
 static void
-check_service_name(KeInspection *inspection)
+check_service_name(KeProductionCheck *inspection)
 {
 	const KeServer *server = inspection->server;
 	const char *name = server->options.service_name;
-	KeCheck		check;
+	KeCheckRow		check;
 
-	ke_check_begin(&check, "service_name");
-	if (ke_options_is_stock_name(name))
-		ke_check_fail(&check,
+	ke_production_check_row_begin(&check, "service_name");
+	if (ke_options_server_is_stock_name(name))
+		ke_production_check_row_fail(&check,
 					  psprintf("Name it after what it does, when nothing is subscribed: %s",
-							   ke_check_alter(server, "service_name",
+							   ke_production_check_row_alter(server, "service_name",
 											  "order-service")),
 					  "\"%s\" is a stock name: another service may use the same consumer groups",
 					  name);
-	ke_check_emit(inspection, &check,
+	ke_production_check_row_emit(inspection, &check,
 				  psprintf("\"%s\", the same after every start", name));
 }
 
 static void
-check_tls(KeInspection *inspection)
+check_tls(KeProductionCheck *inspection)
 {
 	const KeServer *server = inspection->server;
 	const char *protocol = server->options.security_protocol;
 	bool		sasl = strncmp(protocol, "sasl", 4) == 0;
-	KeCheck		check;
+	KeCheckRow		check;
 
-	ke_check_begin(&check, "tls");
+	ke_production_check_row_begin(&check, "tls");
 	if (strstr(protocol, "ssl") == NULL)
-		ke_check_fail(&check,
+		ke_production_check_row_fail(&check,
 					  psprintf("With a TLS listener's address in bootstrap_servers: %s",
-							   ke_check_alter(server, "security_protocol",
+							   ke_production_check_row_alter(server, "security_protocol",
 											  sasl ? "sasl_ssl" : "ssl")),
 					  "security_protocol is %s: messages%s travel in the clear",
 					  protocol, sasl ? " and passwords" : "");
-	ke_check_emit(inspection, &check,
+	ke_production_check_row_emit(inspection, &check,
 				  psprintf("security_protocol is %s", protocol));
 }
 
@@ -155,27 +155,27 @@ count_foreign_processes(void)
 }
 
 static void
-check_processes(KeInspection *inspection)
+check_processes(KeProductionCheck *inspection)
 {
 	int			slots = count_own_processes() + count_foreign_processes();
 	int			wanted = slots + 1; /* the launcher */
 	int			others = max_logical_replication_workers > 0 ? 1 : 0;
-	KeCheck		check;
+	KeCheckRow		check;
 
-	ke_check_begin(&check, "max_worker_processes");
+	ke_production_check_row_begin(&check, "max_worker_processes");
 	if (wanted + others > max_worker_processes)
-		ke_check_fail(&check,
+		ke_production_check_row_fail(&check,
 					  psprintf("ALTER SYSTEM SET max_worker_processes = %d; and restart PostgreSQL.",
 							   wanted + others),
 					  "%d are set; kafka_events may need %d, and %d belong to PostgreSQL itself",
 					  max_worker_processes, wanted, others);
 	if (slots > ke_guc_max_workers)
-		ke_check_fail(&check,
+		ke_production_check_row_fail(&check,
 					  psprintf("ALTER SYSTEM SET kafka_events.max_workers = %d; and restart PostgreSQL.",
 							   slots),
 					  "kafka_events.max_workers is %d, and %d processes may be needed",
 					  ke_guc_max_workers, slots);
-	ke_check_emit(inspection, &check,
+	ke_production_check_row_emit(inspection, &check,
 				  psprintf("%d are set; kafka_events may need %d, which leaves %d",
 						   max_worker_processes, wanted,
 						   max_worker_processes - wanted));
@@ -230,8 +230,8 @@ seconds_for(const KeServer *server, const KeSubscription *sub,
 }
 
 static void
-judge_backlog(KeInspection *inspection, const KeSubscription *sub,
-			  const Backlog *backlog, KeCheck *check)
+judge_backlog(KeProductionCheck *inspection, const KeSubscription *sub,
+			  const Backlog *backlog, KeCheckRow *check)
 {
 	const KeServer *server = inspection->server;
 	const char *where = "SELECT * FROM kafka_consumer_lag ORDER BY lag_messages DESC NULLS LAST;";
@@ -240,7 +240,7 @@ judge_backlog(KeInspection *inspection, const KeSubscription *sub,
 
 	if (sub->options.paused)
 	{
-		ke_check_fail(check,
+		ke_production_check_row_fail(check,
 					  psprintf("SELECT kafka_consumer_resume(%s, %s);",
 							   quote_literal_cstr(sub->topic),
 							   quote_literal_cstr(server->name)),
@@ -248,35 +248,35 @@ judge_backlog(KeInspection *inspection, const KeSubscription *sub,
 		return;
 	}
 	if (backlog->unknown > 0)
-		ke_check_fail(check, where,
+		ke_production_check_row_fail(check, where,
 					  "topic \"%s\": the lag of %d partitions is not known",
 					  sub->topic, backlog->unknown);
 	if (backlog->standing > 0)
-		ke_check_fail(check, where,
+		ke_production_check_row_fail(check, where,
 					  "topic \"%s\": " INT64_FORMAT " messages wait in partitions that are not consumed",
 					  sub->topic, backlog->standing);
 	else if (backlog->messages <= sub->options.batch_size)
 		return;
 	else if (seconds < 0)
-		ke_check_fail(check, where,
+		ke_production_check_row_fail(check, where,
 					  "topic \"%s\": " INT64_FORMAT " messages behind, and none was processed yet",
 					  sub->topic, backlog->messages);
 	else if (seconds > CATCH_UP_S)
-		ke_check_fail(check, ke_check_alter(server, "workers", twice),
+		ke_production_check_row_fail(check, ke_production_check_row_alter(server, "workers", twice),
 					  "topic \"%s\": " INT64_FORMAT " messages behind, which take about " INT64_FORMAT " s",
 					  sub->topic, backlog->messages, seconds);
 }
 
 static void
-check_lag(KeInspection *inspection)
+check_lag(KeProductionCheck *inspection)
 {
 	int			nrows;
 	KeLagRow   *rows = ke_lag_rows(MyDatabaseId, &nrows);
 	int64		total = 0;
-	KeCheck		check;
+	KeCheckRow		check;
 	ListCell   *lc;
 
-	ke_check_begin(&check, "lag");
+	ke_production_check_row_begin(&check, "lag");
 	foreach(lc, inspection->subscriptions)
 	{
 		const KeSubscription *sub = (KeSubscription *) lfirst(lc);
@@ -286,15 +286,15 @@ check_lag(KeInspection *inspection)
 		judge_backlog(inspection, sub, &backlog, &check);
 		total += backlog.messages;
 	}
-	ke_check_emit(inspection, &check,
+	ke_production_check_row_emit(inspection, &check,
 				  psprintf(INT64_FORMAT " messages behind", total));
 }
 
 /* ------------------------------------------------------------- consumers */
 
 static int
-check_role(KeInspection *inspection, KeRole role, const KeSlotReport *reports,
-		   int nreports, KeCheck *check)
+check_role(KeProductionCheck *inspection, KeRole role, const KeSlotReport *reports,
+		   int nreports, KeCheckRow *check)
 {
 	const KeServer *server = inspection->server;
 	bool		subscribed = inspection->subscriptions != NIL;
@@ -312,30 +312,30 @@ check_role(KeInspection *inspection, KeRole role, const KeSlotReport *reports,
 		if (error[0] == '\0')
 			error = report != NULL ? ke_slot_status_name(report->status) :
 				"starting";
-		ke_check_fail(check, "SELECT * FROM kafka_consumer_health;",
+		ke_production_check_row_fail(check, "SELECT * FROM kafka_consumer_health;",
 					  "%s: %s", ke_monitor_consumer(server, role, i), error);
 	}
 	return expected;
 }
 
 static void
-check_consumers(KeInspection *inspection)
+check_consumers(KeProductionCheck *inspection)
 {
 	const KeServer *server = inspection->server;
 	int			nreports;
 	KeSlotReport *reports = ke_roster_reports(MyDatabaseId, &nreports);
 	int			expected;
-	KeCheck		check;
+	KeCheckRow		check;
 
-	ke_check_begin(&check, "consumers");
+	ke_production_check_row_begin(&check, "consumers");
 	if (server->options.workers == 0)
-		ke_check_fail(&check, ke_check_alter(server, "workers", "1"),
+		ke_production_check_row_fail(&check, ke_production_check_row_alter(server, "workers", "1"),
 					  "the server option workers is 0: nothing is consumed");
 	expected =
 		check_role(inspection, KE_ROLE_MAIN, reports, nreports, &check) +
 		check_role(inspection, KE_ROLE_RETRY, reports, nreports, &check) +
 		check_role(inspection, KE_ROLE_RELAY, reports, nreports, &check);
-	ke_check_emit(inspection, &check,
+	ke_production_check_row_emit(inspection, &check,
 				  psprintf("%d of %d processes are healthy", expected,
 						   expected));
 }
@@ -343,14 +343,14 @@ check_consumers(KeInspection *inspection)
 /* -------------------------------------------------------------- function */
 
 static void
-inspect(KeInspection *inspection, KeServer *server)
+inspect(KeProductionCheck *inspection, KeServer *server)
 {
 	inspection->server = server;
 	inspection->subscriptions = ke_catalog_subscriptions(server);
 	inspection->silence = NULL;
 	check_service_name(inspection);
 	check_tls(inspection);
-	ke_inspect_topics(inspection);
+	ke_production_check_topics(inspection);
 	check_processes(inspection);
 	check_lag(inspection);
 	check_consumers(inspection);
@@ -358,31 +358,31 @@ inspect(KeInspection *inspection, KeServer *server)
 
 /* There is nothing to look at, which is no good either. */
 static void
-miss_server(KeInspection *inspection)
+miss_server(KeProductionCheck *inspection)
 {
-	KeCheck		check;
+	KeCheckRow		check;
 
-	ke_check_begin(&check, "service_name");
-	ke_check_fail(&check,
+	ke_production_check_row_begin(&check, "service_name");
+	ke_production_check_row_fail(&check,
 				  "CREATE SERVER shop FOREIGN DATA WRAPPER kafka_events OPTIONS (bootstrap_servers 'host1:9092,host2:9092', service_name 'order-service');",
 				  "this database has no server of kafka_events");
-	ke_check_emit(inspection, &check, NULL);
+	ke_production_check_row_emit(inspection, &check, NULL);
 }
 
 Datum
 kafka_production_check(PG_FUNCTION_ARGS)
 {
-	KeInspection inspection = {.fcinfo = fcinfo};
+	KeProductionCheck inspection = {.fcinfo = fcinfo};
 	List	   *servers;
 	ListCell   *lc;
 
-	ke_shmem_require();
-	ke_catalog_lock_extension();
+	ke_ready_require();
+	ke_extension_lock();
 	if (PG_ARGISNULL(0))
 		servers = ke_catalog_every_server();
 	else
 		servers =
-			list_make1(ke_catalog_server_by_name(ke_argument_name(fcinfo, 0)));
+			list_make1(ke_catalog_server_by_name(ke_subscription_ddl_argument_name(fcinfo, 0)));
 	InitMaterializedSRF(fcinfo, 0);
 	inspection.several = list_length(servers) > 1;
 	inspection.deadline =

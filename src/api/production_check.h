@@ -13,7 +13,7 @@
 #include "subscription/catalog.h"
 
 /* One server that is looked at, and how its rows are made. */
-typedef struct KeInspection
+typedef struct KeProductionCheck
 {
 	FunctionCallInfo fcinfo;
 	bool		several;		/* what is said names the server */
@@ -21,31 +21,31 @@ typedef struct KeInspection
 	List	   *subscriptions;	/* of KeSubscription */
 	TimestampTz deadline;
 	KeAnswer   *silence;		/* why the cluster is not asked any more */
-} KeInspection;
+} KeProductionCheck;
 
 /* A check on its way to a row. */
-typedef struct KeCheck
+typedef struct KeCheckRow
 {
 	const char *name;
 	StringInfoData wrong;		/* empty: nothing is */
 	StringInfoData hints;		/* each once */
-} KeCheck;
+} KeCheckRow;
 
-extern void ke_check_begin(KeCheck *check, const char *name);
+extern void ke_production_check_row_begin(KeCheckRow *check, const char *name);
 
 /* Something is wrong; hint: what to do, or NULL. */
-extern void ke_check_fail(KeCheck *check, const char *hint,
+extern void ke_production_check_row_fail(KeCheckRow *check, const char *hint,
 						  const char *fmt,...) pg_attribute_printf(3, 4);
 
 /* The check's row; fine: what it says if nothing is wrong. */
-extern void ke_check_emit(KeInspection *inspection, KeCheck *check,
+extern void ke_production_check_row_emit(KeProductionCheck *inspection, KeCheckRow *check,
 						  const char *fine);
 
 /* The statement that gives the server another value of an option. */
-extern char *ke_check_alter(const KeServer *server, const char *option,
+extern char *ke_production_check_row_alter(const KeServer *server, const char *option,
 							const char *value);
 
 /* production_topics.c: everything that the cluster has to be asked about. */
-extern void ke_inspect_topics(KeInspection *inspection);
+extern void ke_production_check_topics(KeProductionCheck *inspection);
 
 #endif							/* KE_PRODUCTION_CHECK_H */

@@ -18,7 +18,7 @@
 #include "core/dlq_reply.h"
 #include "core/header_names.h"
 #include "core/literal.h"
-#include "core/option.h"
+#include "core/option_table.h"
 #include "core/unix_time.h"
 #include "shm/cluster_report.h"
 #include "shm/task.h"
@@ -36,7 +36,7 @@ typedef struct CopyTopic
 	const KeSubscription *sub;
 	bool		dead;
 	char	   *name;
-	const KeTopicFinding *found;	/* NULL: it is not there */
+	const KeTopicReport *found;	/* NULL: it is not there */
 	const char *problem;		/* why the rest is not known, or NULL */
 	const char *hint;
 	const char *policy;
@@ -47,14 +47,14 @@ typedef struct CopyTopic
 /* What the cluster has. */
 typedef struct Findings
 {
-	List	   *topics;			/* of KeTopicFinding */
+	List	   *topics;			/* of KeTopicReport */
 	List	   *copies;			/* of CopyTopic */
 } Findings;
 
 /* ------------------------------------------------------------- questions */
 
 static int
-time_left(const KeInspection *inspection)
+time_left(const KeProductionCheck *inspection)
 {
 	long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
 													   inspection->deadline);
@@ -64,7 +64,7 @@ time_left(const KeInspection *inspection)
 
 /* NULL: nobody answers, and nobody is asked any more. */
 static KeAnswer *
-ask(KeInspection *inspection, KeQuestion *question)
+ask(KeProductionCheck *inspection, KeQuestion *question)
 {
 	const char *obstacle = ke_monitor_obstacle();
 	KeAnswer   *answer;
@@ -88,20 +88,20 @@ ask(KeInspection *inspection, KeQuestion *question)
 }
 
 static void
-fail_for_silence(const KeInspection *inspection, KeCheck *check)
+fail_for_silence(const KeProductionCheck *inspection, KeCheckRow *check)
 {
-	ke_check_fail(check, inspection->silence->hint, "%s",
+	ke_production_check_row_fail(check, inspection->silence->hint, "%s",
 				  inspection->silence->text);
 }
 
-static const KeTopicFinding *
+static const KeTopicReport *
 find_topic(const Findings *findings, const char *name)
 {
 	ListCell   *lc;
 
 	foreach(lc, findings->topics)
 	{
-		KeTopicFinding *topic = (KeTopicFinding *) lfirst(lc);
+		KeTopicReport *topic = (KeTopicReport *) lfirst(lc);
 
 		if (strcmp(topic->name, name) == 0)
 			return topic;
@@ -125,7 +125,7 @@ value_of(const List *settings, int n)
 }
 
 static void
-ask_for_settings(KeInspection *inspection, CopyTopic *topic)
+ask_for_settings(KeProductionCheck *inspection, CopyTopic *topic)
 {
 	KeQuestion	question = {.kind = KE_ASK_CONFIG};
 	List	   *settings = list_make3(make_setting("cleanup.policy"),
@@ -134,11 +134,11 @@ ask_for_settings(KeInspection *inspection, CopyTopic *topic)
 	KeAnswer   *answer;
 
 	strlcpy(question.topic, topic->name, sizeof(question.topic));
-	question.payload = ke_findings_put_settings(settings);
+	question.payload = ke_cluster_report_put_settings(settings);
 	answer = ask(inspection, &question);
 	if (answer == NULL)
 		return;
-	settings = ke_findings_get_settings(answer->payload);
+	settings = ke_cluster_report_get_settings(answer->payload);
 	topic->hint = answer->hint;
 	topic->policy = value_of(settings, 0);
 	if (topic->policy == NULL || value_of(settings, 1) == NULL ||
@@ -154,7 +154,7 @@ ask_for_settings(KeInspection *inspection, CopyTopic *topic)
 }
 
 static void
-add_copy_topic(KeInspection *inspection, Findings *findings,
+add_copy_topic(KeProductionCheck *inspection, Findings *findings,
 			   const KeSubscription *sub, bool dead)
 {
 	const KeServerOptions *options = &inspection->server->options;
@@ -171,7 +171,7 @@ add_copy_topic(KeInspection *inspection, Findings *findings,
 }
 
 static void
-find_topics(KeInspection *inspection, Findings *findings)
+find_topics(KeProductionCheck *inspection, Findings *findings)
 {
 	KeQuestion	question = {.kind = KE_ASK_TOPICS};
 	KeAnswer   *answer = ask(inspection, &question);
@@ -179,12 +179,12 @@ find_topics(KeInspection *inspection, Findings *findings)
 
 	if (answer == NULL)
 		return;
-	findings->topics = ke_findings_get_topics(answer->payload);
+	findings->topics = ke_cluster_report_get_topics(answer->payload);
 	foreach(lc, inspection->subscriptions)
 	{
 		const KeSubscription *sub = (KeSubscription *) lfirst(lc);
 
-		if (ke_options_retries_by_topic(&sub->options))
+		if (ke_options_subscription_retries_by_topic(&sub->options))
 			add_copy_topic(inspection, findings, sub, false);
 		if (sub->options.dlq)
 			add_copy_topic(inspection, findings, sub, true);
@@ -206,56 +206,56 @@ creation_of(const KeServer *server, const char *topic, int partitions,
 }
 
 static void
-check_partitions(KeInspection *inspection, const Findings *findings,
+check_partitions(KeProductionCheck *inspection, const Findings *findings,
 				 const KeSubscription *sub)
 {
 	const KeServer *server = inspection->server;
-	const KeTopicFinding *topic = find_topic(findings, sub->topic);
+	const KeTopicReport *topic = find_topic(findings, sub->topic);
 	int			workers = server->options.workers;
 	int			partitions = topic != NULL ? topic->partitions : 0;
-	KeCheck		check;
+	KeCheckRow		check;
 
-	ke_check_begin(&check, "partitions");
+	ke_production_check_row_begin(&check, "partitions");
 	if (inspection->silence != NULL)
 		fail_for_silence(inspection, &check);
 	else if (topic == NULL)
-		ke_check_fail(&check,
+		ke_production_check_row_fail(&check,
 					  creation_of(server, sub->topic, Max(workers, 1), NULL),
 					  "topic \"%s\" does not exist in the cluster, or is not to be seen",
 					  sub->topic);
 	else if (partitions < workers)
-		ke_check_fail(&check,
+		ke_production_check_row_fail(&check,
 					  psprintf("%s Or, with Kafka's own tool: kafka-topics.sh --alter --topic %s --partitions %d",
-							   ke_check_alter(server, "workers",
+							   ke_production_check_row_alter(server, "workers",
 											  psprintf("%d", partitions)),
 							   sub->topic, workers),
 					  "topic \"%s\" has %d partitions for %d workers: some have nothing to do",
 					  sub->topic, partitions, workers);
-	ke_check_emit(inspection, &check,
+	ke_production_check_row_emit(inspection, &check,
 				  psprintf("topic \"%s\" has %d partitions for %d workers",
 						   sub->topic, partitions, workers));
 }
 
 static void
-judge_replication(KeInspection *inspection, const KeTopicFinding *topic,
-				  KeCheck *check)
+judge_replication(KeProductionCheck *inspection, const KeTopicReport *topic,
+				  KeCheckRow *check)
 {
 	if (topic == NULL || topic->replication_factor > 1)
 		return;
-	ke_check_fail(check,
+	ke_production_check_row_fail(check,
 				  psprintf("kafka-reassign-partitions.sh gives topics more replicas; for those that are made from now on: %s",
-						   ke_check_alter(inspection->server,
+						   ke_production_check_row_alter(inspection->server,
 										  "topic_replication_factor", "3")),
 				  "topic \"%s\" is on one broker only", topic->name);
 }
 
 static void
-check_replication(KeInspection *inspection, const Findings *findings)
+check_replication(KeProductionCheck *inspection, const Findings *findings)
 {
-	KeCheck		check;
+	KeCheckRow		check;
 	ListCell   *lc;
 
-	ke_check_begin(&check, "replication");
+	ke_production_check_row_begin(&check, "replication");
 	if (inspection->silence != NULL)
 		fail_for_silence(inspection, &check);
 	foreach(lc, inspection->subscriptions)
@@ -266,24 +266,24 @@ check_replication(KeInspection *inspection, const Findings *findings)
 	foreach(lc, findings->copies)
 		judge_replication(inspection, ((CopyTopic *) lfirst(lc))->found,
 						  &check);
-	ke_check_emit(inspection, &check,
+	ke_production_check_row_emit(inspection, &check,
 				  "every topic is on two brokers or more");
 }
 
 /* ------------------------------------------------- topics for copies */
 
 /* A check of all topics for copies, one after the other. */
-typedef void (*Judge) (KeInspection *inspection, const CopyTopic *topic,
-					   KeCheck *check);
+typedef void (*Judge) (KeProductionCheck *inspection, const CopyTopic *topic,
+					   KeCheckRow *check);
 
 static void
-check_copies(KeInspection *inspection, const Findings *findings,
+check_copies(KeProductionCheck *inspection, const Findings *findings,
 			 const char *name, Judge judge, const char *fine)
 {
-	KeCheck		check;
+	KeCheckRow		check;
 	ListCell   *lc;
 
-	ke_check_begin(&check, name);
+	ke_production_check_row_begin(&check, name);
 	foreach(lc, findings->copies)
 	{
 		if (inspection->silence == NULL)
@@ -291,12 +291,12 @@ check_copies(KeInspection *inspection, const Findings *findings,
 	}
 	if (inspection->silence != NULL)
 		fail_for_silence(inspection, &check);
-	ke_check_emit(inspection, &check, fine);
+	ke_production_check_row_emit(inspection, &check, fine);
 }
 
 static void
-judge_existence(KeInspection *inspection, const CopyTopic *topic,
-				KeCheck *check)
+judge_existence(KeProductionCheck *inspection, const CopyTopic *topic,
+				KeCheckRow *check)
 {
 	const KeServerOptions *options = &inspection->server->options;
 	char	   *config = "{\"cleanup.policy\": \"delete\"}";
@@ -306,7 +306,7 @@ judge_existence(KeInspection *inspection, const CopyTopic *topic,
 	if (topic->dead)
 		config = psprintf("{\"cleanup.policy\": \"delete\", \"retention.ms\": " INT64_FORMAT "}",
 						  options->dlq_retention_ms);
-	ke_check_fail(check,
+	ke_production_check_row_fail(check,
 				  creation_of(inspection->server, topic->name,
 							  Max(options->topic_partitions, 1), config),
 				  "topic \"%s\" does not exist%s", topic->name,
@@ -315,15 +315,15 @@ judge_existence(KeInspection *inspection, const CopyTopic *topic,
 }
 
 static void
-judge_policy(KeInspection *inspection, const CopyTopic *topic,
-			 KeCheck *check)
+judge_policy(KeProductionCheck *inspection, const CopyTopic *topic,
+			 KeCheckRow *check)
 {
 	if (topic->found == NULL)
 		return;
 	if (topic->problem != NULL)
-		ke_check_fail(check, topic->hint, "%s", topic->problem);
+		ke_production_check_row_fail(check, topic->hint, "%s", topic->problem);
 	else if (strstr(topic->policy, "compact") != NULL)
-		ke_check_fail(check,
+		ke_production_check_row_fail(check,
 					  psprintf("kafka-configs.sh --alter --entity-type topics --entity-name %s --add-config cleanup.policy=delete",
 							   topic->name),
 					  "topic \"%s\" is compacted: of copies with the same key only the last one stays",
@@ -358,9 +358,9 @@ visit_foreigner(StringInfo reply, void *argument)
 	MemoryContext old = MemoryContextSwitchTo(foreigner->context);
 	KeMessage	msg;
 
-	if (ke_letter_get_kind(reply) == KE_LETTER_MESSAGE)
+	if (ke_dlq_reply_get_kind(reply) == KE_DLQ_REPLY_MESSAGE)
 	{
-		ke_letter_get_message(reply, &msg);
+		ke_dlq_reply_get_message(reply, &msg);
 		foreigner->service = "";
 		for (int i = 0; i < msg.nheaders; i++)
 		{
@@ -374,8 +374,8 @@ visit_foreigner(StringInfo reply, void *argument)
 }
 
 static void
-judge_owner(KeInspection *inspection, const CopyTopic *topic,
-			KeCheck *check)
+judge_owner(KeProductionCheck *inspection, const CopyTopic *topic,
+			KeCheckRow *check)
 {
 	const KeServer *server = inspection->server;
 	KeTaskOrder order = {
@@ -395,11 +395,11 @@ judge_owner(KeInspection *inspection, const CopyTopic *topic,
 	strlcpy(order.topic, topic->name, sizeof(order.topic));
 	failure = ke_task_try(&order, visit_foreigner, &foreigner);
 	if (failure != NULL)
-		ke_check_fail(check, failure->hint, "topic \"%s\": %s", topic->name,
+		ke_production_check_row_fail(check, failure->hint, "topic \"%s\": %s", topic->name,
 					  failure->text);
 	else if (foreigner.service != NULL)
-		ke_check_fail(check,
-					  ke_check_alter(server, topic->dead ?
+		ke_production_check_row_fail(check,
+					  ke_production_check_row_alter(server, topic->dead ?
 									 "dlq_suffix" : "retry_suffix",
 									 psprintf(".%s%s",
 											  server->options.service_name,
@@ -419,8 +419,8 @@ count_pending(const KeServer *server, const char *topic,
 		.cluster_id = state->cluster_id,
 		.group_id = ke_catalog_admin_group(server)
 	};
-	List	   *mirror = ke_dlq_positions(&key, topic);
-	List	   *letters = ke_dlq_letters(&key, topic);
+	List	   *mirror = ke_dlq_records_positions(&key, topic);
+	List	   *letters = ke_dlq_records_letters(&key, topic);
 	int64		pending = 0;
 
 	for (int p = 0; p < Min(state->partitions, until->partitions); p++)
@@ -432,14 +432,14 @@ count_pending(const KeServer *server, const char *topic,
 			.committed = state->positions[p]
 		};
 
-		pending += ke_dlq_range_pending(&range, mirror, letters);
+		pending += ke_dlq_pending_in_range(&range, mirror, letters);
 	}
 	return pending;
 }
 
 /* Letters that are gone when the time of warning is over. */
 static int64
-count_endangered(KeInspection *inspection, const CopyTopic *topic)
+count_endangered(KeProductionCheck *inspection, const CopyTopic *topic)
 {
 	KeQuestion	state = {.kind = KE_ASK_DLQ};
 	KeQuestion	until = {.kind = KE_ASK_TIME};
@@ -458,8 +458,8 @@ count_endangered(KeInspection *inspection, const CopyTopic *topic)
 }
 
 static void
-judge_retention(KeInspection *inspection, const CopyTopic *topic,
-				KeCheck *check)
+judge_retention(KeProductionCheck *inspection, const CopyTopic *topic,
+				KeCheckRow *check)
 {
 	const KeServer *server = inspection->server;
 	char	   *raise = psprintf("kafka-configs.sh --alter --entity-type topics --entity-name %s --add-config retention.ms=" INT64_FORMAT ",retention.bytes=-1",
@@ -471,22 +471,22 @@ judge_retention(KeInspection *inspection, const CopyTopic *topic,
 		return;
 	if (topic->problem != NULL)
 	{
-		ke_check_fail(check, topic->hint, "%s", topic->problem);
+		ke_production_check_row_fail(check, topic->hint, "%s", topic->problem);
 		return;
 	}
 	if (topic->retention_bytes >= 0)
-		ke_check_fail(check, raise,
+		ke_production_check_row_fail(check, raise,
 					  "topic \"%s\" keeps " INT64_FORMAT " bytes of a partition, however new its letters are",
 					  topic->name, topic->retention_bytes);
 	if (topic->retention_ms < 0)
 		return;
 	if (topic->retention_ms <= WARNING_MS)
-		ke_check_fail(check, raise,
+		ke_production_check_row_fail(check, raise,
 					  "topic \"%s\" keeps letters for %s only", topic->name,
 					  ke_literal_show_interval(topic->retention_ms));
 	endangered = count_endangered(inspection, topic);
 	if (endangered > 0)
-		ke_check_fail(check,
+		ke_production_check_row_fail(check,
 					  psprintf("SELECT * FROM kafka_dlq_reprocess(%s, server => %s); or, for more time: %s",
 							   quote_literal_cstr(topic->sub->topic),
 							   quote_literal_cstr(server->name), raise),
@@ -497,7 +497,7 @@ judge_retention(KeInspection *inspection, const CopyTopic *topic,
 /* ------------------------------------------------------------------- all */
 
 void
-ke_inspect_topics(KeInspection *inspection)
+ke_production_check_topics(KeProductionCheck *inspection)
 {
 	Findings	findings = {NIL, NIL};
 	ListCell   *lc;

@@ -123,7 +123,7 @@ put_counters(Scrape *scrape)
 	}			counters[] =
 	{
 		{"received_messages_total", offsetof(KeMetricsCounters, received),
-		"Messages taken from Kafka whose fate is committed."},
+		"Messages taken from Kafka whose outcome is committed."},
 		{"succeeded_messages_total", offsetof(KeMetricsCounters, succeeded),
 		"Messages that had their effect."},
 		{"retried_messages_total", offsetof(KeMetricsCounters, retried),
@@ -425,7 +425,7 @@ put_outboxes(Scrape *scrape)
 	KeOutboxStatus *status = palloc0(Max(count, 1) * sizeof(KeOutboxStatus));
 
 	for (int i = 0; i < count; i++)
-		ke_outbox_status(((KeServer *) list_nth(scrape->servers, i))->oid,
+		ke_outbox_tidy_status(((KeServer *) list_nth(scrape->servers, i))->oid,
 						 &status[i]);
 	for (int f = 0; f < lengthof(families); f++)
 	{
@@ -473,7 +473,7 @@ kafka_metrics_prometheus(PG_FUNCTION_ARGS)
 {
 	Scrape		scrape = {.out = makeStringInfo()};
 
-	ke_shmem_require();
+	ke_ready_require();
 	look(&scrape);
 	put_counters(&scrape);
 	put_latencies(&scrape);

@@ -109,7 +109,7 @@ stranger(Oid class_id, Oid object_id, Oid schema)
 }
 
 void
-ke_ddl_object_access(ObjectAccessType access, Oid class_id, Oid object_id,
+ke_schema_guard_object_access(ObjectAccessType access, Oid class_id, Oid object_id,
 					 int sub_id, void *arg)
 {
 	Oid			schema;
@@ -122,15 +122,15 @@ ke_ddl_object_access(ObjectAccessType access, Oid class_id, Oid object_id,
 		!is_objectclass_supported(class_id) ||
 		get_object_attnum_namespace(class_id) == InvalidAttrNumber)
 		return;
-	schema = ke_catalog_schema();
-	if (!OidIsValid(schema) || !OidIsValid(ke_catalog_extension()))
+	schema = ke_extension_schema();
+	if (!OidIsValid(schema) || !OidIsValid(ke_extension()))
 		return;
 	if (creating_extension &&
-		CurrentExtensionObject == ke_catalog_extension())
+		CurrentExtensionObject == ke_extension())
 		return;
 
 	name = stranger(class_id, object_id, schema);
 	if (name != NULL &&
-		getExtensionOfObject(class_id, object_id) != ke_catalog_extension())
-		ke_adopt_refuse_stranger(name);
+		getExtensionOfObject(class_id, object_id) != ke_extension())
+		ke_subscription_define_refuse_stranger(name);
 }

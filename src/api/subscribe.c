@@ -118,7 +118,7 @@ argument_text(FunctionCallInfo fcinfo, int n, ArgumentKind kind)
 	switch (kind)
 	{
 		case ARG_TEXT:
-			return ke_argument_text(fcinfo, n);
+			return ke_subscription_ddl_argument_text(fcinfo, n);
 		case ARG_TABLE:
 			return table_text(PG_GETARG_OID(n));
 		case ARG_TEXTS:
@@ -139,7 +139,7 @@ argument_text(FunctionCallInfo fcinfo, int n, ArgumentKind kind)
 static List *
 put_option(List *options, const char *name, char *value)
 {
-	DefElem    *option = ke_subscription_option(options, name);
+	DefElem    *option = ke_subscription_ddl_option(options, name);
 
 	if (option != NULL)
 	{
@@ -185,12 +185,12 @@ check_all(KeServer *server, KeSubscription *sub, List *options)
 {
 	List	   *problems = NIL;
 
-	ke_options_parse_subscription(options, server->options.production,
+	ke_options_subscription_parse(options, server->options.production,
 								  &sub->options, &problems);
 	ke_references_resolve(sub, true, &problems);
 	ke_references_lock(sub, &problems);
 	ke_checks_subscription(server, sub, &problems);
-	ke_options_report(ke_adopt_name(sub->topic), problems);
+	ke_options_report(ke_subscription_define_name(sub->topic), problems);
 }
 
 /* Say functions by the names that stay right whoever reads them where. */
@@ -314,7 +314,7 @@ warn_of_obstacle(KeServer *server)
 static char *
 choose_table_name(const char *topic, KeServer *server)
 {
-	Oid			schema = ke_catalog_schema();
+	Oid			schema = ke_extension_schema();
 	char	   *name = pstrdup(topic);
 	char	   *full = psprintf("%s@%s", topic, server->name);
 	uint32		seed = 0;
@@ -347,11 +347,11 @@ kafka_subscribe(PG_FUNCTION_ARGS)
 	List	   *options;
 	Oid			relid;
 
-	ke_shmem_require();
-	topic = ke_argument_required(fcinfo, ARG_TOPIC, "topic");
-	server = ke_subscription_server(ke_argument_name(fcinfo, ARG_SERVER));
+	ke_ready_require();
+	topic = ke_subscription_ddl_argument_required(fcinfo, ARG_TOPIC, "topic");
+	server = ke_subscription_ddl_server(ke_subscription_ddl_argument_name(fcinfo, ARG_SERVER));
 	if (OidIsValid(ke_catalog_find(server, topic, InvalidOid)))
-		ke_adopt_refuse_second(server, topic);
+		ke_subscription_define_refuse_second(server, topic);
 
 	options = argument_options(fcinfo, false);
 	sub.topic = topic;
@@ -359,16 +359,16 @@ kafka_subscribe(PG_FUNCTION_ARGS)
 	sub.owner = server->owner;
 	check_all(server, &sub, options);
 	put_names(&sub, options);
-	ke_adopt_require_identity();
+	ke_subscription_define_require_identity();
 
 	table = choose_table_name(topic, server);
 	if (strcmp(table, topic) != 0)
 		options = put_option(options, "topic", topic);
-	relid = ke_subscription_create(server, table, options);
+	relid = ke_subscription_ddl_create(server, table, options);
 
 	ask_cluster(server, topic,
 				sub.options.start_from == KE_START_LATEST &&
-				!ke_adopt_was_consumed(server, topic));
+				!ke_subscription_define_was_consumed(server, topic));
 	warn_of_obstacle(server);
 	PG_RETURN_OID(relid);
 }
@@ -383,13 +383,13 @@ kafka_subscription_alter(PG_FUNCTION_ARGS)
 	List	   *options;
 	ListCell   *lc;
 
-	ke_shmem_require();
-	topic = ke_argument_required(fcinfo, ARG_TOPIC, "topic");
-	server = ke_subscription_server(ke_argument_name(fcinfo, ARG_SERVER));
-	sub = ke_subscription_find(server, topic);
+	ke_ready_require();
+	topic = ke_subscription_ddl_argument_required(fcinfo, ARG_TOPIC, "topic");
+	server = ke_subscription_ddl_server(ke_subscription_ddl_argument_name(fcinfo, ARG_SERVER));
+	sub = ke_subscription_ddl_find(server, topic);
 
 	changes = argument_options(fcinfo, true);
-	options = ke_subscription_options(sub->oid);
+	options = ke_subscription_ddl_options(sub->oid);
 	foreach(lc, changes)
 	{
 		DefElem    *change = lfirst_node(DefElem, lc);
@@ -397,13 +397,13 @@ kafka_subscription_alter(PG_FUNCTION_ARGS)
 		options = put_option(options, change->defname, strVal(change->arg));
 	}
 	check_all(server, sub, options);
-	if (ke_subscription_option(changes, "handler") != NULL)
+	if (ke_subscription_ddl_option(changes, "handler") != NULL)
 		changes = put_option(changes, "handler",
 							 ke_names_of_function(sub->handler));
-	if (ke_subscription_option(changes, "validator") != NULL)
+	if (ke_subscription_ddl_option(changes, "validator") != NULL)
 		changes = put_option(changes, "validator",
 							 ke_names_of_function(sub->validator));
-	ke_subscription_alter(sub, changes);
+	ke_subscription_ddl_alter(sub, changes);
 	PG_RETURN_OID(sub->oid);
 }
 
@@ -413,10 +413,10 @@ kafka_unsubscribe(PG_FUNCTION_ARGS)
 	char	   *topic;
 	KeServer   *server;
 
-	ke_shmem_require();
-	topic = ke_argument_required(fcinfo, 0, "topic");
-	server = ke_subscription_server(ke_argument_name(fcinfo, 1));
-	ke_subscription_drop(ke_subscription_find(server, topic));
+	ke_ready_require();
+	topic = ke_subscription_ddl_argument_required(fcinfo, 0, "topic");
+	server = ke_subscription_ddl_server(ke_subscription_ddl_argument_name(fcinfo, 1));
+	ke_subscription_ddl_drop(ke_subscription_ddl_find(server, topic));
 	PG_RETURN_TEXT_P(cstring_to_text(topic));
 }
 

@@ -26,21 +26,21 @@
 #include "subscription/names.h"
 
 char *
-ke_argument_text(FunctionCallInfo fcinfo, int n)
+ke_subscription_ddl_argument_text(FunctionCallInfo fcinfo, int n)
 {
 	return PG_ARGISNULL(n) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(n));
 }
 
 char *
-ke_argument_name(FunctionCallInfo fcinfo, int n)
+ke_subscription_ddl_argument_name(FunctionCallInfo fcinfo, int n)
 {
 	return PG_ARGISNULL(n) ? NULL : pstrdup(NameStr(*PG_GETARG_NAME(n)));
 }
 
 char *
-ke_argument_required(FunctionCallInfo fcinfo, int n, const char *name)
+ke_subscription_ddl_argument_required(FunctionCallInfo fcinfo, int n, const char *name)
 {
-	char	   *value = ke_argument_text(fcinfo, n);
+	char	   *value = ke_subscription_ddl_argument_text(fcinfo, n);
 
 	if (value == NULL)
 		ereport(ERROR,
@@ -52,12 +52,12 @@ ke_argument_required(FunctionCallInfo fcinfo, int n, const char *name)
 /* -------------------------------------------------------------- finding */
 
 KeServer *
-ke_subscription_server(const char *name)
+ke_subscription_ddl_server(const char *name)
 {
 	KeServer   *server;
 	Oid			oid;
 
-	ke_catalog_lock_extension();
+	ke_extension_lock();
 	server = ke_catalog_server_by_name(name);
 	ke_ddl_require_membership(server);
 	oid = server->oid;
@@ -75,7 +75,7 @@ ke_subscription_server(const char *name)
 }
 
 KeSubscription *
-ke_subscription_find(KeServer *server, const char *topic)
+ke_subscription_ddl_find(KeServer *server, const char *topic)
 {
 	Oid			relid = ke_catalog_find(server, topic, InvalidOid);
 	List	   *problems = NIL;
@@ -93,13 +93,13 @@ ke_subscription_find(KeServer *server, const char *topic)
 }
 
 List *
-ke_subscription_options(Oid relid)
+ke_subscription_ddl_options(Oid relid)
 {
 	return GetForeignTable(relid)->options;
 }
 
 DefElem *
-ke_subscription_option(List *options, const char *name)
+ke_subscription_ddl_option(List *options, const char *name)
 {
 	ListCell   *lc;
 
@@ -124,7 +124,7 @@ run(const char *statement)
 }
 
 Oid
-ke_subscription_create(KeServer *server, const char *table, List *options)
+ke_subscription_ddl_create(KeServer *server, const char *table, List *options)
 {
 	StringInfoData buf;
 	ListCell   *lc;
@@ -144,13 +144,13 @@ ke_subscription_create(KeServer *server, const char *table, List *options)
 	}
 	appendStringInfoChar(&buf, ')');
 	run(buf.data);
-	return get_relname_relid(table, ke_catalog_schema());
+	return get_relname_relid(table, ke_extension_schema());
 }
 
 void
-ke_subscription_alter(KeSubscription *sub, List *options)
+ke_subscription_ddl_alter(KeSubscription *sub, List *options)
 {
-	List	   *stored = ke_subscription_options(sub->oid);
+	List	   *stored = ke_subscription_ddl_options(sub->oid);
 	StringInfoData buf;
 	ListCell   *lc;
 
@@ -158,7 +158,7 @@ ke_subscription_alter(KeSubscription *sub, List *options)
 	foreach(lc, options)
 	{
 		DefElem    *option = lfirst_node(DefElem, lc);
-		bool		there = ke_subscription_option(stored,
+		bool		there = ke_subscription_ddl_option(stored,
 												   option->defname) != NULL;
 		const char *separator = buf.len > 0 ? ", " : "";
 
@@ -177,7 +177,7 @@ ke_subscription_alter(KeSubscription *sub, List *options)
 }
 
 void
-ke_subscription_drop(KeSubscription *sub)
+ke_subscription_ddl_drop(KeSubscription *sub)
 {
 	run(psprintf("DROP FOREIGN TABLE %s", ke_names_of_table(sub->oid)));
 }

@@ -14,36 +14,36 @@
  * The server called name, or the only one, for a user who wants to change
  * its subscriptions: checks that he may, and locks it against others who do.
  */
-extern KeServer *ke_subscription_server(const char *name);
+extern KeServer *ke_subscription_ddl_server(const char *name);
 
 /* The subscription of a topic; raises with a hint if there is none. */
-extern KeSubscription *ke_subscription_find(KeServer *server,
+extern KeSubscription *ke_subscription_ddl_find(KeServer *server,
 											const char *topic);
 
 /* CREATE FOREIGN TABLE in schema kafka_events; returns its oid. */
-extern Oid	ke_subscription_create(KeServer *server, const char *table,
+extern Oid	ke_subscription_ddl_create(KeServer *server, const char *table,
 								   List *options);
 
 /*
  * ALTER FOREIGN TABLE: options are set, or added where they are not there
  * yet; those with action DEFELEM_DROP are dropped if they are there.
  */
-extern void ke_subscription_alter(KeSubscription *sub, List *options);
+extern void ke_subscription_ddl_alter(KeSubscription *sub, List *options);
 
-extern void ke_subscription_drop(KeSubscription *sub);
+extern void ke_subscription_ddl_drop(KeSubscription *sub);
 
 /* The options of a foreign table as they are stored. */
-extern List *ke_subscription_options(Oid relid);
+extern List *ke_subscription_ddl_options(Oid relid);
 
 /* The option of this name, or NULL. */
-extern DefElem *ke_subscription_option(List *options, const char *name);
+extern DefElem *ke_subscription_ddl_option(List *options, const char *name);
 
 /* Arguments of SQL functions: a text or name, or NULL. */
-extern char *ke_argument_text(FunctionCallInfo fcinfo, int n);
-extern char *ke_argument_name(FunctionCallInfo fcinfo, int n);
+extern char *ke_subscription_ddl_argument_text(FunctionCallInfo fcinfo, int n);
+extern char *ke_subscription_ddl_argument_name(FunctionCallInfo fcinfo, int n);
 
 /* A text that must not be NULL; raises naming the argument. */
-extern char *ke_argument_required(FunctionCallInfo fcinfo, int n,
+extern char *ke_subscription_ddl_argument_required(FunctionCallInfo fcinfo, int n,
 								  const char *name);
 
 #endif							/* KE_SUBSCRIPTION_DDL_H */

@@ -37,20 +37,20 @@ restoring(void)
 }
 
 char *
-ke_adopt_name(const char *topic)
+ke_subscription_define_name(const char *topic)
 {
 	return psprintf("subscription \"%s\"", topic);
 }
 
 void
-ke_adopt_report(KeSubscription *sub, List *problems)
+ke_subscription_define_report(KeSubscription *sub, List *problems)
 {
 	if (!restoring())
-		ke_options_report(ke_adopt_name(sub->topic), problems);
+		ke_options_report(ke_subscription_define_name(sub->topic), problems);
 }
 
 void
-ke_adopt_refuse_stranger(const char *name)
+ke_subscription_define_refuse_stranger(const char *name)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_RESERVED_NAME),
@@ -64,7 +64,7 @@ check_shape(Relation rel)
 {
 	const char *name = RelationGetRelationName(rel);
 
-	if (RelationGetNamespace(rel) != ke_catalog_schema())
+	if (RelationGetNamespace(rel) != ke_extension_schema())
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
 				 errmsg("foreign table \"%s\" of a kafka_events server must be in schema kafka_events",
@@ -83,7 +83,7 @@ check_shape(Relation rel)
 }
 
 void
-ke_adopt_refuse_second(KeServer *server, const char *topic)
+ke_subscription_define_refuse_second(KeServer *server, const char *topic)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_DUPLICATE_OBJECT),
@@ -103,7 +103,7 @@ warn_unlogged(KeSubscription *sub)
 }
 
 bool
-ke_adopt_was_consumed(KeServer *server, const char *topic)
+ke_subscription_define_was_consumed(KeServer *server, const char *topic)
 {
 	KePositionKey key = {
 		.cluster_id = ke_identity_cluster(server->options.service_name),
@@ -132,7 +132,7 @@ identity_is_doubtful(Oid except)
 }
 
 void
-ke_adopt_require_identity(void)
+ke_subscription_define_require_identity(void)
 {
 	if (identity_is_doubtful(InvalidOid))
 		ereport(ERROR,
@@ -161,12 +161,12 @@ begin_life(KeServer *server, KeSubscription *sub)
 	/* a subscription dropped before its start was resolved leaves one */
 	ke_positions_start_done(group, sub->topic);
 	if (sub->options.start_from == KE_START_LATEST &&
-		!ke_adopt_was_consumed(server, sub->topic))
+		!ke_subscription_define_was_consumed(server, sub->topic))
 		ke_positions_start_request(group, sub->topic);
 }
 
 void
-ke_adopt(Oid relid, KeAdoption how)
+ke_subscription_define(Oid relid, KeSubscriptionKnown how)
 {
 	Relation	rel = relation_open(relid, NoLock);
 	KeServer   *server = ke_catalog_server(GetForeignTable(relid)->serverid);
@@ -186,9 +186,9 @@ ke_adopt(Oid relid, KeAdoption how)
 	sub = ke_catalog_read(server, relid, true, &problems);
 	ke_references_lock(sub, &problems);
 	if (OidIsValid(ke_catalog_find(server, sub->topic, relid)))
-		ke_adopt_refuse_second(server, sub->topic);
+		ke_subscription_define_refuse_second(server, sub->topic);
 	ke_checks_subscription(server, sub, &problems);
-	ke_adopt_report(sub, problems);
+	ke_subscription_define_report(sub, problems);
 
 	(void) ke_references_record(sub);
 	(void) ke_references_rewrite(sub);

@@ -8,35 +8,35 @@
 
 #include "subscription/catalog.h"
 
-typedef enum KeAdoption
+typedef enum KeSubscriptionKnown
 {
 	KE_ADOPT_CREATED,
 	KE_ADOPT_ALTERED
-} KeAdoption;
+} KeSubscriptionKnown;
 
 /*
  * Needs the table's and the server's locks.  Raises what is wrong with it,
  * all at once; while a dump is being restored, nothing but its shape.
  */
-extern void ke_adopt(Oid relid, KeAdoption how);
+extern void ke_subscription_define(Oid relid, KeSubscriptionKnown how);
 
 /* Raise the problems of a subscription, if any, unless restoring. */
-extern void ke_adopt_report(KeSubscription *sub, List *problems);
+extern void ke_subscription_define_report(KeSubscription *sub, List *problems);
 
 /* The name of a subscription in messages, as 'subscription "topic"'. */
-extern char *ke_adopt_name(const char *topic);
+extern char *ke_subscription_define_name(const char *topic);
 
 /* Raise if it is unclear which database this is towards Kafka. */
-extern void ke_adopt_require_identity(void);
+extern void ke_subscription_define_require_identity(void);
 
 /* Are there positions of the topic, so that it goes on from them? */
-extern bool ke_adopt_was_consumed(KeServer *server, const char *topic);
+extern bool ke_subscription_define_was_consumed(KeServer *server, const char *topic);
 
 /* Raise: there is a subscription of this topic. */
-extern void ke_adopt_refuse_second(KeServer *server,
+extern void ke_subscription_define_refuse_second(KeServer *server,
 								   const char *topic) pg_attribute_noreturn();
 
 /* Raise: a thing of this name is no subscription. */
-extern void ke_adopt_refuse_stranger(const char *name) pg_attribute_noreturn();
+extern void ke_subscription_define_refuse_stranger(const char *name) pg_attribute_noreturn();
 
 #endif							/* KE_SUBSCRIPTION_DEFINE_H */

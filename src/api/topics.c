@@ -72,15 +72,15 @@ kafka_topics(PG_FUNCTION_ARGS)
 	KeAnswer   *answer;
 	ListCell   *lc;
 
-	ke_shmem_require();
-	server = ke_catalog_server_by_name(ke_argument_name(fcinfo, 0));
+	ke_ready_require();
+	server = ke_catalog_server_by_name(ke_subscription_ddl_argument_name(fcinfo, 0));
 	require_reader(server);
 	InitMaterializedSRF(fcinfo, 0);
 	question.server = server->oid;
 	answer = ask(server, &question, "list the topics");
-	foreach(lc, ke_findings_get_topics(answer->payload))
+	foreach(lc, ke_cluster_report_get_topics(answer->payload))
 	{
-		KeTopicFinding *topic = (KeTopicFinding *) lfirst(lc);
+		KeTopicReport *topic = (KeTopicReport *) lfirst(lc);
 		KeRow		row = {0};
 
 		ke_row_put_text(&row, topic->name);
@@ -166,29 +166,29 @@ kafka_topic_create(PG_FUNCTION_ARGS)
 {
 	KeServer   *server;
 	KeQuestion	question = {.kind = KE_ASK_CREATE};
-	KeTopicWish wish = {0};
+	KeTopicRequest request = {0};
 	KeAnswer   *answer;
 	char	   *topic;
 	const char *problem;
 
-	ke_shmem_require();
+	ke_ready_require();
 	PreventCommandIfReadOnly("kafka_topic_create()");
-	topic = ke_argument_required(fcinfo, ARG_TOPIC, "topic");
+	topic = ke_subscription_ddl_argument_required(fcinfo, ARG_TOPIC, "topic");
 	problem = ke_options_topic_problem(topic);
 	if (problem != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_NAME),
 				 errmsg("topic \"%s\" %s", topic, problem)));
-	wish.partitions = argument_count(fcinfo, ARG_PARTITIONS, "partitions");
-	wish.replication_factor = argument_count(fcinfo, ARG_REPLICATION,
+	request.partitions = argument_count(fcinfo, ARG_PARTITIONS, "partitions");
+	request.replication_factor = argument_count(fcinfo, ARG_REPLICATION,
 											 "replication_factor");
 	if (!PG_ARGISNULL(ARG_CONFIG))
-		wish.settings = settings_of(PG_GETARG_JSONB_P(ARG_CONFIG));
-	server = ke_catalog_server_by_name(ke_argument_name(fcinfo, ARG_SERVER));
+		request.settings = settings_of(PG_GETARG_JSONB_P(ARG_CONFIG));
+	server = ke_catalog_server_by_name(ke_subscription_ddl_argument_name(fcinfo, ARG_SERVER));
 	ke_ddl_require_membership(server);
 
 	question.server = server->oid;
-	question.payload = ke_findings_put_wish(&wish);
+	question.payload = ke_cluster_report_put_new_topic(&request);
 	strlcpy(question.topic, topic, sizeof(question.topic));
 	answer = ask(server, &question, psprintf("create topic \"%s\"", topic));
 	if (answer->text != NULL)

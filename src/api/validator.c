@@ -63,7 +63,7 @@ validate_server(List *options)
 	KeServerOptions server;
 	List	   *problems = NIL;
 
-	ke_options_parse_server(options, &server, &problems);
+	ke_options_server_parse(options, &server, &problems);
 	check_server_privileges(&server, &problems);
 	ke_options_report("a server of kafka_events", problems);
 }
@@ -74,7 +74,7 @@ validate_mapping(List *options)
 	KeMappingOptions mapping;
 	List	   *problems = NIL;
 
-	ke_options_parse_mapping(options, &mapping, &problems);
+	ke_options_server_parse_mapping(options, &mapping, &problems);
 	ke_options_report("a user mapping of kafka_events", problems);
 }
 
@@ -85,7 +85,7 @@ validate_subscription(List *options)
 	List	   *problems = NIL;
 
 	/* whatever profile the server has: no bound depends on it */
-	ke_options_parse_subscription(options, false, &sub, &problems);
+	ke_options_subscription_parse(options, false, &sub, &problems);
 	ke_options_report("a subscription of kafka_events", problems);
 }
 

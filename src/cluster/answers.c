@@ -64,18 +64,18 @@ asked_time(const KeQuestion *question)
 	return KE_KAFKA_NONE;
 }
 
-typedef int (*Ask) (KeCluster *cluster, KeKafkaList *list, int timeout_ms);
+typedef int (*Ask) (KeCluster *cluster, KePartitionList *list, int timeout_ms);
 
 /* A number for each partition; NULL, and *error, if no broker has answered. */
 static int64 *
 ask_offsets(KeCluster *cluster, Ask ask, const char *topic, int partitions,
 			int64 about, int timeout_ms, int *error)
 {
-	KeKafkaList *list = ke_kafka_list_make(Max(partitions, 1));
+	KePartitionList *list = ke_partition_list_make(Max(partitions, 1));
 	int64	   *offsets = palloc(Max(partitions, 1) * sizeof(int64));
 
 	for (int p = 0; p < partitions; p++)
-		ke_kafka_list_add(list, topic, p, about);
+		ke_partition_list_add(list, topic, p, about);
 	*error = ask(cluster, list, timeout_ms);
 	for (int p = 0; p < partitions && *error == 0; p++)
 	{
@@ -193,17 +193,17 @@ answer_topics(KeCluster *cluster, const KeServer *server, int timeout_ms,
 	foreach(lc, topics)
 	{
 		KeTopicInfo *topic = (KeTopicInfo *) lfirst(lc);
-		KeTopicFinding *finding;
+		KeTopicReport *finding;
 
 		if (topic->error != 0)
 			continue;
-		finding = palloc(sizeof(KeTopicFinding));
+		finding = palloc(sizeof(KeTopicReport));
 		finding->name = topic->name;
 		finding->partitions = topic->partitions;
 		finding->replication_factor = topic->replication_factor;
 		findings = lappend(findings, finding);
 	}
-	return answer_with(ke_findings_put_topics(findings));
+	return answer_with(ke_cluster_report_put_topics(findings));
 }
 
 /* Why the cluster does not tell is an answer, too. */
@@ -211,7 +211,7 @@ static KeAnswer *
 answer_config(KeCluster *cluster, const KeServer *server,
 			  const KeQuestion *question, int timeout_ms, KeAnswer **problem)
 {
-	List	   *settings = ke_findings_get_settings(question->payload);
+	List	   *settings = ke_cluster_report_get_settings(question->payload);
 	int			count = list_length(settings);
 	KeTopicConfig *configs = palloc0(Max(count, 1) * sizeof(KeTopicConfig));
 	KeAnswer   *answer;
@@ -219,7 +219,7 @@ answer_config(KeCluster *cluster, const KeServer *server,
 
 	for (int i = 0; i < count; i++)
 		configs[i].name = ((KeTopicSetting *) list_nth(settings, i))->name;
-	error = ke_topics_describe(ke_cluster_handle(cluster), question->topic,
+	error = ke_topic_admin_describe(ke_cluster_handle(cluster), question->topic,
 							   configs, count, timeout_ms);
 	if (ke_client_is_silence(error))
 	{
@@ -229,7 +229,7 @@ answer_config(KeCluster *cluster, const KeServer *server,
 	for (int i = 0; i < count; i++)
 		((KeTopicSetting *) list_nth(settings, i))->value =
 			unconstify(char *, configs[i].value);
-	answer = answer_with(ke_findings_put_settings(settings));
+	answer = answer_with(ke_cluster_report_put_settings(settings));
 	if (error != 0)
 		answer->text = pstrdup(ke_client_error_name(error));
 	if (ke_client_is_refusal(error))
@@ -242,7 +242,7 @@ static KeAnswer *
 answer_health(KeWatch *watch, const KeServer *server, int timeout_ms,
 			  KeAnswer **problem)
 {
-	KeHealthFindings health = {0};
+	KeHealthReport health = {0};
 	int			error;
 
 	error = ke_cluster_ping(watch->cluster, &health.brokers,
@@ -254,7 +254,7 @@ answer_health(KeWatch *watch, const KeServer *server, int timeout_ms,
 	}
 	if (watch->trouble[0] != '\0')
 		health.problems = list_make1(pstrdup(watch->trouble));
-	return answer_with(ke_findings_put_health(&health));
+	return answer_with(ke_cluster_report_put_health(&health));
 }
 
 /* Asked once: the second time, it would be there already. */
@@ -262,14 +262,14 @@ static KeAnswer *
 answer_create(KeCluster *cluster, const KeServer *server,
 			  const KeQuestion *question)
 {
-	KeTopicWish *wish = ke_findings_get_wish(question->payload);
+	KeTopicRequest *request = ke_cluster_report_get_new_topic(question->payload);
 	KeNewTopic	topic = {
 		.name = question->topic,
-		.partitions = wish->partitions,
-		.replication_factor = wish->replication_factor
+		.partitions = request->partitions,
+		.replication_factor = request->replication_factor
 	};
 	KeTopicConfig *configs =
-	palloc0(list_length(wish->settings) * sizeof(KeTopicConfig));
+	palloc0(list_length(request->settings) * sizeof(KeTopicConfig));
 	long		left_ms;
 	KeAnswer   *answer;
 	ListCell   *lc;
@@ -277,7 +277,7 @@ answer_create(KeCluster *cluster, const KeServer *server,
 	bool		created;
 	int			error;
 
-	foreach(lc, wish->settings)
+	foreach(lc, request->settings)
 	{
 		KeTopicSetting *setting = (KeTopicSetting *) lfirst(lc);
 
@@ -289,7 +289,7 @@ answer_create(KeCluster *cluster, const KeServer *server,
 
 	left_ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
 											  question->answer_by);
-	error = ke_topics_create(ke_cluster_handle(cluster), &topic, &created,
+	error = ke_topic_admin_create(ke_cluster_handle(cluster), &topic, &created,
 							 &text, (int) Min(left_ms, CREATE_PATIENCE_MS));
 	if (ke_client_is_silence(error))
 		return not_reachable(cluster, server, error);

@@ -42,10 +42,10 @@ position_key(const KeSurvey *survey)
 }
 
 /* Every partition of every topic that exists, with this for its offset. */
-static KeKafkaList *
+static KePartitionList *
 all_partitions(const KeSurvey *survey, int64 offset)
 {
-	KeKafkaList *list = ke_kafka_list_make(Max(survey->watch->partitions, 1));
+	KePartitionList *list = ke_partition_list_make(Max(survey->watch->partitions, 1));
 	int			i = 0;
 	ListCell   *lc;
 
@@ -54,7 +54,7 @@ all_partitions(const KeSurvey *survey, int64 offset)
 		KeSubscription *sub = (KeSubscription *) lfirst(lc);
 
 		for (int p = 0; p < survey->partitions[i]; p++)
-			ke_kafka_list_add(list, sub->topic, p, offset);
+			ke_partition_list_add(list, sub->topic, p, offset);
 		i++;
 	}
 	return list;
@@ -68,13 +68,13 @@ all_partitions(const KeSurvey *survey, int64 offset)
  * the first.
  */
 int
-ke_survey_patience(const KeSurvey *survey)
+ke_survey_ask_patience(const KeSurvey *survey)
 {
 	return MAX_PATIENCE_MS >> Min(survey->unanswered, 9);
 }
 
 int
-ke_survey_note(KeSurvey *survey, int error)
+ke_survey_ask_note(KeSurvey *survey, int error)
 {
 	if (ke_client_is_silence(error))
 		survey->unanswered++;
@@ -88,32 +88,32 @@ ke_survey_ask_topic(KeSurvey *survey, const char *name, KeTopicInfo **topic)
 	int			error;
 
 	error = ke_cluster_topics(survey->watch->cluster, name, &topics,
-							  ke_survey_patience(survey));
+							  ke_survey_ask_patience(survey));
 	if (error == 0 && topics == NIL)
 		error = KE_KAFKA_TIMED_OUT;
 	if (error == 0)
 		*topic = (KeTopicInfo *) linitial(topics);
-	return ke_survey_note(survey, error);
+	return ke_survey_ask_note(survey, error);
 }
 
 int
-ke_survey_ask_offsets(KeSurvey *survey, KeKafkaList *times)
+ke_survey_ask_offsets(KeSurvey *survey, KePartitionList *times)
 {
 	int			error;
 
 	error = ke_cluster_offsets_for_time(survey->watch->cluster, times,
-										ke_survey_patience(survey));
-	return ke_survey_note(survey, error);
+										ke_survey_ask_patience(survey));
+	return ke_survey_ask_note(survey, error);
 }
 
 int
 ke_survey_ask_committed(KeSurvey *survey, KeCluster *cluster,
-						KeKafkaList *list)
+						KePartitionList *list)
 {
 	int			error;
 
-	error = ke_cluster_committed(cluster, list, ke_survey_patience(survey));
-	return ke_survey_note(survey, error);
+	error = ke_cluster_committed(cluster, list, ke_survey_ask_patience(survey));
+	return ke_survey_ask_note(survey, error);
 }
 
 /* ------------------------------------------------------------------ topics */
@@ -202,7 +202,7 @@ void
 ke_survey_group(KeSurvey *survey)
 {
 	KeWatch    *watch = survey->watch;
-	KeKafkaList *list = all_partitions(survey, KE_KAFKA_NONE);
+	KePartitionList *list = all_partitions(survey, KE_KAFKA_NONE);
 	int			error;
 
 	watch->trouble[0] = '\0';
@@ -233,7 +233,7 @@ typedef struct Starts
 {
 	KeSurvey   *survey;
 	List	   *each;			/* of Start, in context */
-	KeKafkaList *offsets;
+	KePartitionList *offsets;
 	MemoryContext context;
 } Starts;
 
@@ -290,10 +290,10 @@ store_starts(void *argument)
 								((Start *) lfirst(lc))->topic);
 }
 
-static KeKafkaList *
+static KePartitionList *
 times_of(List *each)
 {
-	KeKafkaList *list = ke_kafka_list_make(16);
+	KePartitionList *list = ke_partition_list_make(16);
 	ListCell   *lc;
 
 	foreach(lc, each)
@@ -302,7 +302,7 @@ times_of(List *each)
 		int64		ms = ke_unix_ms(start->requested_at);
 
 		for (int p = 0; p < start->partitions; p++)
-			ke_kafka_list_add(list, start->topic, p, ms);
+			ke_partition_list_add(list, start->topic, p, ms);
 	}
 	return list;
 }
@@ -339,7 +339,7 @@ ke_survey_starts(KeSurvey *survey)
 typedef struct Unowned
 {
 	KeSurvey   *survey;
-	KeKafkaList *ends;			/* the partitions, and where they end */
+	KePartitionList *ends;			/* the partitions, and where they end */
 	KePosition *positions;		/* one for each */
 	bool	   *known;
 } Unowned;
@@ -428,7 +428,7 @@ ke_survey_unowned(KeSurvey *survey)
 {
 	int			nrows;
 	KeLagRow   *rows = ke_lag_rows(survey->facts->database, &nrows);
-	KeKafkaList *list = ke_kafka_list_make(16);
+	KePartitionList *list = ke_partition_list_make(16);
 	Oid		   *subscriptions;
 	Unowned		unowned = {.survey = survey,.ends = list};
 	bool		stalled;
@@ -445,11 +445,11 @@ ke_survey_unowned(KeSurvey *survey)
 			if (is_owned(rows, nrows, sub->oid, p))
 				continue;
 			subscriptions[list->count] = sub->oid;
-			ke_kafka_list_add(list, sub->topic, p, KE_KAFKA_END);
+			ke_partition_list_add(list, sub->topic, p, KE_KAFKA_END);
 		}
 		i++;
 	}
-	stalled = ke_survey_is_stalled(survey, rows, nrows);
+	stalled = ke_survey_stalled(survey, rows, nrows);
 	pfree(rows);
 	note_trouble(survey->watch, survey, list->count > 0 || stalled);
 	if (list->count == 0)
@@ -514,7 +514,7 @@ bool
 ke_survey_finds_copy(KeSurvey *survey)
 {
 	KeWatch    *watch = survey->watch;
-	KeKafkaList *list = all_partitions(survey, KE_KAFKA_NONE);
+	KePartitionList *list = all_partitions(survey, KE_KAFKA_NONE);
 	List	   *marks = NIL;
 	bool		moved = false;
 

@@ -25,16 +25,16 @@ typedef struct KeSurvey
 
 /*
  * The questions of a look.  How long each may wait, in ms, depends on those
- * before it; ke_survey_note returns its error.  cluster is the watch's, or
+ * before it; ke_survey_ask_note returns its error.  cluster is the watch's, or
  * its admin.
  */
-extern int	ke_survey_patience(const KeSurvey *survey);
-extern int	ke_survey_note(KeSurvey *survey, int error);
+extern int	ke_survey_ask_patience(const KeSurvey *survey);
+extern int	ke_survey_ask_note(KeSurvey *survey, int error);
 extern int	ke_survey_ask_topic(KeSurvey *survey, const char *name,
 								KeTopicInfo **topic);
-extern int	ke_survey_ask_offsets(KeSurvey *survey, KeKafkaList *times);
+extern int	ke_survey_ask_offsets(KeSurvey *survey, KePartitionList *times);
 extern int	ke_survey_ask_committed(KeSurvey *survey, KeCluster *cluster,
-									KeKafkaList *list);
+									KePartitionList *list);
 
 /*
  * Count the partitions of the subscribed topics, and tell the views which
@@ -50,17 +50,17 @@ extern void ke_survey_group(KeSurvey *survey);
  * count the partitions of the former.  What is known to be there is not
  * asked for again.
  */
-extern void ke_survey_copy_topics(KeSurvey *survey);
+extern void ke_survey_missing_topics(KeSurvey *survey);
 
 /* Have retry consumers started if there is something for them. */
-extern void ke_survey_retries(KeSurvey *survey);
+extern void ke_survey_retry_demand(KeSurvey *survey);
 
 /* Partitions of one of these topics; 0: it is not known to be there. */
-extern int	ke_survey_copy_partitions(const KeWatch *watch,
+extern int	ke_survey_missing_topics_partitions(const KeWatch *watch,
 									  const char *topic);
 
 /* Count the dead letters that are pending, for the metrics. */
-extern void ke_survey_letters(KeSurvey *survey);
+extern void ke_survey_dlq_counts(KeSurvey *survey);
 
 /* Give subscriptions that start from 'latest' their first positions. */
 extern void ke_survey_starts(KeSurvey *survey);
@@ -72,7 +72,7 @@ extern void ke_survey_unowned(KeSurvey *survey);
  * Do consumers that are well get nothing to do, though there is something?
  * rows is what the lag table holds now.
  */
-extern bool ke_survey_is_stalled(KeSurvey *survey, const KeLagRow *rows,
+extern bool ke_survey_stalled(KeSurvey *survey, const KeLagRow *rows,
 								 int nrows);
 
 /*

@@ -27,9 +27,9 @@ typedef struct Letters
 {
 	KeSurvey   *survey;
 	List	   *topics;			/* of Topic, one for each subscription */
-	KeKafkaList *lows;
-	KeKafkaList *highs;
-	KeKafkaList *committed;		/* NULL: there are no letters to ask about */
+	KePartitionList *lows;
+	KePartitionList *highs;
+	KePartitionList *committed;		/* NULL: there are no letters to ask about */
 } Letters;
 
 static List *
@@ -47,16 +47,16 @@ find_topics(const KeSurvey *survey)
 		topic->name = psprintf("%s%s", sub->topic,
 							   survey->server->options.dlq_suffix);
 		topic->partitions = sub->options.dlq ?
-			ke_survey_copy_partitions(survey->watch, topic->name) : 0;
+			ke_survey_missing_topics_partitions(survey->watch, topic->name) : 0;
 		topics = lappend(topics, topic);
 	}
 	return topics;
 }
 
-static KeKafkaList *
+static KePartitionList *
 all_partitions(const Letters *letters, int64 about)
 {
-	KeKafkaList *list = ke_kafka_list_make(16);
+	KePartitionList *list = ke_partition_list_make(16);
 	ListCell   *lc;
 
 	foreach(lc, letters->topics)
@@ -64,13 +64,13 @@ all_partitions(const Letters *letters, int64 about)
 		const Topic *topic = (Topic *) lfirst(lc);
 
 		for (int p = 0; p < topic->partitions; p++)
-			ke_kafka_list_add(list, topic->name, p, about);
+			ke_partition_list_add(list, topic->name, p, about);
 	}
 	return list;
 }
 
 static bool
-has_errors(const KeKafkaList *list)
+has_errors(const KePartitionList *list)
 {
 	for (int i = 0; i < list->count; i++)
 	{
@@ -107,7 +107,7 @@ ask(Letters *letters)
 	if (are_empty(letters))
 		return true;
 
-	cluster = ke_watch_admin(survey->watch, survey->server);
+	cluster = ke_watch_handles_admin(survey->watch, survey->server);
 	if (cluster == NULL)
 		return false;
 	letters->committed = all_partitions(letters, KE_KAFKA_NONE);
@@ -123,8 +123,8 @@ count_pending(const Letters *letters, const Topic *topic, int first)
 		.cluster_id = letters->survey->watch->cluster_id,
 		.group_id = ke_catalog_admin_group(letters->survey->server)
 	};
-	List	   *mirror = ke_dlq_positions(&key, topic->name);
-	List	   *recorded = ke_dlq_letters(&key, topic->name);
+	List	   *mirror = ke_dlq_records_positions(&key, topic->name);
+	List	   *recorded = ke_dlq_records_letters(&key, topic->name);
 	int64		pending = 0;
 
 	for (int i = first; i < first + topic->partitions; i++)
@@ -136,7 +136,7 @@ count_pending(const Letters *letters, const Topic *topic, int first)
 			.committed = letters->committed->parts[i].offset
 		};
 
-		pending += ke_dlq_range_pending(&range, mirror, recorded);
+		pending += ke_dlq_pending_in_range(&range, mirror, recorded);
 	}
 	return pending;
 }
@@ -163,7 +163,7 @@ publish(void *argument)
 }
 
 void
-ke_survey_letters(KeSurvey *survey)
+ke_survey_dlq_counts(KeSurvey *survey)
 {
 	Letters		letters = {
 		.survey = survey,

@@ -32,7 +32,7 @@ find_known(const KeWatch *watch, const char *name)
 }
 
 int
-ke_survey_copy_partitions(const KeWatch *watch, const char *topic)
+ke_survey_missing_topics_partitions(const KeWatch *watch, const char *topic)
 {
 	KeTopicInfo *known = find_known(watch, topic);
 
@@ -52,16 +52,16 @@ remember(KeWatch *watch, const char *name, int partitions)
 }
 
 static bool
-make(KeSurvey *survey, const KeCopyTopic *topic)
+make(KeSurvey *survey, const KeRetryDlqTopic *topic)
 {
 	bool		created;
 	char	   *text;
 	int			err;
 
-	err = ke_copy_topics_make(ke_cluster_handle(survey->watch->cluster),
+	err = ke_retry_dlq_topics_make(ke_cluster_handle(survey->watch->cluster),
 							  &survey->server->options, topic, &created,
-							  &text, 2 * ke_survey_patience(survey));
-	if (ke_survey_note(survey, err) == 0)
+							  &text, 2 * ke_survey_ask_patience(survey));
+	if (ke_survey_ask_note(survey, err) == 0)
 		return true;
 	ereport(DEBUG1,
 			(errmsg_internal("could not create topic \"%s\": %s",
@@ -88,7 +88,7 @@ ask_for(KeSurvey *survey, const char *name, bool *missing)
 
 /* Have a topic for copies; returns its partitions, 0: there are none yet. */
 static int
-see_to(KeSurvey *survey, const KeCopyTopic *topic)
+see_to(KeSurvey *survey, const KeRetryDlqTopic *topic)
 {
 	KeTopicInfo *known = find_known(survey->watch, topic->name);
 	bool		missing;
@@ -106,7 +106,7 @@ see_to(KeSurvey *survey, const KeCopyTopic *topic)
 }
 
 void
-ke_survey_copy_topics(KeSurvey *survey)
+ke_survey_missing_topics(KeSurvey *survey)
 {
 	const KeServerOptions *options = &survey->server->options;
 	int			total = 0;
@@ -118,12 +118,12 @@ ke_survey_copy_topics(KeSurvey *survey)
 	foreach(lc, survey->subscriptions)
 	{
 		KeSubscription *sub = (KeSubscription *) lfirst(lc);
-		KeCopyTopic topic = {
+		KeRetryDlqTopic topic = {
 			.source = sub->topic,
 			.source_partitions = survey->partitions[i++]
 		};
 
-		if (ke_options_retries_by_topic(&sub->options))
+		if (ke_options_subscription_retries_by_topic(&sub->options))
 		{
 			topic.name = psprintf("%s%s", sub->topic, options->retry_suffix);
 			total += see_to(survey, &topic);

@@ -46,7 +46,7 @@ has_parked(const KeSurvey *survey)
 
 /* Both ends of the partitions of all retry topics there are. */
 static void
-list_partitions(KeSurvey *survey, KeKafkaList *lows, KeKafkaList *highs)
+list_partitions(KeSurvey *survey, KePartitionList *lows, KePartitionList *highs)
 {
 	ListCell   *lc;
 
@@ -61,8 +61,8 @@ list_partitions(KeSurvey *survey, KeKafkaList *lows, KeKafkaList *highs)
 			continue;
 		for (int p = 0; topic->error == 0 && p < topic->partitions; p++)
 		{
-			ke_kafka_list_add(lows, name, p, KE_KAFKA_BEGINNING);
-			ke_kafka_list_add(highs, name, p, KE_KAFKA_END);
+			ke_partition_list_add(lows, name, p, KE_KAFKA_BEGINNING);
+			ke_partition_list_add(highs, name, p, KE_KAFKA_END);
 		}
 	}
 }
@@ -71,8 +71,8 @@ list_partitions(KeSurvey *survey, KeKafkaList *lows, KeKafkaList *highs)
 static bool
 has_copies(KeSurvey *survey)
 {
-	KeKafkaList *lows = ke_kafka_list_make(16);
-	KeKafkaList *highs = ke_kafka_list_make(16);
+	KePartitionList *lows = ke_partition_list_make(16);
+	KePartitionList *highs = ke_partition_list_make(16);
 
 	list_partitions(survey, lows, highs);
 	if (ke_survey_ask_offsets(survey, lows) != 0 ||
@@ -88,14 +88,14 @@ has_copies(KeSurvey *survey)
 }
 
 void
-ke_survey_retries(KeSurvey *survey)
+ke_survey_retry_demand(KeSurvey *survey)
 {
 	if (survey->subscriptions == NIL ||
 		survey->facts->identity != KE_IDENTITY_OURS ||
-		ke_need_has(survey->facts->database, survey->server->oid,
+		ke_role_demand_has(survey->facts->database, survey->server->oid,
 					KE_ROLE_RETRY))
 		return;
 	if (has_parked(survey) || has_copies(survey))
-		ke_need_set(survey->facts->database, survey->server->oid,
+		ke_role_demand_set(survey->facts->database, survey->server->oid,
 					KE_ROLE_RETRY);
 }

@@ -106,12 +106,12 @@ is_unchanged(const KeWatch *watch, const KeStallMark *mark)
 
 /* Is there anything to fetch at one of these positions? */
 static bool
-any_has_more(KeSurvey *survey, const KeKafkaList *positions)
+any_has_more(KeSurvey *survey, const KePartitionList *positions)
 {
-	KeKafkaList *ends = ke_kafka_list_make(positions->count);
+	KePartitionList *ends = ke_partition_list_make(positions->count);
 
 	for (int i = 0; i < positions->count; i++)
-		ke_kafka_list_add(ends, positions->parts[i].topic,
+		ke_partition_list_add(ends, positions->parts[i].topic,
 						  positions->parts[i].partition, KE_KAFKA_END);
 	if (ke_survey_ask_offsets(survey, ends) != 0)
 		return false;
@@ -132,7 +132,7 @@ is_stuck(KeSurvey *survey, const KeSlotReport *slots, int nslots,
 	KeWatch    *watch = survey->watch;
 	KeStallMark *marks;
 	int			nmarks = 0;
-	KeKafkaList *still = ke_kafka_list_make(16);
+	KePartitionList *still = ke_partition_list_make(16);
 
 	marks = MemoryContextAlloc(watch->context,
 							   Max(nrows, 1) * sizeof(KeStallMark));
@@ -149,7 +149,7 @@ is_stuck(KeSurvey *survey, const KeSlotReport *slots, int nslots,
 		marks[nmarks].position = rows[i].position;
 		marks[nmarks].messages = slot->messages;
 		if (is_unchanged(watch, &marks[nmarks]))
-			ke_kafka_list_add(still, topic, rows[i].partition,
+			ke_partition_list_add(still, topic, rows[i].partition,
 							  rows[i].position);
 		nmarks++;
 	}
@@ -161,7 +161,7 @@ is_stuck(KeSurvey *survey, const KeSlotReport *slots, int nslots,
 }
 
 bool
-ke_survey_is_stalled(KeSurvey *survey, const KeLagRow *rows, int nrows)
+ke_survey_stalled(KeSurvey *survey, const KeLagRow *rows, int nrows)
 {
 	int			nslots;
 	KeSlotReport *slots = ke_roster_reports(survey->facts->database, &nslots);

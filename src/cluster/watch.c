@@ -107,7 +107,7 @@ open_cluster(void *argument)
 }
 
 KeCluster *
-ke_watch_cluster(KeWatch *watch, KeServer *server)
+ke_watch_handles_cluster(KeWatch *watch, KeServer *server)
 {
 	if (watch->cluster != NULL && watch->fingerprint != server->fingerprint)
 	{
@@ -140,13 +140,13 @@ open_admin(void *argument)
 }
 
 KeCluster *
-ke_watch_admin(KeWatch *watch, KeServer *server)
+ke_watch_handles_admin(KeWatch *watch, KeServer *server)
 {
 	Opening		opening = {watch, server};
 	char	   *problem;
 
 	/* The other one is renewed when the server has changed. */
-	if (ke_watch_cluster(watch, server) == NULL || watch->admin != NULL)
+	if (ke_watch_handles_cluster(watch, server) == NULL || watch->admin != NULL)
 		return watch->admin;
 	problem = ke_attempt(open_admin, &opening);
 	if (problem != NULL)
@@ -263,7 +263,7 @@ ke_watch_look(KeWatch *watch, const KeWatchFacts *facts, KeServer *server,
 		watch->reason[0] = '\0';
 	}
 
-	if (ke_watch_cluster(watch, server) == NULL ||
+	if (ke_watch_handles_cluster(watch, server) == NULL ||
 		!check_cluster(watch, facts, server) ||
 		!ke_survey_topics(&survey))
 	{
@@ -277,9 +277,9 @@ ke_watch_look(KeWatch *watch, const KeWatchFacts *facts, KeServer *server,
 
 	ke_survey_group(&survey);
 	ke_survey_starts(&survey);
-	ke_survey_copy_topics(&survey);
-	ke_survey_retries(&survey);
-	ke_survey_letters(&survey);
+	ke_survey_missing_topics(&survey);
+	ke_survey_retry_demand(&survey);
+	ke_survey_dlq_counts(&survey);
 	ke_survey_unowned(&survey);
 	if (ke_survey_finds_copy(&survey))
 		block(watch, psprintf("another PostgreSQL server with this database's identity consumes in group \"%s\": call kafka_identity_confirm('new') in one of the two",

@@ -69,13 +69,13 @@ extern void ke_watch_look(KeWatch *watch, const KeWatchFacts *facts,
 						  TimestampTz now);
 
 /* The cluster's handle, opened if need be; NULL: watch->reason says why. */
-extern KeCluster *ke_watch_cluster(KeWatch *watch, KeServer *server);
+extern KeCluster *ke_watch_handles_cluster(KeWatch *watch, KeServer *server);
 
 /*
  * The same for questions about dead letters.  It does not wait for a run
  * under way: what that has not committed yet does not count.
  */
-extern KeCluster *ke_watch_admin(KeWatch *watch, KeServer *server);
+extern KeCluster *ke_watch_handles_admin(KeWatch *watch, KeServer *server);
 
 extern void ke_watch_free(KeWatch *watch);
 

@@ -194,7 +194,7 @@ announce(KeEngine *engine, KeStage *stage)
 	if (ke_transact(engine, record_trial, &trial, true, &fail) && trial.ours)
 		return true;
 	trial.part->pos = before;
-	ke_assignment_distrust(engine, trial.part,
+	ke_partition_restart(engine, trial.part,
 						   "another process took the partition over");
 	return false;
 }
@@ -383,8 +383,8 @@ admit(KeEngine *engine, KeStage *stage)
 			return 1;
 		case KE_BREAKER_WAIT:
 			if (turn.ask_at == 0)
-				ke_mending_look(engine, stage);
-			ke_assignment_wait_for_breaker(engine, stage, turn.ask_at);
+				ke_breaker_recheck_look(engine, stage);
+			ke_partition_wait_for_breaker(engine, stage, turn.ask_at);
 			return 0;
 	}
 	stage->halted = NULL;

@@ -21,7 +21,7 @@ nothing(KeEngine *engine, void *argument)
 }
 
 void
-ke_mending_look(KeEngine *engine, KeStage *stage)
+ke_breaker_recheck_look(KeEngine *engine, KeStage *stage)
 {
 	KeFailure  *fail;
 
@@ -34,13 +34,13 @@ ke_mending_look(KeEngine *engine, KeStage *stage)
 }
 
 void
-ke_mending_tried(KeStage *stage)
+ke_breaker_recheck_tried(KeStage *stage)
 {
 	stage->changes = ke_changes_count();
 }
 
 void
-ke_mending_reloaded(KeEngine *engine)
+ke_breaker_recheck_reloaded(KeEngine *engine)
 {
 	ListCell   *lc;
 

@@ -11,12 +11,12 @@
  * The stage's circuit waits for a change: tell it if there was one.  Outside
  * of transactions.
  */
-extern void ke_mending_look(KeEngine *engine, KeStage *stage);
+extern void ke_breaker_recheck_look(KeEngine *engine, KeStage *stage);
 
 /* A message failed, and stays: what has changed until now did not help. */
-extern void ke_mending_tried(KeStage *stage);
+extern void ke_breaker_recheck_tried(KeStage *stage);
 
 /* The configuration was changed, or somebody wants to go on. */
-extern void ke_mending_reloaded(KeEngine *engine);
+extern void ke_breaker_recheck_reloaded(KeEngine *engine);
 
 #endif							/* KE_BREAKER_RECHECK_H */

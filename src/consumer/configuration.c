@@ -86,8 +86,8 @@ ke_configuration_adopt(KeEngine *engine, KeConfiguration *from)
 	}
 	foreach(lc, before)
 		if (!list_member_ptr(kept, lfirst(lc)))
-			ke_assignment_detach(engine, (KeStage *) lfirst(lc));
-	ke_assignment_attach(engine);
+			ke_rebalance_detach(engine, (KeStage *) lfirst(lc));
+	ke_rebalance_attach(engine);
 	if (former != NULL)
 		MemoryContextDelete(former);
 	ke_session_set_synchronous_commit(options->synchronous_commit);

@@ -37,7 +37,7 @@ inspect(KeEffects *effects, int from, int upto)
 	for (i = from; i < upto; i++)
 	{
 		effects->at = i;
-		ke_inspector_check(effects->stage->inspector, effects->msgs[i]);
+		ke_inspect_check(effects->stage->inspector, effects->msgs[i]);
 	}
 	effects->at = -1;
 }
@@ -104,7 +104,7 @@ process(KeEffects *effects)
 	int			chunk = by_chunks ? 1 : effects->count;
 
 	if (stage->inspector != NULL)
-		ke_inspector_begin(stage->inspector);
+		ke_inspect_begin(stage->inspector);
 	if (stage->handler != NULL)
 		ke_handler_begin(stage->handler);
 	while (effects->done < effects->count)

@@ -51,7 +51,7 @@ typedef struct KePartition
 	int64		end;			/* end of partition not stored yet, or -1 */
 	int64		asked_end;		/* while not fetched: what was asked for */
 	int			careful;		/* messages still to run alone */
-	KeWaiting  *waiting;		/* its parked messages; see ordered.c */
+	KeRetryChains  *chains;		/* its parked messages; see ordered.c */
 	bool		held;			/* not fetched: it waits for one of them */
 	TimestampTz start_at;
 	bool		counted;		/* scratch of ke_progress_collect */
@@ -168,44 +168,44 @@ extern void ke_stage_note_speed(KeStage *stage, int count,
 								int64 microseconds);
 
 /* assignment.c: partitions come, go, stop and are shown */
-extern void ke_assignment_added(KeEngine *engine, KeKafkaList *list);
-extern void ke_assignment_removed(KeEngine *engine, KeKafkaList *list);
-extern void ke_assignment_attach(KeEngine *engine);
-extern void ke_assignment_detach(KeEngine *engine, KeStage *stage);
-extern KePartition *ke_assignment_find(KeEngine *engine, const char *topic,
+extern void ke_rebalance_assigned(KeEngine *engine, KePartitionList *list);
+extern void ke_rebalance_revoked(KeEngine *engine, KePartitionList *list);
+extern void ke_rebalance_attach(KeEngine *engine);
+extern void ke_rebalance_detach(KeEngine *engine, KeStage *stage);
+extern KePartition *ke_partition_find(KeEngine *engine, const char *topic,
 									   int32 partition);
-extern void ke_assignment_stop(KeEngine *engine, KePartition *part,
+extern void ke_partition_stop(KeEngine *engine, KePartition *part,
 							   const char *reason);
-extern void ke_assignment_distrust(KeEngine *engine, KePartition *part,
+extern void ke_partition_restart(KeEngine *engine, KePartition *part,
 								   const char *reason);
-extern void ke_assignment_recheck(KeEngine *engine);
-extern void ke_assignment_release(KeEngine *engine);
-extern void ke_assignment_publish(KeEngine *engine);
-extern void ke_assignment_hold(KeEngine *engine, KePartition *part);
-extern void ke_assignment_crowd(KeEngine *engine, KeStage *stage);
-extern void ke_assignment_uncrowd(KeEngine *engine, KeStage *stage);
-extern void ke_assignment_halt(KeEngine *engine, KeStage *stage,
+extern void ke_rebalance_recheck(KeEngine *engine);
+extern void ke_rebalance_release(KeEngine *engine);
+extern void ke_partition_publish(KeEngine *engine);
+extern void ke_partition_hold(KeEngine *engine, KePartition *part);
+extern void ke_partition_hold_back(KeEngine *engine, KeStage *stage);
+extern void ke_partition_let_go_on(KeEngine *engine, KeStage *stage);
+extern void ke_partition_halt(KeEngine *engine, KeStage *stage,
 							   const char *reason);
-extern void ke_assignment_wait_for_breaker(KeEngine *engine, KeStage *stage,
+extern void ke_partition_wait_for_breaker(KeEngine *engine, KeStage *stage,
 										   TimestampTz ask_at);
-extern const char *ke_assignment_obstacle(const KeStage *stage);
+extern const char *ke_partition_obstacle(const KeStage *stage);
 
 /* starting.c: from assigned to fetched */
-extern void ke_starting_decide(KeEngine *engine, TimestampTz now);
-extern void ke_starting_finish(KeEngine *engine, TimestampTz now,
+extern void ke_partition_start_decide(KeEngine *engine, TimestampTz now);
+extern void ke_partition_start_finish(KeEngine *engine, TimestampTz now,
 							   bool in_library);
 
 /* receiving.c: what the queue delivers */
 extern KeStage *ke_receive_message(KeEngine *engine, KeMessage *msg);
 extern void ke_receive_end(KeEngine *engine, const KeKafkaPartition *end);
-extern void ke_receive_committed(KeEngine *engine, KeKafkaList *list);
+extern void ke_offset_commit_answered(KeEngine *engine, KePartitionList *list);
 extern void ke_receive_partition_error(KeEngine *engine,
 									   const KeConsumerEvent *event);
 
 /* commits.c: Kafka's copy of the positions */
-extern void ke_commits_send(KeEngine *engine, TimestampTz now);
-extern bool ke_commits_wait(KeEngine *engine, int timeout_ms);
-extern char *ke_commits_stamp(KeEngine *engine, const KePartition *part,
+extern void ke_offset_commit_send(KeEngine *engine, TimestampTz now);
+extern bool ke_offset_commit_wait(KeEngine *engine, int timeout_ms);
+extern char *ke_offset_commit_stamp(KeEngine *engine, const KePartition *part,
 							  int64 offset);
 
 /* batch.c: messages into effects */

@@ -20,7 +20,7 @@
 #define COMMIT_INTERVAL_MS 200
 
 char *
-ke_commits_stamp(KeEngine *engine, const KePartition *part, int64 offset)
+ke_offset_commit_stamp(KeEngine *engine, const KePartition *part, int64 offset)
 {
 	KeStamp		stamp;
 
@@ -34,10 +34,10 @@ ke_commits_stamp(KeEngine *engine, const KePartition *part, int64 offset)
 }
 
 /* Every partition of which Kafka does not know the position. */
-static KeKafkaList *
+static KePartitionList *
 outdated(KeEngine *engine)
 {
-	KeKafkaList *list = ke_kafka_list_make(engine->nparts);
+	KePartitionList *list = ke_partition_list_make(engine->nparts);
 	int			i;
 
 	for (i = 0; i < engine->nparts; i++)
@@ -47,9 +47,9 @@ outdated(KeEngine *engine)
 		if (part->status != KE_PARTITION_RUNNING || !part->has_row ||
 			part->sent == part->pos.next)
 			continue;
-		ke_kafka_list_add(list, part->topic, part->partition,
+		ke_partition_list_add(list, part->topic, part->partition,
 						  part->pos.next)->metadata =
-			ke_commits_stamp(engine, part, part->pos.next);
+			ke_offset_commit_stamp(engine, part, part->pos.next);
 		part->sent = part->pos.next;
 	}
 	return list;
@@ -57,9 +57,9 @@ outdated(KeEngine *engine)
 
 /* Send what is due; answers come as events. */
 void
-ke_commits_send(KeEngine *engine, TimestampTz now)
+ke_offset_commit_send(KeEngine *engine, TimestampTz now)
 {
-	KeKafkaList *list;
+	KePartitionList *list;
 
 	if (engine->commit_at == 0 || now < engine->commit_at)
 		return;
@@ -72,9 +72,9 @@ ke_commits_send(KeEngine *engine, TimestampTz now)
 
 /* At a clean end: send what is left, wait for the answer, remember it. */
 bool
-ke_commits_wait(KeEngine *engine, int timeout_ms)
+ke_offset_commit_wait(KeEngine *engine, int timeout_ms)
 {
-	KeKafkaList *list;
+	KePartitionList *list;
 	int			i;
 
 	for (i = 0; i < engine->nparts; i++)
@@ -85,6 +85,6 @@ ke_commits_wait(KeEngine *engine, int timeout_ms)
 		return true;
 	if (ke_consumer_commit_wait(engine->consumer, list, timeout_ms) != 0)
 		return false;
-	ke_receive_committed(engine, list);
+	ke_offset_commit_answered(engine, list);
 	return true;
 }

@@ -30,21 +30,21 @@
 void
 ke_ordered_load(KeEngine *engine, KePartition *part)
 {
-	if (part->waiting == NULL)
-		part->waiting = ke_waiting_make(engine->context);
-	ke_waiting_load(part->waiting, ke_retries_list(&engine->key, part->topic,
+	if (part->chains == NULL)
+		part->chains = ke_retry_chain_make(engine->context);
+	ke_retry_chain_load(part->chains, ke_retries_list(&engine->key, part->topic,
 												   part->partition));
 }
 
-static KeChain *
+static KeRetryChain *
 chain_of(const KeStage *stage, const KePartition *part, const KeMessage *msg)
 {
 	KeOrdering	ordering = stage->sub->options.ordering;
 
-	if (ordering == KE_ORDER_NONE || part->waiting == NULL ||
-		ke_waiting_count(part->waiting) == 0)
+	if (ordering == KE_ORDER_NONE || part->chains == NULL ||
+		ke_retry_chain_count(part->chains) == 0)
 		return NULL;
-	return ke_waiting_find(part->waiting, ke_retries_chain(ordering, msg));
+	return ke_retry_chain_find(part->chains, ke_retries_chain(ordering, msg));
 }
 
 bool
@@ -79,7 +79,7 @@ ke_ordered_put(KeEngine *engine, const KeStage *stage,
 {
 	KeRetry		retry;
 
-	if (ke_waiting_contains(chain_of(stage, part, msg), msg->offset))
+	if (ke_retry_chain_contains(chain_of(stage, part, msg), msg->offset))
 		return;
 	retry = row_of(stage, msg);
 	ke_retries_put(&engine->key, &retry);
@@ -89,10 +89,10 @@ void
 ke_ordered_note(KeEngine *engine, const KeStage *stage, KePartition *part,
 				const KeMessage *msg)
 {
-	KeChain    *chain = chain_of(stage, part, msg);
+	KeRetryChain    *chain = chain_of(stage, part, msg);
 
-	if (!ke_waiting_contains(chain, msg->offset))
-		ke_waiting_add(part->waiting, chain->id, chain->ordering,
+	if (!ke_retry_chain_contains(chain, msg->offset))
+		ke_retry_chain_add(part->chains, chain->id, chain->ordering,
 					   msg->offset, DT_NOEND);
 }
 
@@ -123,7 +123,7 @@ ke_ordered_note_culprit(KeEngine *engine, KePartition *part,
 {
 	KeOrdering	ordering = culprit->stage->sub->options.ordering;
 
-	ke_waiting_add(part->waiting, ke_retries_chain(ordering, culprit->msg),
+	ke_retry_chain_add(part->chains, ke_retries_chain(ordering, culprit->msg),
 				   ordering, culprit->msg->offset, due_at);
 }
 
@@ -138,8 +138,8 @@ count_waiting(KeEngine *engine, const KeStage *stage)
 
 	for (i = 0; i < engine->nparts; i++)
 		if (engine->parts[i]->stage == stage &&
-			engine->parts[i]->waiting != NULL)
-			count += ke_waiting_count(engine->parts[i]->waiting);
+			engine->parts[i]->chains != NULL)
+			count += ke_retry_chain_count(engine->parts[i]->chains);
 	return count;
 }
 
@@ -148,8 +148,8 @@ ke_ordered_holds(KeEngine *engine, KePartition *part)
 {
 	const char *reason = NULL;
 
-	if (part->stage == NULL || part->waiting == NULL ||
-		ke_waiting_count(part->waiting) == 0)
+	if (part->stage == NULL || part->chains == NULL ||
+		ke_retry_chain_count(part->chains) == 0)
 		part->held = false;
 	else
 	{
@@ -158,7 +158,7 @@ ke_ordered_holds(KeEngine *engine, KePartition *part)
 			case KE_ORDER_NONE:
 				break;
 			case KE_ORDER_KEY:
-				if (ke_waiting_has_holder(part->waiting))
+				if (ke_retry_chain_has_holder(part->chains))
 					reason = "waits for a message that is to be retried";
 				else if (count_waiting(engine, part->stage) >=
 						 ke_guc_max_parked_retries)
@@ -184,7 +184,7 @@ ke_ordered_settle(KeEngine *engine, KePartition *part)
 		ke_ordered_holds(engine, part) == held)
 		return;
 	if (part->held)
-		ke_assignment_hold(engine, part);
+		ke_partition_hold(engine, part);
 	else
 		part->fetch_from = part->pos.next;	/* starting.c resumes it */
 }
@@ -200,14 +200,14 @@ touch(KeEngine *engine, void *argument)
 
 /* Run the first of the chain. */
 static KeBatchOutcome
-run_first(KeEngine *engine, KePartition *part, KeChain *chain)
+run_first(KeEngine *engine, KePartition *part, KeRetryChain *chain)
 {
 	KeRetry		retry = {
 		.topic = part->topic,
 		.partition = part->partition,
 		.offset = chain->offsets[chain->head]
 	};
-	KeParked	parked = {
+	KeRetryRun	parked = {
 		.stage = part->stage,
 		.retry = &retry,
 		.careful = part->careful > 0,
@@ -217,7 +217,7 @@ run_first(KeEngine *engine, KePartition *part, KeChain *chain)
 	KeBatchOutcome outcome;
 
 	ke_progress_touch(parked.argument, part);
-	outcome = ke_parked_run(engine, &parked);
+	outcome = ke_retry_run(engine, &parked);
 	if (parked.refused)
 	{
 		ke_progress_give_up(engine, parked.argument);
@@ -227,18 +227,18 @@ run_first(KeEngine *engine, KePartition *part, KeChain *chain)
 	{
 		case KE_PARKED_DONE:
 			ke_progress_commit(engine, parked.argument, part->stage, 0);
-			ke_waiting_shift(part->waiting, chain);
+			ke_retry_chain_shift(part->chains, chain);
 			break;
 		case KE_PARKED_PUT_OFF:
 			ke_progress_commit(engine, parked.argument, part->stage, 0);
-			ke_waiting_put_off(part->waiting, chain, retry.due_at);
+			ke_retry_chain_put_off(part->chains, chain, retry.due_at);
 			break;
 		case KE_PARKED_ELSEWHERE:
 			/* somebody deleted the row */
-			ke_waiting_shift(part->waiting, chain);
+			ke_retry_chain_shift(part->chains, chain);
 			break;
 		case KE_PARKED_UNDECIDED:
-			ke_waiting_put_off(part->waiting, chain,
+			ke_retry_chain_put_off(part->chains, chain,
 							   GetCurrentTimestamp() + AFTER_TRY_US);
 			break;
 	}
@@ -252,7 +252,7 @@ static bool
 has_due(const KeStage *stage, const KePartition *part, TimestampTz now)
 {
 	return part->stage == stage && part->status == KE_PARTITION_RUNNING &&
-		part->waiting != NULL && ke_waiting_due_at(part->waiting) <= now;
+		part->chains != NULL && ke_retry_chain_due_at(part->chains) <= now;
 }
 
 /* The next partition after this one in number with something due, or NULL. */
@@ -290,20 +290,20 @@ ke_ordered_run(KeEngine *engine, KeStage *stage)
 		TimestampTz now = GetCurrentTimestamp();
 		KeBreakerTurn turn;
 		KePartition *part = next_due(engine, stage, after, now);
-		KeChain    *chain;
+		KeRetryChain    *chain;
 
 		if (part == NULL)
 			break;
 		after = part->partition;
-		chain = ke_waiting_next(part->waiting, now);
+		chain = ke_retry_chain_next(part->chains, now);
 		if (chain == NULL)
 			continue;			/* its due time was out of date */
 		turn = ke_circuit_ask(&stage->circuit, now);
 		if (turn.go == KE_BREAKER_WAIT)
 		{
 			if (turn.ask_at == 0)
-				ke_mending_look(engine, stage);
-			ke_assignment_wait_for_breaker(engine, stage, turn.ask_at);
+				ke_breaker_recheck_look(engine, stage);
+			ke_partition_wait_for_breaker(engine, stage, turn.ask_at);
 			return KE_BATCH_WAIT;
 		}
 		outcome = run_first(engine, part, chain);
@@ -319,15 +319,15 @@ ke_ordered_at(KeEngine *engine, const KeStage *stage)
 	TimestampTz at = DT_NOEND;
 	int			i;
 
-	if (ke_assignment_obstacle(stage) != NULL)
+	if (ke_partition_obstacle(stage) != NULL)
 		return DT_NOEND;
 	for (i = 0; i < engine->nparts; i++)
 	{
 		const KePartition *part = engine->parts[i];
 
-		if (part->stage == stage && part->waiting != NULL &&
+		if (part->stage == stage && part->chains != NULL &&
 			part->status == KE_PARTITION_RUNNING)
-			at = Min(at, ke_waiting_due_at(part->waiting));
+			at = Min(at, ke_retry_chain_due_at(part->chains));
 	}
 	return at == DT_NOEND ? at : Max(at, stage->not_before);
 }

@@ -22,7 +22,7 @@
 #define ASK_BREAKER_MS 1000
 
 KePartition *
-ke_assignment_find(KeEngine *engine, const char *topic, int32 partition)
+ke_partition_find(KeEngine *engine, const char *topic, int32 partition)
 {
 	KePartition *part = engine->last_found;
 	int			i;
@@ -56,16 +56,16 @@ find_stage(KeEngine *engine, const char *topic)
 
 /* Pause it in the library and forget what waits of it. */
 void
-ke_assignment_hold(KeEngine *engine, KePartition *part)
+ke_partition_hold(KeEngine *engine, KePartition *part)
 {
 	if (part->stage != NULL)
 		ke_stage_drop(part->stage, part);
 	part->end = -1;
 	if (part->fetching)
 	{
-		KeKafkaList *list = ke_kafka_list_make(1);
+		KePartitionList *list = ke_partition_list_make(1);
 
-		ke_kafka_list_add(list, part->topic, part->partition, KE_KAFKA_NONE);
+		ke_partition_list_add(list, part->topic, part->partition, KE_KAFKA_NONE);
 		ke_consumer_pause(engine->consumer, list);
 		part->fetching = false;
 	}
@@ -73,7 +73,7 @@ ke_assignment_hold(KeEngine *engine, KePartition *part)
 
 /* Why a subscription may not run now; NULL: it may. */
 const char *
-ke_assignment_obstacle(const KeStage *stage)
+ke_partition_obstacle(const KeStage *stage)
 {
 	if (stage == NULL)
 		return "no subscription for this topic";
@@ -86,7 +86,7 @@ ke_assignment_obstacle(const KeStage *stage)
 static void
 enter(KePartition *part)
 {
-	const char *reason = ke_assignment_obstacle(part->stage);
+	const char *reason = ke_partition_obstacle(part->stage);
 
 	part->decided = false;
 	part->verifying = false;
@@ -143,37 +143,37 @@ by_key(const void *a, const void *b)
  * once, answer the event, then do what only the answer allows.
  */
 void
-ke_assignment_added(KeEngine *engine, KeKafkaList *list)
+ke_rebalance_assigned(KeEngine *engine, KePartitionList *list)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	KeKafkaList *held = ke_kafka_list_make(list->count);
+	KePartitionList *held = ke_partition_list_make(list->count);
 	int			i;
 
 	for (i = 0; i < list->count; i++)
-		if (ke_assignment_find(engine, list->parts[i].topic,
+		if (ke_partition_find(engine, list->parts[i].topic,
 							   list->parts[i].partition) == NULL)
 			make_partition(engine, list->parts[i].topic,
 						   list->parts[i].partition);
 	qsort(engine->parts, engine->nparts, sizeof(KePartition *), by_key);
-	ke_starting_decide(engine, now);
+	ke_partition_start_decide(engine, now);
 
 	for (i = 0; i < list->count; i++)
 	{
-		KePartition *part = ke_assignment_find(engine, list->parts[i].topic,
+		KePartition *part = ke_partition_find(engine, list->parts[i].topic,
 											   list->parts[i].partition);
 
 		list->parts[i].offset = part->fetch_from;
 		part->fetching = part->status == KE_PARTITION_RUNNING && !part->held;
 		if (!part->fetching)
-			ke_kafka_list_add(held, part->topic, part->partition,
+			ke_partition_list_add(held, part->topic, part->partition,
 							  KE_KAFKA_NONE);
 	}
 	ke_consumer_assign(engine->consumer, list);
 	if (held->count > 0)
 		ke_consumer_pause(engine->consumer, held);
-	ke_starting_finish(engine, now, false);
+	ke_partition_start_finish(engine, now, false);
 	ke_slot_set_assigned(engine->nparts);
-	ke_assignment_publish(engine);
+	ke_partition_publish(engine);
 }
 
 /* Give back the rows of partitions we leave, so that it was no unclean end. */
@@ -228,15 +228,15 @@ forget_partition(KeEngine *engine, KePartition *part)
 	if (part->stage != NULL)
 		ke_lag_release(engine->database, part->stage->sub->oid,
 					   part->partition, engine->role, engine->ordinal);
-	if (part->waiting != NULL)
-		ke_waiting_free(part->waiting);
+	if (part->chains != NULL)
+		ke_retry_chain_free(part->chains);
 	pfree(unconstify(char *, part->topic));
 	pfree(part);
 }
 
 /* Taken by the group, or already lost to somebody else. */
 void
-ke_assignment_removed(KeEngine *engine, KeKafkaList *list)
+ke_rebalance_revoked(KeEngine *engine, KePartitionList *list)
 {
 	List	   *parts = NIL;
 	ListCell   *lc;
@@ -244,7 +244,7 @@ ke_assignment_removed(KeEngine *engine, KeKafkaList *list)
 
 	for (i = 0; i < list->count; i++)
 	{
-		KePartition *part = ke_assignment_find(engine, list->parts[i].topic,
+		KePartition *part = ke_partition_find(engine, list->parts[i].topic,
 											   list->parts[i].partition);
 
 		if (part == NULL)
@@ -262,7 +262,7 @@ ke_assignment_removed(KeEngine *engine, KeKafkaList *list)
 
 /* The subscription is gone: what waits of it, and who points to it. */
 void
-ke_assignment_detach(KeEngine *engine, KeStage *stage)
+ke_rebalance_detach(KeEngine *engine, KeStage *stage)
 {
 	int			i;
 
@@ -272,7 +272,7 @@ ke_assignment_detach(KeEngine *engine, KeStage *stage)
 
 		if (part->stage == stage)
 		{
-			ke_assignment_hold(engine, part);
+			ke_partition_hold(engine, part);
 			part->stage = NULL;
 		}
 	}
@@ -281,15 +281,15 @@ ke_assignment_detach(KeEngine *engine, KeStage *stage)
 }
 
 /* All fetched partitions of a stage, for pause and resume. */
-static KeKafkaList *
+static KePartitionList *
 fetched(KeEngine *engine, const KeStage *stage)
 {
-	KeKafkaList *list = ke_kafka_list_make(engine->nparts);
+	KePartitionList *list = ke_partition_list_make(engine->nparts);
 	int			i;
 
 	for (i = 0; i < engine->nparts; i++)
 		if (engine->parts[i]->stage == stage && engine->parts[i]->fetching)
-			ke_kafka_list_add(list, engine->parts[i]->topic,
+			ke_partition_list_add(list, engine->parts[i]->topic,
 							  engine->parts[i]->partition, KE_KAFKA_NONE);
 	return list;
 }
@@ -299,7 +299,7 @@ fetched(KeEngine *engine, const KeStage *stage)
  * is kept; when resumed it goes on behind that.
  */
 void
-ke_assignment_crowd(KeEngine *engine, KeStage *stage)
+ke_partition_hold_back(KeEngine *engine, KeStage *stage)
 {
 	if (!stage->crowded)
 		ke_consumer_pause(engine->consumer, fetched(engine, stage));
@@ -307,7 +307,7 @@ ke_assignment_crowd(KeEngine *engine, KeStage *stage)
 }
 
 void
-ke_assignment_uncrowd(KeEngine *engine, KeStage *stage)
+ke_partition_let_go_on(KeEngine *engine, KeStage *stage)
 {
 	ke_consumer_resume(engine->consumer, fetched(engine, stage));
 	stage->crowded = false;
@@ -318,15 +318,15 @@ ke_assignment_uncrowd(KeEngine *engine, KeStage *stage)
  * reason is shown in views, and outlives the stage.
  */
 void
-ke_assignment_halt(KeEngine *engine, KeStage *stage, const char *reason)
+ke_partition_halt(KeEngine *engine, KeStage *stage, const char *reason)
 {
 	stage->halted = reason;
-	ke_assignment_crowd(engine, stage);
+	ke_partition_hold_back(engine, stage);
 }
 
 /* Look again when the breaker said, or soon (ask_at 0): nobody wakes us. */
 void
-ke_assignment_wait_for_breaker(KeEngine *engine, KeStage *stage,
+ke_partition_wait_for_breaker(KeEngine *engine, KeStage *stage,
 							   TimestampTz ask_at)
 {
 	TimestampTz latest =
@@ -334,12 +334,12 @@ ke_assignment_wait_for_breaker(KeEngine *engine, KeStage *stage,
 
 	stage->not_before = ask_at == 0 ? latest : Min(ask_at, latest);
 	if (stage->count > 0)
-		ke_assignment_halt(engine, stage, "its circuit breaker is open");
+		ke_partition_halt(engine, stage, "its circuit breaker is open");
 }
 
 /* Subscriptions were loaded again: bring every partition in line. */
 void
-ke_assignment_attach(KeEngine *engine)
+ke_rebalance_attach(KeEngine *engine)
 {
 	List	   *leaving = NIL;
 	int			i;
@@ -353,10 +353,10 @@ ke_assignment_attach(KeEngine *engine)
 		if (part->stage != stage && part->stage != NULL)
 			ke_stage_drop(part->stage, part);
 		part->stage = stage;
-		reason = ke_assignment_obstacle(stage);
+		reason = ke_partition_obstacle(stage);
 		if (reason != NULL)
 		{
-			ke_assignment_hold(engine, part);
+			ke_partition_hold(engine, part);
 			leaving = lappend(leaving, part);
 			enter(part);
 		}
@@ -373,9 +373,9 @@ ke_assignment_attach(KeEngine *engine)
  * anew.  reason is shown in views and the log: no payload.
  */
 void
-ke_assignment_stop(KeEngine *engine, KePartition *part, const char *reason)
+ke_partition_stop(KeEngine *engine, KePartition *part, const char *reason)
 {
-	ke_assignment_hold(engine, part);
+	ke_partition_hold(engine, part);
 	part->status = KE_PARTITION_STOPPED;
 	strlcpy(part->reason, reason, sizeof(part->reason));
 	if (part->has_row)
@@ -397,7 +397,7 @@ ke_assignment_stop(KeEngine *engine, KePartition *part, const char *reason)
 			 errmsg("partition %d of topic \"%s\" is stopped: %s",
 					part->partition, part->topic, reason),
 			 errhint("Remove the cause and call kafka_consumer_resume, or go on behind the message with kafka_consumer_seek.")));
-	ke_assignment_publish(engine);
+	ke_partition_publish(engine);
 }
 
 /*
@@ -405,10 +405,10 @@ ke_assignment_stop(KeEngine *engine, KePartition *part, const char *reason)
  * Stay away for a moment, then start it as if it had just been assigned.
  */
 void
-ke_assignment_distrust(KeEngine *engine, KePartition *part,
+ke_partition_restart(KeEngine *engine, KePartition *part,
 					   const char *reason)
 {
-	ke_assignment_hold(engine, part);
+	ke_partition_hold(engine, part);
 	part->has_row = false;
 	enter(part);
 	if (part->status == KE_PARTITION_STARTING)
@@ -446,7 +446,7 @@ find_moved(KeEngine *engine, void *argument)
 
 /* After a seek or resume somewhere: start again what was moved. */
 void
-ke_assignment_recheck(KeEngine *engine)
+ke_rebalance_recheck(KeEngine *engine)
 {
 	List	   *moved = NIL;
 	ListCell   *lc;
@@ -456,13 +456,13 @@ ke_assignment_recheck(KeEngine *engine)
 		!ke_transact(engine, find_moved, &moved, false, &fail))
 		return;
 	foreach(lc, moved)
-		ke_assignment_distrust(engine, (KePartition *) lfirst(lc),
+		ke_partition_restart(engine, (KePartition *) lfirst(lc),
 							   "its position was moved");
 }
 
 /* The process ends in good order. */
 void
-ke_assignment_release(KeEngine *engine)
+ke_rebalance_release(KeEngine *engine)
 {
 	List	   *parts = NIL;
 	int			i;
@@ -523,7 +523,7 @@ add_stage_reason(const KeStage *stage, TimestampTz now, KeLagRow *row)
 
 /* What kafka_consumer_lag shows. */
 void
-ke_assignment_publish(KeEngine *engine)
+ke_partition_publish(KeEngine *engine)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	int			i;
@@ -546,7 +546,7 @@ ke_assignment_publish(KeEngine *engine)
 		if (part->stage == NULL)
 			continue;
 		row.subscription = part->stage->sub->oid;
-		ke_consumer_known_end(engine->consumer, part->topic, part->partition,
+		ke_consumer_partitions_known_end(engine->consumer, part->topic, part->partition,
 							  &row.end, &row.last_stable);
 		if (!part->fetching)
 		{

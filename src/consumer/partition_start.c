@@ -179,7 +179,7 @@ claim_all(KeEngine *engine, Starts *starts)
 		if (refusal != NULL)
 		{
 			start->failed = true;
-			ke_assignment_stop(engine, start->part, refusal);
+			ke_partition_stop(engine, start->part, refusal);
 		}
 	}
 	remove_failed(starts);
@@ -189,12 +189,12 @@ claim_all(KeEngine *engine, Starts *starts)
 static void
 ask_committed(KeEngine *engine, Starts *starts)
 {
-	KeKafkaList *list = ke_kafka_list_make(starts->count);
+	KePartitionList *list = ke_partition_list_make(starts->count);
 	int			error;
 	int			i;
 
 	for (i = 0; i < starts->count; i++)
-		ke_kafka_list_add(list, starts->each[i].part->topic,
+		ke_partition_list_add(list, starts->each[i].part->topic,
 						  starts->each[i].part->partition, KE_KAFKA_NONE);
 	error = ke_consumer_committed(engine->consumer, list, ASK_TIMEOUT_MS);
 	for (i = 0; i < starts->count; i++)
@@ -233,7 +233,7 @@ ask_bounds(KeEngine *engine, Starts *starts)
 		start->facts.shared = engine->server->options.shared;
 		start->facts.has_p = start->has_row;
 		start->facts.p = &start->part->pos;
-		if (!ke_start_needs_bounds(&start->facts))
+		if (!ke_start_decision_needs_bounds(&start->facts))
 			continue;
 		error = ke_consumer_watermarks(engine->consumer, start->part->topic,
 									   start->part->partition,
@@ -275,7 +275,7 @@ decide(KeEngine *engine, Start *start)
 {
 	KePartition *part = start->part;
 
-	start->decision = ke_start_decide(&start->facts);
+	start->decision = ke_start_decision_make(&start->facts);
 	part->verifying = false;
 	switch (start->decision.verdict)
 	{
@@ -298,14 +298,14 @@ decide(KeEngine *engine, Start *start)
 			break;
 		case KE_START_REFUSED_FOREIGN:
 			start->failed = true;
-			ke_assignment_stop(engine, part,
+			ke_partition_stop(engine, part,
 							   psprintf("group \"%s\" belongs to database %s: let both set the server option shared, or, if this is a copy, call kafka_identity_confirm('new') and give the server another service_name",
 										engine->key.group_id,
 										start->facts.stamp.uuid));
 			break;
 		case KE_START_REFUSED_RANGE:
 			start->failed = true;
-			ke_assignment_stop(engine, part,
+			ke_partition_stop(engine, part,
 							   psprintf("offset %lld is outside of the log (%lld to %lld): retention passed it, or the topic was deleted and made again",
 										(long long) start->decision.offset,
 										(long long) start->facts.low,
@@ -346,7 +346,7 @@ get_ready(Start *start)
  * partition is RUNNING (fetch_from is set), decided, stopped or put off.
  */
 void
-ke_starting_decide(KeEngine *engine, TimestampTz now)
+ke_partition_start_decide(KeEngine *engine, TimestampTz now)
 {
 	Starts		starts;
 	KeFailure  *fail;
@@ -380,7 +380,7 @@ ke_starting_decide(KeEngine *engine, TimestampTz now)
 static void
 commit_decided(KeEngine *engine, TimestampTz now)
 {
-	KeKafkaList *list = ke_kafka_list_make(engine->nparts);
+	KePartitionList *list = ke_partition_list_make(engine->nparts);
 	int			error;
 	int			i;
 
@@ -390,16 +390,16 @@ commit_decided(KeEngine *engine, TimestampTz now)
 
 		if (part->status == KE_PARTITION_STARTING && part->decided &&
 			part->start_at <= now)
-			ke_kafka_list_add(list, part->topic, part->partition,
+			ke_partition_list_add(list, part->topic, part->partition,
 							  part->pos.next)->metadata =
-				ke_commits_stamp(engine, part, part->pos.next);
+				ke_offset_commit_stamp(engine, part, part->pos.next);
 	}
 	if (list->count == 0)
 		return;
 	error = ke_consumer_commit_wait(engine->consumer, list, ASK_TIMEOUT_MS);
 	for (i = 0; i < list->count; i++)
 	{
-		KePartition *part = ke_assignment_find(engine, list->parts[i].topic,
+		KePartition *part = ke_partition_find(engine, list->parts[i].topic,
 											   list->parts[i].partition);
 
 		if (error == 0 && list->parts[i].error == 0)
@@ -424,9 +424,9 @@ commit_decided(KeEngine *engine, TimestampTz now)
  * otherwise they have just been assigned at fetch_from and are paused.
  */
 void
-ke_starting_finish(KeEngine *engine, TimestampTz now, bool in_library)
+ke_partition_start_finish(KeEngine *engine, TimestampTz now, bool in_library)
 {
-	KeKafkaList *list = ke_kafka_list_make(engine->nparts);
+	KePartitionList *list = ke_partition_list_make(engine->nparts);
 	int			i;
 
 	commit_decided(engine, now);
@@ -437,7 +437,7 @@ ke_starting_finish(KeEngine *engine, TimestampTz now, bool in_library)
 		if (part->status != KE_PARTITION_RUNNING || part->fetching ||
 			part->held)
 			continue;
-		ke_kafka_list_add(list, part->topic, part->partition,
+		ke_partition_list_add(list, part->topic, part->partition,
 						  part->fetch_from);
 		part->fetching = true;
 		part->reason[0] = '\0';

@@ -135,6 +135,6 @@ ke_progress_commit(KeEngine *engine, KeProgress *progress, KeStage *stage,
 void
 ke_progress_give_up(KeEngine *engine, KeProgress *progress)
 {
-	ke_assignment_distrust(engine, progress->lost,
+	ke_partition_restart(engine, progress->lost,
 						   "another process took the partition over");
 }

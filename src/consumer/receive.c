@@ -23,7 +23,7 @@ verify(KeEngine *engine, KePartition *part, const KeMessage *msg)
 		if (msg->timestamp_ms == part->pos.last_timestamp &&
 			ke_message_fingerprint(msg) == part->pos.last_crc)
 			return true;
-		ke_assignment_stop(engine, part,
+		ke_partition_stop(engine, part,
 						   psprintf("the message at offset %lld is not the one that was processed: the topic was deleted and made again, or restored",
 									(long long) msg->offset));
 		return true;
@@ -44,7 +44,7 @@ verify(KeEngine *engine, KePartition *part, const KeMessage *msg)
 KeStage *
 ke_receive_message(KeEngine *engine, KeMessage *msg)
 {
-	KePartition *part = ke_assignment_find(engine, msg->topic,
+	KePartition *part = ke_partition_find(engine, msg->topic,
 										   msg->partition);
 
 	if (part == NULL || !part->fetching ||
@@ -67,7 +67,7 @@ ke_receive_message(KeEngine *engine, KeMessage *msg)
 void
 ke_receive_end(KeEngine *engine, const KeKafkaPartition *end)
 {
-	KePartition *part = ke_assignment_find(engine, end->topic,
+	KePartition *part = ke_partition_find(engine, end->topic,
 										   end->partition);
 
 	if (part == NULL || !part->fetching ||
@@ -79,7 +79,7 @@ ke_receive_end(KeEngine *engine, const KeKafkaPartition *end)
 
 /* Kafka answered a commit; list has what was asked and the errors. */
 void
-ke_receive_committed(KeEngine *engine, KeKafkaList *list)
+ke_offset_commit_answered(KeEngine *engine, KePartitionList *list)
 {
 	int			i;
 
@@ -87,7 +87,7 @@ ke_receive_committed(KeEngine *engine, KeKafkaList *list)
 	for (i = 0; i < list->count; i++)
 	{
 		KeKafkaPartition *answer = &list->parts[i];
-		KePartition *part = ke_assignment_find(engine, answer->topic,
+		KePartition *part = ke_partition_find(engine, answer->topic,
 											   answer->partition);
 
 		if (part == NULL)
@@ -110,16 +110,16 @@ ke_receive_committed(KeEngine *engine, KeKafkaList *list)
 void
 ke_receive_partition_error(KeEngine *engine, const KeConsumerEvent *event)
 {
-	KePartition *part = ke_assignment_find(engine, event->part.topic,
+	KePartition *part = ke_partition_find(engine, event->part.topic,
 										   event->part.partition);
 
 	if (part == NULL || !part->fetching ||
 		part->status != KE_PARTITION_RUNNING)
 		return;
 	if (event->out_of_range)
-		ke_assignment_stop(engine, part,
+		ke_partition_stop(engine, part,
 						   psprintf("offset %lld is not in the log any more or not yet: retention passed it, or the topic was made again",
 									(long long) part->pos.next));
 	else
-		ke_assignment_distrust(engine, part, event->text);
+		ke_partition_restart(engine, part, event->text);
 }

@@ -12,67 +12,67 @@
 #include "consumer/retry_chain.h"
 #include "state/retries.h"
 
-struct KeWaiting
+struct KeRetryChains
 {
 	MemoryContext context;		/* of everything here */
-	HTAB	   *chains;
+	HTAB	   *by_id;
 	int			count;			/* messages in them */
 	int			holders;		/* of those, with ordering partition */
 	TimestampTz due_at;			/* the earliest; 0: to be found out */
 };
 
 static void
-make_chains(KeWaiting *waiting)
+make_chains(KeRetryChains *chains)
 {
 	HASHCTL		ctl;
 
 	ctl.keysize = sizeof(uint64);
-	ctl.entrysize = sizeof(KeChain);
-	ctl.hcxt = waiting->context;
-	waiting->chains = hash_create("kafka_events chains", 64, &ctl,
+	ctl.entrysize = sizeof(KeRetryChain);
+	ctl.hcxt = chains->context;
+	chains->by_id = hash_create("kafka_events chains", 64, &ctl,
 								  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	waiting->count = waiting->holders = 0;
-	waiting->due_at = DT_NOEND;
+	chains->count = chains->holders = 0;
+	chains->due_at = DT_NOEND;
 }
 
-KeWaiting *
-ke_waiting_make(MemoryContext parent)
+KeRetryChains *
+ke_retry_chain_make(MemoryContext parent)
 {
 	MemoryContext context = AllocSetContextCreate(parent,
-												  "kafka_events waiting",
+												  "kafka_events chains",
 												  ALLOCSET_SMALL_SIZES);
-	KeWaiting  *waiting = MemoryContextAllocZero(parent, sizeof(KeWaiting));
+	KeRetryChains  *chains = MemoryContextAllocZero(parent, sizeof(KeRetryChains));
 
-	waiting->context = context;
-	make_chains(waiting);
-	return waiting;
+	chains->context = context;
+	make_chains(chains);
+	return chains;
 }
 
 void
-ke_waiting_free(KeWaiting *waiting)
+ke_retry_chain_free(KeRetryChains *chains)
 {
-	MemoryContextDelete(waiting->context);
-	pfree(waiting);
+	MemoryContextDelete(chains->context);
+	pfree(chains);
 }
 
 void
-ke_waiting_load(KeWaiting *waiting, const List *entries)
+ke_retry_chain_load(KeRetryChains *chains, const List *entries)
 {
 	ListCell   *lc;
 
-	MemoryContextReset(waiting->context);
-	make_chains(waiting);
+	MemoryContextReset(chains->context);
+	make_chains(chains);
 	foreach(lc, entries)
 	{
 		const KeRetryEntry *entry = (KeRetryEntry *) lfirst(lc);
 
-		ke_waiting_add(waiting, entry->chain, entry->ordering,
+		ke_retry_chain_add(chains, entry->chain, entry->ordering,
 					   entry->offset, entry->due_at);
 	}
 }
 
 static void
-grow(KeWaiting *waiting, KeChain *chain)
+grow(KeRetryChains *chains, KeRetryChain *chain)
 {
 	if (chain->head > 0)
 	{
@@ -84,17 +84,17 @@ grow(KeWaiting *waiting, KeChain *chain)
 		return;
 	chain->allocated = Max(4, 2 * chain->allocated);
 	chain->offsets = chain->offsets == NULL ?
-		MemoryContextAlloc(waiting->context,
+		MemoryContextAlloc(chains->context,
 						   chain->allocated * sizeof(int64)) :
 		repalloc_huge(chain->offsets, chain->allocated * sizeof(int64));
 }
 
 void
-ke_waiting_add(KeWaiting *waiting, uint64 id, KeOrdering ordering,
+ke_retry_chain_add(KeRetryChains *chains, uint64 id, KeOrdering ordering,
 			   int64 offset, TimestampTz due_at)
 {
 	bool		found;
-	KeChain    *chain = hash_search(waiting->chains, &id, HASH_ENTER, &found);
+	KeRetryChain    *chain = hash_search(chains->by_id, &id, HASH_ENTER, &found);
 
 	if (!found)
 	{
@@ -103,25 +103,25 @@ ke_waiting_add(KeWaiting *waiting, uint64 id, KeOrdering ordering,
 
 		/* whom it had waited for is gone */
 		chain->due_at = due_at == DT_NOEND ? 0 : due_at;
-		waiting->due_at = Min(waiting->due_at, chain->due_at);
+		chains->due_at = Min(chains->due_at, chain->due_at);
 	}
 	if (chain->head + chain->count >= chain->allocated)
-		grow(waiting, chain);
+		grow(chains, chain);
 	chain->offsets[chain->head + chain->count++] = offset;
-	waiting->count++;
+	chains->count++;
 	if (ordering == KE_ORDER_PARTITION)
-		waiting->holders++;
+		chains->holders++;
 }
 
-KeChain *
-ke_waiting_find(const KeWaiting *waiting, uint64 id)
+KeRetryChain *
+ke_retry_chain_find(const KeRetryChains *chains, uint64 id)
 {
-	return waiting->count == 0 ? NULL :
-		hash_search(waiting->chains, &id, HASH_FIND, NULL);
+	return chains->count == 0 ? NULL :
+		hash_search(chains->by_id, &id, HASH_FIND, NULL);
 }
 
 bool
-ke_waiting_contains(const KeChain *chain, int64 offset)
+ke_retry_chain_contains(const KeRetryChain *chain, int64 offset)
 {
 	int			i;
 
@@ -132,68 +132,68 @@ ke_waiting_contains(const KeChain *chain, int64 offset)
 }
 
 void
-ke_waiting_shift(KeWaiting *waiting, KeChain *chain)
+ke_retry_chain_shift(KeRetryChains *chains, KeRetryChain *chain)
 {
-	waiting->count--;
+	chains->count--;
 	if (chain->ordering == KE_ORDER_PARTITION)
-		waiting->holders--;
-	waiting->due_at = 0;
+		chains->holders--;
+	chains->due_at = 0;
 	chain->head++;
 	chain->due_at = 0;
 	if (--chain->count > 0)
 		return;
 	pfree(chain->offsets);
-	hash_search(waiting->chains, &chain->id, HASH_REMOVE, NULL);
+	hash_search(chains->by_id, &chain->id, HASH_REMOVE, NULL);
 }
 
 void
-ke_waiting_put_off(KeWaiting *waiting, KeChain *chain, TimestampTz due_at)
+ke_retry_chain_put_off(KeRetryChains *chains, KeRetryChain *chain, TimestampTz due_at)
 {
 	chain->due_at = due_at;
-	waiting->due_at = 0;
+	chains->due_at = 0;
 }
 
 /* The chain whose first is due first. */
-static KeChain *
-earliest(KeWaiting *waiting)
+static KeRetryChain *
+earliest(KeRetryChains *chains)
 {
 	HASH_SEQ_STATUS seq;
-	KeChain    *chain;
-	KeChain    *best = NULL;
+	KeRetryChain    *chain;
+	KeRetryChain    *best = NULL;
 
-	hash_seq_init(&seq, waiting->chains);
+	hash_seq_init(&seq, chains->by_id);
 	while ((chain = hash_seq_search(&seq)) != NULL)
 		if (best == NULL || chain->due_at < best->due_at)
 			best = chain;
 	return best;
 }
 
-KeChain *
-ke_waiting_next(KeWaiting *waiting, TimestampTz now)
+KeRetryChain *
+ke_retry_chain_next(KeRetryChains *chains, TimestampTz now)
 {
-	KeChain    *chain;
+	KeRetryChain    *chain;
 
-	if (waiting->due_at > now)
+	if (chains->due_at > now)
 		return NULL;
-	chain = earliest(waiting);
-	waiting->due_at = chain == NULL ? DT_NOEND : chain->due_at;
+	chain = earliest(chains);
+	chains->due_at = chain == NULL ? DT_NOEND : chain->due_at;
 	return chain != NULL && chain->due_at <= now ? chain : NULL;
 }
 
 TimestampTz
-ke_waiting_due_at(KeWaiting *waiting)
+ke_retry_chain_due_at(KeRetryChains *chains)
 {
-	return waiting->count == 0 ? DT_NOEND : waiting->due_at;
+	return chains->count == 0 ? DT_NOEND : chains->due_at;
 }
 
 int
-ke_waiting_count(const KeWaiting *waiting)
+ke_retry_chain_count(const KeRetryChains *chains)
 {
-	return waiting->count;
+	return chains->count;
 }
 
 bool
-ke_waiting_has_holder(const KeWaiting *waiting)
+ke_retry_chain_has_holder(const KeRetryChains *chains)
 {
-	return waiting->holders > 0;
+	return chains->holders > 0;
 }

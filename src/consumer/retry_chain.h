@@ -14,9 +14,9 @@
 #include "datatype/timestamp.h"
 #include "nodes/pg_list.h"
 
-typedef struct KeWaiting KeWaiting;
+typedef struct KeRetryChains KeRetryChains;
 
-typedef struct KeChain
+typedef struct KeRetryChain
 {
 	uint64		id;				/* see ke_retries_chain */
 	KeOrdering	ordering;
@@ -25,40 +25,40 @@ typedef struct KeChain
 	int			count;
 	int			allocated;
 	TimestampTz due_at;			/* of the first */
-} KeChain;
+} KeRetryChain;
 
 /* Lives in parent. */
-extern KeWaiting *ke_waiting_make(MemoryContext parent);
-extern void ke_waiting_free(KeWaiting *waiting);
+extern KeRetryChains *ke_retry_chain_make(MemoryContext parent);
+extern void ke_retry_chain_free(KeRetryChains *chains);
 
 /* Everything anew, from a list of KeRetryEntry in offset order. */
-extern void ke_waiting_load(KeWaiting *waiting, const List *entries);
+extern void ke_retry_chain_load(KeRetryChains *chains, const List *entries);
 
 /* One more at the end of its chain; due_at counts if it is the first. */
-extern void ke_waiting_add(KeWaiting *waiting, uint64 id,
+extern void ke_retry_chain_add(KeRetryChains *chains, uint64 id,
 						   KeOrdering ordering, int64 offset,
 						   TimestampTz due_at);
 
 /* NULL: nobody waits there. */
-extern KeChain *ke_waiting_find(const KeWaiting *waiting, uint64 id);
-extern bool ke_waiting_contains(const KeChain *chain, int64 offset);
+extern KeRetryChain *ke_retry_chain_find(const KeRetryChains *chains, uint64 id);
+extern bool ke_retry_chain_contains(const KeRetryChain *chain, int64 offset);
 
 /* The first is gone: the next one is due at once, or the chain is over. */
-extern void ke_waiting_shift(KeWaiting *waiting, KeChain *chain);
+extern void ke_retry_chain_shift(KeRetryChains *chains, KeRetryChain *chain);
 
 /* The first is to run again later. */
-extern void ke_waiting_put_off(KeWaiting *waiting, KeChain *chain,
+extern void ke_retry_chain_put_off(KeRetryChains *chains, KeRetryChain *chain,
 							   TimestampTz due_at);
 
 /* A chain whose first is due; NULL: none. */
-extern KeChain *ke_waiting_next(KeWaiting *waiting, TimestampTz now);
+extern KeRetryChain *ke_retry_chain_next(KeRetryChains *chains, TimestampTz now);
 
 /* When the first one is due; DT_NOEND: none waits. */
-extern TimestampTz ke_waiting_due_at(KeWaiting *waiting);
+extern TimestampTz ke_retry_chain_due_at(KeRetryChains *chains);
 
-extern int	ke_waiting_count(const KeWaiting *waiting);
+extern int	ke_retry_chain_count(const KeRetryChains *chains);
 
 /* Does one wait that the whole partition waits for? */
-extern bool ke_waiting_has_holder(const KeWaiting *waiting);
+extern bool ke_retry_chain_has_holder(const KeRetryChains *chains);
 
 #endif							/* KE_RETRY_CHAIN_H */

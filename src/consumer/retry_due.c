@@ -89,7 +89,7 @@ release_runner(KeEngine *engine, void *argument)
 }
 
 void
-ke_due_release(KeEngine *engine)
+ke_retry_due_release(KeEngine *engine)
 {
 	KeFailure  *fail;
 
@@ -106,14 +106,14 @@ static KeBatchOutcome
 run_row(KeEngine *engine, KeStage *stage, KeRetry *retry, bool *worked)
 {
 	KePosition	newer;
-	KeParked	parked = {
+	KeRetryRun	parked = {
 		.stage = stage,
 		.retry = retry,
 		.careful = engine->runner_careful > 0,
 		.fence = store_runner,
 		.argument = &newer
 	};
-	KeBatchOutcome outcome = ke_parked_run(engine, &parked);
+	KeBatchOutcome outcome = ke_retry_run(engine, &parked);
 
 	if (parked.result == KE_PARKED_DONE)
 	{
@@ -157,13 +157,13 @@ admit(KeEngine *engine, KeStage *stage, bool *only_one)
 	if (turn.go != KE_BREAKER_WAIT)
 		return true;
 	if (turn.ask_at == 0)
-		ke_mending_look(engine, stage);
-	ke_assignment_wait_for_breaker(engine, stage, turn.ask_at);
+		ke_breaker_recheck_look(engine, stage);
+	ke_partition_wait_for_breaker(engine, stage, turn.ask_at);
 	return false;
 }
 
 KeBatchOutcome
-ke_due_run(KeEngine *engine, KeStage *stage)
+ke_retry_due_run(KeEngine *engine, KeStage *stage)
 {
 	TimestampTz started = GetCurrentTimestamp();
 	Look		it = {.stage = stage,.next = DT_NOEND};
@@ -198,9 +198,9 @@ ke_due_run(KeEngine *engine, KeStage *stage)
 }
 
 TimestampTz
-ke_due_at(const KeStage *stage)
+ke_retry_due_at(const KeStage *stage)
 {
-	if (ke_assignment_obstacle(stage) != NULL)
+	if (ke_partition_obstacle(stage) != NULL)
 		return DT_NOEND;
 	return Max(stage->due_at, stage->not_before);
 }

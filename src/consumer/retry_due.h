@@ -8,12 +8,12 @@
 #include "consumer/engine.h"
 
 /* Run those of the stage that are due; for retry consumers. */
-extern KeBatchOutcome ke_due_run(KeEngine *engine, KeStage *stage);
+extern KeBatchOutcome ke_retry_due_run(KeEngine *engine, KeStage *stage);
 
 /* When there may be one to run; DT_NOEND: not before something changes. */
-extern TimestampTz ke_due_at(const KeStage *stage);
+extern TimestampTz ke_retry_due_at(const KeStage *stage);
 
 /* The process ends in good order. */
-extern void ke_due_release(KeEngine *engine);
+extern void ke_retry_due_release(KeEngine *engine);
 
 #endif							/* KE_RETRY_DUE_H */

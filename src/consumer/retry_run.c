@@ -19,7 +19,7 @@
 
 /* In a transaction: have the row, in engine->scratch, if it may be run now. */
 static bool
-lock_row(KeEngine *engine, KeParked *parked)
+lock_row(KeEngine *engine, KeRetryRun *parked)
 {
 	MemoryContext old = MemoryContextSwitchTo(engine->scratch);
 	KeRetry    *retry = parked->retry;
@@ -36,7 +36,7 @@ lock_row(KeEngine *engine, KeParked *parked)
 static bool
 take_row(KeEngine *engine, KeEffects *effects, void *argument)
 {
-	KeParked   *parked = (KeParked *) argument;
+	KeRetryRun   *parked = (KeRetryRun *) argument;
 
 	if (!lock_row(engine, parked))
 		return false;
@@ -50,7 +50,7 @@ take_row(KeEngine *engine, KeEffects *effects, void *argument)
 static bool
 finish_row(KeEngine *engine, KeEffects *effects, void *argument)
 {
-	KeParked   *parked = (KeParked *) argument;
+	KeRetryRun   *parked = (KeRetryRun *) argument;
 
 	parked->refused = !parked->fence(engine, parked->argument);
 	return !parked->refused;
@@ -60,7 +60,7 @@ finish_row(KeEngine *engine, KeEffects *effects, void *argument)
 
 /* Its next run, in the same row. */
 static void
-put_off(KeEngine *engine, KeParked *parked)
+put_off(KeEngine *engine, KeRetryRun *parked)
 {
 	KeRetry    *retry = parked->retry;
 
@@ -77,7 +77,7 @@ put_off(KeEngine *engine, KeParked *parked)
 static void
 write_route(KeEngine *engine, void *argument)
 {
-	KeParked   *parked = (KeParked *) argument;
+	KeRetryRun   *parked = (KeRetryRun *) argument;
 
 	parked->result = KE_PARKED_ELSEWHERE;
 	if (!lock_row(engine, parked))
@@ -104,7 +104,7 @@ write_route(KeEngine *engine, void *argument)
 static void
 write_turn(KeEngine *engine, void *argument)
 {
-	KeParked   *parked = (KeParked *) argument;
+	KeRetryRun   *parked = (KeRetryRun *) argument;
 
 	if (!lock_row(engine, parked))
 		return;
@@ -113,7 +113,7 @@ write_turn(KeEngine *engine, void *argument)
 }
 
 static KeBatchOutcome
-settle(KeEngine *engine, KeParked *parked)
+settle(KeEngine *engine, KeRetryRun *parked)
 {
 	KeFailure  *fail;
 
@@ -133,19 +133,19 @@ settle(KeEngine *engine, KeParked *parked)
 
 /* Where it came from: copies say so, others are read from there. */
 static void
-begin_culprit(KeEngine *engine, KeParked *parked)
+begin_culprit(KeEngine *engine, KeRetryRun *parked)
 {
 	const char *problem;
 
 	ke_routing_begin(&parked->culprit, parked->stage, parked->msg);
 	if (parked->retry->ordering == KE_ORDER_NONE)
-		(void) ke_copy_read(parked->msg,
+		(void) ke_retry_headers_read(parked->msg,
 							engine->server->options.service_name,
-							PG_INT32_MAX, &parked->culprit.trail, &problem);
+							PG_INT32_MAX, &parked->culprit.origin, &problem);
 }
 
 static KeBatchOutcome
-judge_culprit(KeEngine *engine, KeParked *parked, const KeEffects *effects)
+judge_culprit(KeEngine *engine, KeRetryRun *parked, const KeEffects *effects)
 {
 	KeCulprit  *culprit = &parked->culprit;
 	KeBatchOutcome outcome;
@@ -167,7 +167,7 @@ judge_culprit(KeEngine *engine, KeParked *parked, const KeEffects *effects)
 static void
 count_try(KeEngine *engine, void *argument)
 {
-	KeParked   *parked = (KeParked *) argument;
+	KeRetryRun   *parked = (KeRetryRun *) argument;
 
 	if (!lock_row(engine, parked))
 		return;
@@ -177,7 +177,7 @@ count_try(KeEngine *engine, void *argument)
 
 /* After unclean ends: true if it may run, else outcome and result are set. */
 static bool
-announce(KeEngine *engine, KeParked *parked, KeBatchOutcome *outcome)
+announce(KeEngine *engine, KeRetryRun *parked, KeBatchOutcome *outcome)
 {
 	KeFailure  *fail;
 
@@ -206,7 +206,7 @@ announce(KeEngine *engine, KeParked *parked, KeBatchOutcome *outcome)
 
 /* One try; sets the result. */
 static KeBatchOutcome
-run_once(KeEngine *engine, KeParked *parked)
+run_once(KeEngine *engine, KeRetryRun *parked)
 {
 	KeEffects	effects = {.stage = parked->stage};
 	KeEffectsFrame frame = {take_row, finish_row, parked};
@@ -233,7 +233,7 @@ run_once(KeEngine *engine, KeParked *parked)
 }
 
 KeBatchOutcome
-ke_parked_run(KeEngine *engine, KeParked *parked)
+ke_retry_run(KeEngine *engine, KeRetryRun *parked)
 {
 	KeBatchOutcome outcome = KE_BATCH_PROGRESS;
 

@@ -8,15 +8,15 @@
 #include "consumer/routing.h"
 #include "state/retries.h"
 
-typedef enum KeParkedResult
+typedef enum KeRetryRunResult
 {
 	KE_PARKED_ELSEWHERE,		/* it is gone, not due, or somebody has it */
 	KE_PARKED_DONE,				/* it is not parked any more */
 	KE_PARKED_PUT_OFF,			/* it stays, with the due_at in retry */
 	KE_PARKED_UNDECIDED			/* it stays as it was */
-} KeParkedResult;
+} KeRetryRunResult;
 
-typedef struct KeParked
+typedef struct KeRetryRun
 {
 	KeStage    *stage;
 	KeRetry    *retry;			/* its key is set; the rest once locked */
@@ -29,13 +29,13 @@ typedef struct KeParked
 	bool		(*fence) (KeEngine *engine, void *argument);
 	void	   *argument;
 
-	/* filled in by ke_parked_run */
-	KeParkedResult result;
+	/* filled in by ke_retry_run */
+	KeRetryRunResult result;
 	KeMessage  *msg;
 	bool		locked;
 	bool		refused;		/* the fence did */
 	KeCulprit	culprit;
-} KeParked;
+} KeRetryRun;
 
 /*
  * Run it, each try in a transaction that begins by locking its row, without
@@ -43,6 +43,6 @@ typedef struct KeParked
  * decided about in another one: in the ordered modes it stays for its next
  * run; otherwise it goes, and a copy is written.
  */
-extern KeBatchOutcome ke_parked_run(KeEngine *engine, KeParked *parked);
+extern KeBatchOutcome ke_retry_run(KeEngine *engine, KeRetryRun *parked);
 
 #endif							/* KE_RETRY_RUN_H */

@@ -64,38 +64,38 @@ copy_key(const char *copy_id)
 }
 
 static TimestampTz
-due_time(const KeTrail *trail, TimestampTz now)
+due_time(const KeOrigin *origin, TimestampTz now)
 {
 	int64		now_ms = ke_unix_ms(now);
-	int64		wait_ms = Min(Max(trail->due_ms - now_ms, 0), KEEP_MS);
+	int64		wait_ms = Min(Max(origin->due_ms - now_ms, 0), KEEP_MS);
 
 	return TimestampTzPlusMilliseconds(now, wait_ms);
 }
 
 /* The message as its handler is to see it: as it was in its source topic. */
 static KeMessage
-original_of(KeMessage *msg, const KeTrail *trail)
+original_of(KeMessage *msg, const KeOrigin *origin)
 {
 	KeMessage	original = *msg;
 
 	(void) ke_message_headers(msg, &original.nheaders);
 	original.headers = msg->headers;
 	original.origin = NULL;
-	original.attempt = trail->attempt;
-	if (trail->original_topic != NULL && trail->original_partition >= 0 &&
-		trail->original_offset >= 0)
+	original.attempt = origin->attempt;
+	if (origin->original_topic != NULL && origin->original_partition >= 0 &&
+		origin->original_offset >= 0)
 	{
-		original.topic = trail->original_topic;
-		original.partition = trail->original_partition;
-		original.offset = trail->original_offset;
+		original.topic = origin->original_topic;
+		original.partition = origin->original_partition;
+		original.offset = origin->original_offset;
 	}
-	if (trail->original_timestamp >= 0)
-		original.timestamp_ms = trail->original_timestamp;
+	if (origin->original_timestamp >= 0)
+		original.timestamp_ms = origin->original_timestamp;
 	return original;
 }
 
 static void
-put(KeEngine *engine, Parking *parking, KeMessage *msg, const KeTrail *trail,
+put(KeEngine *engine, Parking *parking, KeMessage *msg, const KeOrigin *origin,
 	TimestampTz now)
 {
 	KeRetry		retry = {
@@ -104,8 +104,8 @@ put(KeEngine *engine, Parking *parking, KeMessage *msg, const KeTrail *trail,
 		.offset = msg->offset,
 		.source = parking->stage->sub->topic,
 		.ordering = KE_ORDER_NONE,
-		.due_at = due_time(trail, now),
-		.msg = original_of(msg, trail)
+		.due_at = due_time(origin, now),
+		.msg = original_of(msg, origin)
 	};
 
 	ke_retries_put(&engine->key, &retry);
@@ -115,13 +115,13 @@ put(KeEngine *engine, Parking *parking, KeMessage *msg, const KeTrail *trail,
 
 static void
 refuse(KeEngine *engine, Parking *parking, KeMessage *msg,
-	   const KeTrail *trail, const char *problem)
+	   const KeOrigin *origin, const char *problem)
 {
 	MemoryContext old = MemoryContextSwitchTo(engine->scratch);
 	KeCulprit  *culprit = (KeCulprit *) palloc(sizeof(KeCulprit));
 
 	ke_routing_begin(culprit, parking->stage, msg);
-	culprit->trail = *trail;
+	culprit->origin = *origin;
 	ke_routing_refuse(culprit, ke_failure_make(engine->scratch,
 											   ERRCODE_DATA_EXCEPTION,
 											   "%s", problem));
@@ -133,28 +133,28 @@ refuse(KeEngine *engine, Parking *parking, KeMessage *msg,
 static void
 take(KeEngine *engine, Parking *parking, KeMessage *msg, TimestampTz now)
 {
-	KeTrail		trail;
+	KeOrigin		origin;
 	const char *problem;
-	KeCopyOrigin origin;
+	KeCopyOwner owner;
 
-	origin = ke_copy_read(msg, engine->server->options.service_name,
-						  parking->stage->sub->options.max_retries, &trail,
+	owner = ke_retry_headers_read(msg, engine->server->options.service_name,
+						  parking->stage->sub->options.max_retries, &origin,
 						  &problem);
-	if (origin == KE_COPY_FOREIGN)
+	if (owner == KE_COPY_FOREIGN)
 		return;
-	if (trail.copy_id != NULL &&
-		!ke_copies_note(engine->key.group_id, copy_key(trail.copy_id), now))
+	if (origin.copy_id != NULL &&
+		!ke_retry_dedup_note(engine->key.group_id, copy_key(origin.copy_id), now))
 		return;
-	if (origin == KE_COPY_OURS && trail.original_topic != NULL &&
-		ke_options_topic_problem(trail.original_topic) != NULL)
+	if (owner == KE_COPY_OURS && origin.original_topic != NULL &&
+		ke_options_topic_problem(origin.original_topic) != NULL)
 	{
-		origin = KE_COPY_INVALID;
+		owner = KE_COPY_INVALID;
 		problem = "retry message cannot be used: its header x-original-topic is no name of a topic";
 	}
-	if (origin == KE_COPY_INVALID)
-		refuse(engine, parking, msg, &trail, problem);
+	if (owner == KE_COPY_INVALID)
+		refuse(engine, parking, msg, &origin, problem);
 	else
-		put(engine, parking, msg, &trail, now);
+		put(engine, parking, msg, &origin, now);
 }
 
 /* In a transaction. */
@@ -205,13 +205,13 @@ has_room(KeEngine *engine, KeStage *stage)
 		return true;
 	stage->room_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 												 FULL_LOOK_MS);
-	ke_assignment_halt(engine, stage,
+	ke_partition_halt(engine, stage,
 					   "kafka_events.max_parked_retries messages wait already");
 	return false;
 }
 
 KeBatchOutcome
-ke_park_run(KeEngine *engine, KeStage *stage)
+ke_retry_store(KeEngine *engine, KeStage *stage)
 {
 	Parking		parking = {.stage = stage,.first_due = DT_NOEND};
 	KeFailure  *fail;
@@ -248,12 +248,12 @@ forget(KeEngine *engine, void *argument)
 {
 	bool	   *more = (bool *) argument;
 
-	*more = ke_copies_forget(engine->key.group_id, GetCurrentTimestamp(),
+	*more = ke_retry_dedup_forget(engine->key.group_id, GetCurrentTimestamp(),
 							 FORGET_COUNT);
 }
 
 void
-ke_park_forget_copies(KeEngine *engine, TimestampTz now)
+ke_retry_store_forget_copies(KeEngine *engine, TimestampTz now)
 {
 	bool		more = false;
 	KeFailure  *fail;

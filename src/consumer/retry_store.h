@@ -8,9 +8,9 @@
 #include "consumer/engine.h"
 
 /* Park what waits in the stage; for retry consumers. */
-extern KeBatchOutcome ke_park_run(KeEngine *engine, KeStage *stage);
+extern KeBatchOutcome ke_retry_store(KeEngine *engine, KeStage *stage);
 
 /* Forget copies that were seen long ago; now and then. */
-extern void ke_park_forget_copies(KeEngine *engine, TimestampTz now);
+extern void ke_retry_store_forget_copies(KeEngine *engine, TimestampTz now);
 
 #endif							/* KE_RETRY_STORE_H */

@@ -26,7 +26,7 @@ ke_routing_begin(KeCulprit *culprit, KeStage *stage, KeMessage *msg)
 	memset(culprit, 0, sizeof(*culprit));
 	culprit->stage = stage;
 	culprit->msg = msg;
-	ke_copy_trail_of_source(msg, &culprit->trail);
+	ke_retry_headers_read_source(msg, &culprit->origin);
 }
 
 /* May what is to be routed be routed now? */
@@ -126,8 +126,8 @@ ke_routing_decide(KeEngine *engine, KeCulprit *culprit,
 			ask_breaker(culprit);
 			if (!culprit->held)
 				break;
-			ke_mending_tried(stage);
-			ke_assignment_wait_for_breaker(engine, stage, 0);
+			ke_breaker_recheck_tried(stage);
+			ke_partition_wait_for_breaker(engine, stage, 0);
 			*outcome = KE_BATCH_WAIT;
 			return false;
 		case KE_ROUTE_SKIP:
@@ -159,7 +159,7 @@ copy_of(KeEngine *engine, const KeCulprit *culprit, KeOutboxKind kind,
 		.server = engine->server->oid,
 		.topic = psprintf("%s%s", sub->topic, suffix),
 		.source_topic = sub->topic,
-		.partition = culprit->trail.original_partition,
+		.partition = culprit->origin.original_partition,
 		.key = msg->key,
 		.key_len = msg->key_len,
 		.value = msg->value,
@@ -173,17 +173,17 @@ static void
 write_retry(KeEngine *engine, const KeCulprit *culprit)
 {
 	const KeServerOptions *options = &engine->server->options;
-	KeTrail		trail = culprit->trail;
+	KeOrigin		origin = culprit->origin;
 	KeOutboxRow row = copy_of(engine, culprit, KE_OUTBOX_RETRY,
 							  options->retry_suffix);
 
-	trail.service = options->service_name;
-	trail.copy_id = ke_copy_make_id();
-	trail.attempt = culprit->msg->attempt + 1;
+	origin.service = options->service_name;
+	origin.copy_id = ke_retry_headers_make_copy_id();
+	origin.attempt = culprit->msg->attempt + 1;
 	/* rounded up: a retry is never early */
-	trail.due_ms = ke_unix_ms(GetCurrentTimestamp()) + 1 +
+	origin.due_ms = ke_unix_ms(GetCurrentTimestamp()) + 1 +
 		culprit->route.delay_ms;
-	row.headers = ke_copy_retry_headers(culprit->msg, &trail,
+	row.headers = ke_retry_headers_of_retry(culprit->msg, &origin,
 										culprit->route.delay_ms,
 										&row.nheaders);
 	(void) ke_outbox_append(&row);
@@ -194,8 +194,8 @@ write_dead(KeEngine *engine, const KeCulprit *culprit)
 {
 	const KeServerOptions *options = &engine->server->options;
 	const KeSubscriptionOptions *of_sub = &culprit->stage->sub->options;
-	KeTrail		trail = culprit->trail;
-	KeDeath		death = {
+	KeOrigin		origin = culprit->origin;
+	KeDeadLetterCause		cause = {
 		.reason = culprit->fail->message ? culprit->fail->message : "",
 		.sqlstate = culprit->fail->sqlstate,
 		.handler = of_sub->handler ? of_sub->handler :
@@ -205,10 +205,10 @@ write_dead(KeEngine *engine, const KeCulprit *culprit)
 	KeOutboxRow row = copy_of(engine, culprit, KE_OUTBOX_DEAD,
 							  options->dlq_suffix);
 
-	trail.service = options->service_name;
-	trail.copy_id = ke_copy_make_id();
-	trail.attempt = culprit->msg->attempt;
-	row.headers = ke_copy_dead_headers(culprit->msg, &trail, &death,
+	origin.service = options->service_name;
+	origin.copy_id = ke_retry_headers_make_copy_id();
+	origin.attempt = culprit->msg->attempt;
+	row.headers = ke_retry_headers_of_dead_letter(culprit->msg, &origin, &cause,
 									   &row.nheaders);
 	(void) ke_outbox_append(&row);
 }
@@ -272,7 +272,7 @@ ke_routing_done(KeEngine *engine, const KeCulprit *culprit)
 	count(engine, culprit);
 	if (culprit->route.kind == KE_ROUTE_RETRY &&
 		culprit->stage->sub->options.ordering == KE_ORDER_NONE)
-		ke_need_set(engine->database, engine->server->oid, KE_ROLE_RETRY);
+		ke_role_demand_set(engine->database, engine->server->oid, KE_ROLE_RETRY);
 	if (culprit->route.kind != KE_ROUTE_SKIP)
 		ke_slot_set_error(psprintf("message at offset %lld of partition %d of topic \"%s\": %s",
 								   (long long) msg->offset, msg->partition,

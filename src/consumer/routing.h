@@ -13,14 +13,14 @@ typedef struct KeCulprit
 {
 	KeStage    *stage;
 	KeMessage  *msg;			/* as its handler saw it */
-	KeTrail		trail;			/* where it came from */
+	KeOrigin		origin;			/* where it came from */
 	const KeFailure *fail;
 	KeRoute		route;
 	bool		held;			/* the circuit breaker lets nothing through */
 	bool		shared;			/* written in a transaction with effects */
 } KeCulprit;
 
-/* A message that is read from its source topic, with its trail. */
+/* A message that is read from its source topic, with its origin. */
 extern void ke_routing_begin(KeCulprit *culprit, KeStage *stage,
 							 KeMessage *msg);
 

@@ -71,7 +71,7 @@ open_sides(KeEngine *engine, KeStage *stage, KeSubscription *sub)
 	stage->circuit = make_circuit(engine, sub);
 	MemoryContextSwitchTo(old);
 	stage->inspector = sub->broken == NULL ?
-		ke_inspector_open(sub, engine->config) : NULL;
+		ke_inspect_open(sub, engine->config) : NULL;
 	stage->handler = OidIsValid(sub->handler) && sub->broken == NULL ?
 		ke_handler_open(sub, engine->config) : NULL;
 	stage->sink = OidIsValid(sub->into_table) && sub->broken == NULL ?
@@ -106,7 +106,7 @@ static void
 close_sides(KeStage *stage)
 {
 	if (stage->inspector != NULL)
-		ke_inspector_close(stage->inspector);
+		ke_inspect_close(stage->inspector);
 	if (stage->handler != NULL)
 		ke_handler_close(stage->handler);
 	if (stage->sink != NULL)

@@ -8,7 +8,7 @@
 #include "consumer/start_decision.h"
 
 bool
-ke_start_needs_bounds(const KeStartFacts *facts)
+ke_start_decision_needs_bounds(const KeStartFacts *facts)
 {
 	return !facts->has_k;
 }
@@ -74,7 +74,7 @@ decide_foreign(const KeStartFacts *facts)
 }
 
 KeStartDecision
-ke_start_decide(const KeStartFacts *facts)
+ke_start_decision_make(const KeStartFacts *facts)
 {
 	if (!facts->has_k)
 		return decide_without_k(facts);

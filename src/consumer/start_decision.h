@@ -26,7 +26,7 @@ typedef struct KeStartFacts
 	bool		has_p;
 	const KePosition *p;
 
-	/* the log's bounds; only looked at when ke_start_needs_bounds says so */
+	/* the log's bounds; only looked at when ke_start_decision_needs_bounds says so */
 	int64		low;
 	int64		high;
 } KeStartFacts;
@@ -50,8 +50,8 @@ typedef struct KeStartDecision
 } KeStartDecision;
 
 /* Must low and high be asked for before deciding? */
-extern bool ke_start_needs_bounds(const KeStartFacts *facts);
+extern bool ke_start_decision_needs_bounds(const KeStartFacts *facts);
 
-extern KeStartDecision ke_start_decide(const KeStartFacts *facts);
+extern KeStartDecision ke_start_decision_make(const KeStartFacts *facts);
 
 #endif							/* KE_START_DECISION_H */

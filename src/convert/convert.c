@@ -108,7 +108,7 @@ init_populate(KeConverter *conv, const char *name, int32 typmod)
 }
 
 void
-ke_converter_init(KeConverter *conv, const char *name, Oid type,
+ke_convert_init(KeConverter *conv, const char *name, Oid type,
 				  int32 typmod, MemoryContext context)
 {
 	MemoryContext old = MemoryContextSwitchTo(context);
@@ -249,14 +249,14 @@ convert_fast(KeConverter *conv, const char *text, int32 len, bool *done)
 		case KE_CONVERT_INT2:
 		case KE_CONVERT_INT4:
 		case KE_CONVERT_INT8:
-			if (ke_parse_int(text, len, &parsed.integer))
+			if (ke_parse_scalar_int(text, len, &parsed.integer))
 				return convert_integer(conv, parsed.integer, done);
 			break;
 		case KE_CONVERT_FLOAT4:
-			*done = ke_parse_float4(text, len, &parsed.float4);
+			*done = ke_parse_scalar_float4(text, len, &parsed.float4);
 			return *done ? Float4GetDatum(parsed.float4) : (Datum) 0;
 		case KE_CONVERT_FLOAT8:
-			*done = ke_parse_float8(text, len, &parsed.float8);
+			*done = ke_parse_scalar_float8(text, len, &parsed.float8);
 			return *done ? Float8GetDatum(parsed.float8) : (Datum) 0;
 		case KE_CONVERT_NUMERIC:
 			return convert_numeric(conv, text, len, done);
@@ -264,18 +264,18 @@ convert_fast(KeConverter *conv, const char *text, int32 len, bool *done)
 			return convert_chars(conv, text, len, done);
 		case KE_CONVERT_UUID:
 			uuid = palloc(sizeof(pg_uuid_t));
-			*done = ke_parse_uuid(text, len, uuid);
+			*done = ke_parse_scalar_uuid(text, len, uuid);
 			return UUIDPGetDatum(uuid);
 		case KE_CONVERT_DATE:
-			*done = ke_parse_date(text, len, &parsed.date);
+			*done = ke_parse_scalar_date(text, len, &parsed.date);
 			return *done ? DateADTGetDatum(parsed.date) : (Datum) 0;
 		case KE_CONVERT_TIMESTAMP:
 			*done = is_full_precision(conv->typmod) &&
-				ke_parse_timestamp(text, len, &parsed.moment);
+				ke_parse_scalar_timestamp(text, len, &parsed.moment);
 			return *done ? TimestampGetDatum(parsed.moment) : (Datum) 0;
 		case KE_CONVERT_TIMESTAMPTZ:
 			*done = is_full_precision(conv->typmod) &&
-				ke_parse_timestamptz(text, len, &parsed.moment);
+				ke_parse_scalar_timestamptz(text, len, &parsed.moment);
 			return *done ? TimestampTzGetDatum(parsed.moment) : (Datum) 0;
 		case KE_CONVERT_INPUT:
 		case KE_CONVERT_NESTED:
@@ -330,7 +330,7 @@ convert_string(KeConverter *conv, const KeJson *json, int node)
 	{
 		char	   *buf = palloc(len + 1);
 
-		len = ke_json_unescape(value, buf);
+		len = ke_json_scan_unescape(value, buf);
 		text = buf;
 	}
 	if (conv->kind == KE_CONVERT_JSON)

@@ -59,7 +59,7 @@ typedef struct KeConverter
  * name is the column's.  Whatever the converter refers to is allocated in
  * context, which has to live as long.
  */
-extern void ke_converter_init(KeConverter *conv, const char *name, Oid type,
+extern void ke_convert_init(KeConverter *conv, const char *name, Oid type,
 							  int32 typmod, MemoryContext context);
 
 /*

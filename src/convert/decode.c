@@ -57,10 +57,10 @@ struct KeDecoder
 static void
 scan_whole(const char *bytes, int32 len, bool unescape, const char *subject)
 {
-	const char *text = ke_text_to_server(bytes, &len, subject);
+	const char *text = ke_json_scan_to_server(bytes, &len, subject);
 
 	if (whole.context == NULL)
-		ke_json_init(&whole, value_subject, TopMemoryContext);
+		ke_json_scan_init(&whole, value_subject, TopMemoryContext);
 	whole.subject = subject;
 	ke_json_scan(&whole, text, len, unescape);
 }
@@ -95,7 +95,7 @@ ke_decode_json(const char *bytes, int32 len)
 Datum
 ke_decode_text(const char *bytes, int32 len)
 {
-	const char *text = ke_text_to_server(bytes, &len, value_subject);
+	const char *text = ke_json_scan_to_server(bytes, &len, value_subject);
 
 	return PointerGetDatum(cstring_to_text_with_len(text, len));
 }
@@ -125,7 +125,7 @@ ke_decode_whole(KeConverter *conv, const char *bytes, int32 len,
 			datum = decode_jsonb(bytes, len, subject);
 			break;
 		default:
-			text = ke_text_to_server(bytes, &len, subject);
+			text = ke_json_scan_to_server(bytes, &len, subject);
 			return ke_convert_text(conv, text, len);
 	}
 	return ke_convert_check(conv, datum, false);
@@ -168,7 +168,7 @@ build_names(KeDecoder *decoder)
 }
 
 KeDecoder *
-ke_decoder_make(TupleDesc tupdesc, const bool *want, MemoryContext parent)
+ke_decode_make(TupleDesc tupdesc, const bool *want, MemoryContext parent)
 {
 	MemoryContext old = MemoryContextSwitchTo(parent);
 	KeDecoder  *decoder = palloc0(sizeof(KeDecoder));
@@ -185,19 +185,19 @@ ke_decoder_make(TupleDesc tupdesc, const bool *want, MemoryContext parent)
 		if (att->attisdropped || (want != NULL && !want[i]))
 			continue;
 		decoder->wanted[i] = true;
-		ke_converter_init(&decoder->converters[i], NameStr(att->attname),
+		ke_convert_init(&decoder->converters[i], NameStr(att->attname),
 						  att->atttypid, att->atttypmod, parent);
 	}
 	build_names(decoder);
 	for (int i = 0; i < GUESSES; i++)
 		decoder->guesses[i].len = -1;
-	ke_json_init(&decoder->json, value_subject, parent);
+	ke_json_scan_init(&decoder->json, value_subject, parent);
 	MemoryContextSwitchTo(old);
 	return decoder;
 }
 
 void
-ke_decoder_set_subject(KeDecoder *decoder, const char *subject)
+ke_decode_set_subject(KeDecoder *decoder, const char *subject)
 {
 	decoder->json.subject = subject;
 }
@@ -238,7 +238,7 @@ attribute_of_key(KeDecoder *decoder, const KeJsonNode *key, int nth)
 	{
 		char	   *buf = palloc(len);
 
-		len = ke_json_unescape(key, buf);
+		len = ke_json_scan_unescape(key, buf);
 		name = buf;
 	}
 	if (len >= NAMEDATALEN)
@@ -284,7 +284,7 @@ static void
 find_fields(KeDecoder *decoder, const char *bytes, int32 len)
 {
 	KeJson	   *json = &decoder->json;
-	const char *text = ke_text_to_server(bytes, &len, json->subject);
+	const char *text = ke_json_scan_to_server(bytes, &len, json->subject);
 	int			node = 1;
 
 	ke_json_scan(json, text, len, true);
@@ -309,7 +309,7 @@ find_fields(KeDecoder *decoder, const char *bytes, int32 len)
 }
 
 void
-ke_decoder_object(KeDecoder *decoder, const char *bytes, int32 len,
+ke_decode_object(KeDecoder *decoder, const char *bytes, int32 len,
 				  Datum *values, bool *nulls, bool *present)
 {
 	MemoryContext context = CurrentMemoryContext;

@@ -45,7 +45,7 @@ extern Datum ke_decode_headers(KeMessage *msg);
  * Bytes as text in the server's encoding, NUL-terminated and of that length;
  * NULL if they are not UTF-8, hold a NUL, or cannot be converted.
  */
-extern char *ke_decode_if_text(const char *bytes, int len, int *text_len);
+extern char *ke_decode_headers_if_text(const char *bytes, int len, int *text_len);
 
 /* JSON object -> values of a row type, matched by name. */
 typedef struct KeDecoder KeDecoder;
@@ -54,11 +54,11 @@ typedef struct KeDecoder KeDecoder;
  * For the attributes of tupdesc whose want[] is true (all if want is NULL).
  * Lives in parent, or in a child of it.
  */
-extern KeDecoder *ke_decoder_make(TupleDesc tupdesc, const bool *want,
+extern KeDecoder *ke_decode_make(TupleDesc tupdesc, const bool *want,
 								  MemoryContext parent);
 
 /* What errors call the bytes, instead of "message value"; not copied. */
-extern void ke_decoder_set_subject(KeDecoder *decoder, const char *subject);
+extern void ke_decode_set_subject(KeDecoder *decoder, const char *subject);
 
 /*
  * Fill values, nulls and present (one element per attribute) from a JSON
@@ -67,7 +67,7 @@ extern void ke_decoder_set_subject(KeDecoder *decoder, const char *subject);
  * not, or the attribute is not wanted, nulls[i] is true.  Datums live in the
  * current context.
  */
-extern void ke_decoder_object(KeDecoder *decoder, const char *bytes,
+extern void ke_decode_object(KeDecoder *decoder, const char *bytes,
 							  int32 len, Datum *values, bool *nulls,
 							  bool *present);
 

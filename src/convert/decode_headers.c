@@ -28,7 +28,7 @@ typedef struct Header
 } Header;
 
 char *
-ke_decode_if_text(const char *bytes, int len, int *text_len)
+ke_decode_headers_if_text(const char *bytes, int len, int *text_len)
 {
 	int			encoding = GetDatabaseEncoding();
 	Oid			conversion;
@@ -123,7 +123,7 @@ push_header(JsonbParseState **state, JsonbIteratorToken token,
 		pushJsonbValue(state, token, &null);
 		return;
 	}
-	text = ke_decode_if_text(header->value, header->value_len, &len);
+	text = ke_decode_headers_if_text(header->value, header->value_len, &len);
 	if (text != NULL)
 		push_string(state, token, text, len);
 	else
@@ -158,7 +158,7 @@ ke_decode_headers(KeMessage *msg)
 	for (int i = 0; i < count; i++)
 	{
 		const char *name = wire[i].name;
-		char	   *text = ke_decode_if_text(name, strlen(name),
+		char	   *text = ke_decode_headers_if_text(name, strlen(name),
 										   &headers[i].len);
 
 		headers[i].name = text != NULL ? text

@@ -23,7 +23,7 @@
 static const char *scan_value(KeJson *json, const char *p);
 
 void
-ke_json_init(KeJson *json, const char *subject, MemoryContext context)
+ke_json_scan_init(KeJson *json, const char *subject, MemoryContext context)
 {
 	memset(json, 0, sizeof(KeJson));
 	json->subject = subject;
@@ -471,7 +471,7 @@ unescape_letter(char c)
 }
 
 int32
-ke_json_unescape(const KeJsonNode *node, char *dst)
+ke_json_scan_unescape(const KeJsonNode *node, char *dst)
 {
 	const char *p = node->text;
 	const char *end = node->text + node->len;
@@ -498,7 +498,7 @@ ke_json_unescape(const KeJsonNode *node, char *dst)
 }
 
 const char *
-ke_text_to_server(const char *bytes, int32 *len, const char *subject)
+ke_json_scan_to_server(const char *bytes, int32 *len, const char *subject)
 {
 	int			valid = pg_encoding_verifymbstr(PG_UTF8, bytes, *len);
 	char	   *server;

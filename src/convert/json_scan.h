@@ -4,7 +4,7 @@
  *
  * Accepts exactly what PostgreSQL's own JSON parser accepts.  Nodes point
  * into the text: it must outlive them, be in the server's encoding and be
- * checked for it (ke_text_to_server does both).
+ * checked for it (ke_json_scan_to_server does both).
  */
 #ifndef KE_JSON_SCAN_H
 #define KE_JSON_SCAN_H
@@ -47,7 +47,7 @@ typedef struct KeJson
 } KeJson;
 
 /* Nodes are kept in context, and reused by the next scan. */
-extern void ke_json_init(KeJson *json, const char *subject,
+extern void ke_json_scan_init(KeJson *json, const char *subject,
 						 MemoryContext context);
 
 /*
@@ -63,14 +63,14 @@ extern void ke_json_scan(KeJson *json, const char *text, int32 len,
  * Write a string node's characters to dst, which has room for node->len
  * bytes; returns how many.  Needs a scan with unescape.
  */
-extern int32 ke_json_unescape(const KeJsonNode *node, char *dst);
+extern int32 ke_json_scan_unescape(const KeJsonNode *node, char *dst);
 
 /*
  * The bytes of a message, which are UTF-8, in the server's encoding: bytes
  * itself, or a copy in the current context and its length.  Raises 22021 for
  * what is not UTF-8 or holds a NUL.
  */
-extern const char *ke_text_to_server(const char *bytes, int32 *len,
+extern const char *ke_json_scan_to_server(const char *bytes, int32 *len,
 									 const char *subject);
 
 #endif							/* KE_JSON_SCAN_H */

@@ -147,7 +147,7 @@ set_key(Pair *pair, const KeJsonNode *key)
 	{
 		char	   *text = palloc(key->len);
 
-		pair->len = ke_json_unescape(key, text);
+		pair->len = ke_json_scan_unescape(key, text);
 		pair->key = text;
 	}
 	else
@@ -321,7 +321,7 @@ write_value(const KeJson *json, int index, char *base, char **p)
 			return write_number(node, base, p);
 		case KE_JSON_STRING:
 			if (node->escaped)
-				len = ke_json_unescape(node, *p);
+				len = ke_json_scan_unescape(node, *p);
 			else
 			{
 				len = node->len;

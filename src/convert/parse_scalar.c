@@ -30,7 +30,7 @@ is_digit(char c)
 
 /* "-"? digits, at most 18 of them */
 bool
-ke_parse_int(const char *text, int len, int64 *result)
+ke_parse_scalar_int(const char *text, int len, int64 *result)
 {
 	const char *p = text;
 	const char *end = text + len;
@@ -90,7 +90,7 @@ parse_decimal(const char *text, int len, int max_digits, int64 *digits,
 }
 
 bool
-ke_parse_float8(const char *text, int len, float8 *result)
+ke_parse_scalar_float8(const char *text, int len, float8 *result)
 {
 	int64		digits;
 	int			decimals;
@@ -106,7 +106,7 @@ ke_parse_float8(const char *text, int len, float8 *result)
 }
 
 bool
-ke_parse_float4(const char *text, int len, float4 *result)
+ke_parse_scalar_float4(const char *text, int len, float4 *result)
 {
 	int64		digits;
 	int			decimals;
@@ -157,7 +157,7 @@ parse_day(const char *p, int *day)
 }
 
 bool
-ke_parse_date(const char *text, int len, DateADT *result)
+ke_parse_scalar_date(const char *text, int len, DateADT *result)
 {
 	int			day;
 
@@ -249,7 +249,7 @@ parse_moment(const char *text, int len, Timestamp *local, bool *has_zone,
 
 /* A zone is allowed, and ignored. */
 bool
-ke_parse_timestamp(const char *text, int len, Timestamp *result)
+ke_parse_scalar_timestamp(const char *text, int len, Timestamp *result)
 {
 	bool		has_zone;
 	int			east;
@@ -259,7 +259,7 @@ ke_parse_timestamp(const char *text, int len, Timestamp *result)
 
 /* Without a zone, the session's decides, so the input function does. */
 bool
-ke_parse_timestamptz(const char *text, int len, TimestampTz *result)
+ke_parse_scalar_timestamptz(const char *text, int len, TimestampTz *result)
 {
 	bool		has_zone;
 	int			east;
@@ -272,7 +272,7 @@ ke_parse_timestamptz(const char *text, int len, TimestampTz *result)
 
 /* 8-4-4-4-12 hexadecimal digits */
 bool
-ke_parse_uuid(const char *text, int len, pg_uuid_t *result)
+ke_parse_scalar_uuid(const char *text, int len, pg_uuid_t *result)
 {
 	static const uint8 starts[UUID_LEN] = {
 		0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34

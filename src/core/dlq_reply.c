@@ -12,15 +12,15 @@
 #define NO_BYTES (-1)			/* the length of what is null */
 
 const char *
-ke_letter_status_name(KeLetterStatus status)
+ke_dlq_reply_status_name(KeDlqReplyStatus status)
 {
 	switch (status)
 	{
-		case KE_LETTER_SENT:
+		case KE_DLQ_REPLY_SENT:
 			return "sent";
-		case KE_LETTER_DISCARDED:
+		case KE_DLQ_REPLY_DISCARDED:
 			return "discarded";
-		case KE_LETTER_FAILED:
+		case KE_DLQ_REPLY_FAILED:
 			return "failed";
 	}
 	pg_unreachable();
@@ -59,22 +59,22 @@ get_string(StringInfo buf)
 	return pq_getmsgbyte(buf) ? pq_getmsgrawstring(buf) : NULL;
 }
 
-KeLetterKind
-ke_letter_get_kind(StringInfo buf)
+KeDlqReplyKind
+ke_dlq_reply_get_kind(StringInfo buf)
 {
-	return (KeLetterKind) pq_getmsgbyte(buf);
+	return (KeDlqReplyKind) pq_getmsgbyte(buf);
 }
 
 /* --------------------------------------------------------------- messages */
 
 void
-ke_letter_put_message(StringInfo buf, KeMessage *msg)
+ke_dlq_reply_put_message(StringInfo buf, KeMessage *msg)
 {
 	const KeHeader *headers;
 	int			count;
 
 	headers = ke_message_headers(msg, &count);
-	pq_sendbyte(buf, KE_LETTER_MESSAGE);
+	pq_sendbyte(buf, KE_DLQ_REPLY_MESSAGE);
 	put_string(buf, msg->topic);
 	pq_sendint32(buf, msg->partition);
 	pq_sendint64(buf, msg->offset);
@@ -90,7 +90,7 @@ ke_letter_put_message(StringInfo buf, KeMessage *msg)
 }
 
 void
-ke_letter_get_message(StringInfo buf, KeMessage *msg)
+ke_dlq_reply_get_message(StringInfo buf, KeMessage *msg)
 {
 	memset(msg, 0, sizeof(KeMessage));
 	msg->topic = get_string(buf);
@@ -113,9 +113,9 @@ ke_letter_get_message(StringInfo buf, KeMessage *msg)
 /* ---------------------------------------------------------------- results */
 
 void
-ke_letter_put_result(StringInfo buf, const KeLetterResult *result)
+ke_dlq_reply_put_result(StringInfo buf, const KeDlqReplyResult *result)
 {
-	pq_sendbyte(buf, KE_LETTER_RESULT);
+	pq_sendbyte(buf, KE_DLQ_REPLY_RESULT);
 	pq_sendint32(buf, result->partition);
 	pq_sendint64(buf, result->offset);
 	pq_sendbyte(buf, result->status);
@@ -123,18 +123,18 @@ ke_letter_put_result(StringInfo buf, const KeLetterResult *result)
 }
 
 void
-ke_letter_get_result(StringInfo buf, KeLetterResult *result)
+ke_dlq_reply_get_result(StringInfo buf, KeDlqReplyResult *result)
 {
 	result->partition = (int32) pq_getmsgint(buf, 4);
 	result->offset = pq_getmsgint64(buf);
-	result->status = (KeLetterStatus) pq_getmsgbyte(buf);
+	result->status = (KeDlqReplyStatus) pq_getmsgbyte(buf);
 	result->error = get_string(buf);
 }
 
 void
-ke_letter_put_totals(StringInfo buf, const KeLetterTotals *totals)
+ke_dlq_reply_put_totals(StringInfo buf, const KeDlqReplyTotals *totals)
 {
-	pq_sendbyte(buf, KE_LETTER_PROGRESS);
+	pq_sendbyte(buf, KE_DLQ_REPLY_PROGRESS);
 	pq_sendint64(buf, totals->total);
 	pq_sendint64(buf, totals->successful);
 	pq_sendint64(buf, totals->failed);
@@ -143,7 +143,7 @@ ke_letter_put_totals(StringInfo buf, const KeLetterTotals *totals)
 }
 
 void
-ke_letter_get_totals(StringInfo buf, KeLetterTotals *totals)
+ke_dlq_reply_get_totals(StringInfo buf, KeDlqReplyTotals *totals)
 {
 	totals->total = pq_getmsgint64(buf);
 	totals->successful = pq_getmsgint64(buf);

@@ -10,53 +10,53 @@
 
 #include "core/message.h"
 
-typedef enum KeLetterKind
+typedef enum KeDlqReplyKind
 {
-	KE_LETTER_MESSAGE,			/* browsing: one of them */
-	KE_LETTER_RESULT,			/* reprocessing: what became of one */
-	KE_LETTER_PROGRESS			/* ... and of all so far */
-} KeLetterKind;
+	KE_DLQ_REPLY_MESSAGE,			/* browsing: one of them */
+	KE_DLQ_REPLY_RESULT,			/* reprocessing: what became of one */
+	KE_DLQ_REPLY_PROGRESS			/* ... and of all so far */
+} KeDlqReplyKind;
 
-typedef enum KeLetterStatus
+typedef enum KeDlqReplyStatus
 {
-	KE_LETTER_SENT,
-	KE_LETTER_DISCARDED,
-	KE_LETTER_FAILED
-} KeLetterStatus;
+	KE_DLQ_REPLY_SENT,
+	KE_DLQ_REPLY_DISCARDED,
+	KE_DLQ_REPLY_FAILED
+} KeDlqReplyStatus;
 
-typedef struct KeLetterResult
+typedef struct KeDlqReplyResult
 {
 	int32		partition;
 	int64		offset;
-	KeLetterStatus status;
+	KeDlqReplyStatus status;
 	const char *error;			/* NULL: none */
-} KeLetterResult;
+} KeDlqReplyResult;
 
-typedef struct KeLetterTotals
+typedef struct KeDlqReplyTotals
 {
 	int64		total;			/* looked at so far, of this service */
 	int64		successful;
 	int64		failed;
 	int64		left;			/* still to be looked at, about */
 	bool		final;			/* nothing comes after it */
-} KeLetterTotals;
+} KeDlqReplyTotals;
 
-extern const char *ke_letter_status_name(KeLetterStatus status);
+extern const char *ke_dlq_reply_status_name(KeDlqReplyStatus status);
 
 /* Each appends a whole reply, kind included. */
-extern void ke_letter_put_message(StringInfo buf, KeMessage *msg);
-extern void ke_letter_put_result(StringInfo buf,
-								 const KeLetterResult *result);
-extern void ke_letter_put_totals(StringInfo buf,
-								 const KeLetterTotals *totals);
+extern void ke_dlq_reply_put_message(StringInfo buf, KeMessage *msg);
+extern void ke_dlq_reply_put_result(StringInfo buf,
+								 const KeDlqReplyResult *result);
+extern void ke_dlq_reply_put_totals(StringInfo buf,
+								 const KeDlqReplyTotals *totals);
 
 /*
  * The kind first, then what it says there is.  What is got refers to buf; a
  * message need not be released.  Headers live in the current context.
  */
-extern KeLetterKind ke_letter_get_kind(StringInfo buf);
-extern void ke_letter_get_message(StringInfo buf, KeMessage *msg);
-extern void ke_letter_get_result(StringInfo buf, KeLetterResult *result);
-extern void ke_letter_get_totals(StringInfo buf, KeLetterTotals *totals);
+extern KeDlqReplyKind ke_dlq_reply_get_kind(StringInfo buf);
+extern void ke_dlq_reply_get_message(StringInfo buf, KeMessage *msg);
+extern void ke_dlq_reply_get_result(StringInfo buf, KeDlqReplyResult *result);
+extern void ke_dlq_reply_get_totals(StringInfo buf, KeDlqReplyTotals *totals);
 
 #endif							/* KE_DLQ_REPLY_H */

@@ -31,6 +31,6 @@
 #define KE_COPY_HEADERS 13
 
 /* Is it one of these? */
-extern bool ke_copy_is_ours(const char *name);
+extern bool ke_retry_headers_is_ours(const char *name);
 
 #endif							/* KE_HEADER_NAMES_H */

@@ -8,7 +8,7 @@
 #include "lib/stringinfo.h"
 
 #include "core/format.h"
-#include "core/option.h"
+#include "core/option_table.h"
 #include "core/options.h"
 
 /* Kafka's own limit. */

@@ -123,11 +123,11 @@ typedef struct KeSubscriptionOptions
  * broken rule is appended as one char *: a sentence without its period, then
  * perhaps hints, each a sentence on a line of its own.
  */
-extern void ke_options_parse_server(List *options, KeServerOptions *out,
+extern void ke_options_server_parse(List *options, KeServerOptions *out,
 									List **problems);
-extern void ke_options_parse_mapping(List *options, KeMappingOptions *out,
+extern void ke_options_server_parse_mapping(List *options, KeMappingOptions *out,
 									 List **problems);
-extern void ke_options_parse_subscription(List *options, bool production,
+extern void ke_options_subscription_parse(List *options, bool production,
 										  KeSubscriptionOptions *out,
 										  List **problems);
 
@@ -137,7 +137,7 @@ extern void ke_options_parse_subscription(List *options, bool production,
  * know the server.  topic is the one that holds: the option or the table's
  * name.
  */
-extern void ke_options_check_subscription(const KeServerOptions *server,
+extern void ke_options_subscription_check(const KeServerOptions *server,
 										  const char *topic,
 										  const KeSubscriptionOptions *sub,
 										  List **problems);
@@ -150,10 +150,10 @@ extern void ke_options_problem(List **problems, const char *hint,
 extern void ke_options_report(const char *object, List *problems);
 
 /* Do its retries wait in a topic?  Else they wait in the database. */
-extern bool ke_options_retries_by_topic(const KeSubscriptionOptions *sub);
+extern bool ke_options_subscription_retries_by_topic(const KeSubscriptionOptions *sub);
 
 /* Is it a name that services have before anybody has thought of one? */
-extern bool ke_options_is_stock_name(const char *service_name);
+extern bool ke_options_server_is_stock_name(const char *service_name);
 
 /*
  * Why Kafka would refuse this as a topic's name, as the end of a sentence
@@ -161,10 +161,10 @@ extern bool ke_options_is_stock_name(const char *service_name);
  */
 extern const char *ke_options_topic_problem(const char *topic);
 
-extern const char *ke_options_row_format_name(KeRowFormat value);
-extern const char *ke_options_on_conflict_name(KeOnConflict value);
-extern const char *ke_options_ordering_name(KeOrdering value);
-extern const char *ke_options_start_from_name(KeStartFrom value);
-extern const char *ke_options_retry_strategy_name(KeRetryStrategy value);
+extern const char *ke_options_subscription_row_format_name(KeRowFormat value);
+extern const char *ke_options_subscription_on_conflict_name(KeOnConflict value);
+extern const char *ke_options_subscription_ordering_name(KeOrdering value);
+extern const char *ke_options_subscription_start_from_name(KeStartFrom value);
+extern const char *ke_options_subscription_retry_strategy_name(KeRetryStrategy value);
 
 #endif							/* KE_OPTIONS_H */

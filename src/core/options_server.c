@@ -9,7 +9,7 @@
 
 #include "common/string.h"
 
-#include "core/option.h"
+#include "core/option_table.h"
 #include "core/options.h"
 #include "core/properties.h"
 
@@ -239,7 +239,7 @@ static void
 check_together(const KeServerOptions *server, List *options, List **problems)
 {
 	if (uses_sasl(server) &&
-		ke_option_written(options, "sasl_mechanism") == NULL)
+		ke_option_table_written(options, "sasl_mechanism") == NULL)
 		ke_options_problem(problems, NULL,
 						   "Option \"sasl_mechanism\" is required with security_protocol %s",
 						   server->security_protocol);
@@ -268,7 +268,7 @@ check_together(const KeServerOptions *server, List *options, List **problems)
 }
 
 bool
-ke_options_is_stock_name(const char *service_name)
+ke_options_server_is_stock_name(const char *service_name)
 {
 	static const char *const stock[] =
 	{"service", "kafka-service", "test", "app"};
@@ -296,7 +296,7 @@ check_production(const KeServerOptions *server, List **problems)
 	if (server->topic_replication_factor == 1)
 		ke_options_problem(problems, NULL,
 						   "Option \"topic_replication_factor\" must not be 1 with profile production");
-	if (ke_options_is_stock_name(server->service_name))
+	if (ke_options_server_is_stock_name(server->service_name))
 		ke_options_problem(problems,
 						   "Name the service after what it does, so that no other service uses its consumer groups.",
 						   "Option \"service_name\" must not be a stock name (%s) with profile production",
@@ -304,9 +304,9 @@ check_production(const KeServerOptions *server, List **problems)
 }
 
 void
-ke_options_parse_server(List *options, KeServerOptions *out, List **problems)
+ke_options_server_parse(List *options, KeServerOptions *out, List **problems)
 {
-	ke_option_parse(&server_set, options, false, out, problems);
+	ke_option_table_parse(&server_set, options, false, out, problems);
 
 	/* absent or refused: nobody needs to look for NULL */
 	if (out->bootstrap_servers == NULL)
@@ -320,21 +320,21 @@ ke_options_parse_server(List *options, KeServerOptions *out, List **problems)
 }
 
 void
-ke_options_parse_mapping(List *options, KeMappingOptions *out,
+ke_options_server_parse_mapping(List *options, KeMappingOptions *out,
 						 List **problems)
 {
-	ke_option_parse(&mapping_set, options, false, out, problems);
+	ke_option_table_parse(&mapping_set, options, false, out, problems);
 
-	if ((ke_option_written(options, "username") == NULL) !=
-		(ke_option_written(options, "password") == NULL))
+	if ((ke_option_table_written(options, "username") == NULL) !=
+		(ke_option_table_written(options, "password") == NULL))
 		ke_options_problem(problems, NULL,
 						   "Options \"username\" and \"password\" need each other");
-	if ((ke_option_written(options, "ssl_certificate_pem") == NULL) !=
-		(ke_option_written(options, "ssl_key_pem") == NULL))
+	if ((ke_option_table_written(options, "ssl_certificate_pem") == NULL) !=
+		(ke_option_table_written(options, "ssl_key_pem") == NULL))
 		ke_options_problem(problems, NULL,
 						   "Options \"ssl_certificate_pem\" and \"ssl_key_pem\" need each other");
-	if (ke_option_written(options, "ssl_key_password") != NULL &&
-		ke_option_written(options, "ssl_key_pem") == NULL)
+	if (ke_option_table_written(options, "ssl_key_password") != NULL &&
+		ke_option_table_written(options, "ssl_key_pem") == NULL)
 		ke_options_problem(problems, NULL,
 						   "Option \"ssl_key_password\" needs option \"ssl_key_pem\"");
 }

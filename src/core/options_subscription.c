@@ -8,7 +8,7 @@
 #include "common/string.h"
 
 #include "core/literal.h"
-#include "core/option.h"
+#include "core/option_table.h"
 #include "core/options.h"
 
 /* What fits into an int of milliseconds. */
@@ -85,23 +85,23 @@ parse_required_headers(const char *value, void *out)
 }
 
 void
-ke_options_parse_subscription(List *options, bool production,
+ke_options_subscription_parse(List *options, bool production,
 							  KeSubscriptionOptions *out, List **problems)
 {
-	ke_option_parse(&subscription_set, options, production, out, problems);
+	ke_option_table_parse(&subscription_set, options, production, out, problems);
 
 	if (out->on_conflict == KE_CONFLICT_UPDATE &&
-		ke_option_written(options, "ordering") == NULL)
+		ke_option_table_written(options, "ordering") == NULL)
 		out->ordering = KE_ORDER_KEY;
 
-	if (ke_option_written(options, "handler") == NULL &&
-		ke_option_written(options, "into_table") == NULL)
+	if (ke_option_table_written(options, "handler") == NULL &&
+		ke_option_table_written(options, "into_table") == NULL)
 		ke_options_problem(problems, NULL,
 						   "At least one of the options \"handler\" and \"into_table\" is required");
 }
 
 void
-ke_options_check_subscription(const KeServerOptions *server,
+ke_options_subscription_check(const KeServerOptions *server,
 							  const char *topic,
 							  const KeSubscriptionOptions *sub,
 							  List **problems)
@@ -113,24 +113,24 @@ ke_options_check_subscription(const KeServerOptions *server,
 
 	if (rule != NULL)
 		ke_options_problem(problems, NULL, "Topic %s %s",
-						   ke_option_quote(topic), rule);
+						   ke_option_table_quote(topic), rule);
 	else if (ke_options_topic_problem(retry_topic) != NULL ||
 			 ke_options_topic_problem(dlq_topic) != NULL)
 		ke_options_problem(problems, NULL,
 						   "Topic %s is too long: together with \"%s\" or \"%s\" it must have at most 249 characters",
-						   ke_option_quote(topic), server->retry_suffix,
+						   ke_option_table_quote(topic), server->retry_suffix,
 						   server->dlq_suffix);
 
 	if (pg_str_endswith(topic, server->retry_suffix))
 		ke_options_problem(problems,
 						   "Retry topics are consumed by themselves; if this one is somebody else's, give the server another retry_suffix.",
 						   "Topic %s is a retry topic of this server, because it ends with \"%s\"",
-						   ke_option_quote(topic), server->retry_suffix);
+						   ke_option_table_quote(topic), server->retry_suffix);
 	if (pg_str_endswith(topic, server->dlq_suffix) &&
 		(sub->max_retries != 0 || sub->dlq))
 		ke_options_problem(problems, NULL,
 						   "Topic %s is a dead letter topic, because it ends with \"%s\": it needs max_retries 0 and dlq false",
-						   ke_option_quote(topic), server->dlq_suffix);
+						   ke_option_table_quote(topic), server->dlq_suffix);
 	if (sub->handler_timeout_ms > max_poll_interval / 2)
 		ke_options_problem(problems, NULL,
 						   "Option \"handler_timeout\" (%s) must be at most half of the server's max_poll_interval (%s)",
@@ -144,37 +144,37 @@ ke_options_check_subscription(const KeServerOptions *server,
 }
 
 bool
-ke_options_retries_by_topic(const KeSubscriptionOptions *sub)
+ke_options_subscription_retries_by_topic(const KeSubscriptionOptions *sub)
 {
 	return sub->max_retries > 0 && sub->ordering == KE_ORDER_NONE;
 }
 
 const char *
-ke_options_row_format_name(KeRowFormat value)
+ke_options_subscription_row_format_name(KeRowFormat value)
 {
 	return row_formats[value];
 }
 
 const char *
-ke_options_on_conflict_name(KeOnConflict value)
+ke_options_subscription_on_conflict_name(KeOnConflict value)
 {
 	return on_conflicts[value];
 }
 
 const char *
-ke_options_ordering_name(KeOrdering value)
+ke_options_subscription_ordering_name(KeOrdering value)
 {
 	return orderings[value];
 }
 
 const char *
-ke_options_start_from_name(KeStartFrom value)
+ke_options_subscription_start_from_name(KeStartFrom value)
 {
 	return starts[value];
 }
 
 const char *
-ke_options_retry_strategy_name(KeRetryStrategy value)
+ke_options_subscription_retry_strategy_name(KeRetryStrategy value)
 {
 	return strategies[value];
 }

@@ -7,7 +7,7 @@
 
 #include "common/string.h"
 
-#include "core/option.h"
+#include "core/option_table.h"
 #include "core/options.h"
 #include "core/properties.h"
 
@@ -179,35 +179,35 @@ bool
 ke_properties_is_meant(const char *name)
 {
 	return strchr(name, '.') != NULL ||
-		ke_option_by_name(&allowed_set, name) != NULL;
+		ke_option_table_find(&allowed_set, name) != NULL;
 }
 
 char *
 ke_properties_check(const char *name, const char *value, List **problems)
 {
-	const KeOption *property = ke_option_by_name(&allowed_set, name);
+	const KeOption *property = ke_option_table_find(&allowed_set, name);
 	Scratch		scratch;
 	const char *rule;
 
 	if (property == NULL)
 	{
-		char	   *closest = ke_option_closest_hint(&allowed_set, name);
+		char	   *closest = ke_option_table_closest_hint(&allowed_set, name);
 		char	   *hint = psprintf("%s%sThe librdkafka properties that may be options of a server are: %s.",
 									closest != NULL ? closest : "",
 									closest != NULL ? "\n" : "",
-									ke_option_names(&allowed_set));
+									ke_option_table_names(&allowed_set));
 
 		ke_options_problem(problems, hint,
 						   "Property %s cannot be set: %s",
-						   ke_option_quote(name), refusal_reason(name));
+						   ke_option_table_quote(name), refusal_reason(name));
 		return NULL;
 	}
 
-	rule = ke_option_assign(property, value, &scratch);
+	rule = ke_option_table_assign(property, value, &scratch);
 	if (rule != NULL)
 	{
 		ke_options_problem(problems, NULL, "Property \"%s\" %s, but is %s",
-						   name, rule, ke_option_quote(value));
+						   name, rule, ke_option_table_quote(value));
 		return NULL;
 	}
 

@@ -30,7 +30,7 @@ typedef struct Headers
 /* ------------------------------------------------------------------ values */
 
 char *
-ke_copy_show_time(int64 ms)
+ke_retry_headers_show_time(int64 ms)
 {
 	int64		days = ms / DAY_MS;
 	int64		rest = ms % DAY_MS;
@@ -107,7 +107,7 @@ header_text(const char *text)
 }
 
 char *
-ke_copy_make_id(void)
+ke_retry_headers_make_copy_id(void)
 {
 	pg_uuid_t	id;
 
@@ -123,7 +123,7 @@ ke_copy_make_id(void)
 /* ----------------------------------------------------------------- headers */
 
 bool
-ke_copy_is_ours(const char *name)
+ke_retry_headers_is_ours(const char *name)
 {
 	static const char *const names[] = {
 		KE_COPY_MESSAGE_ID, KE_COPY_ORIGINAL_TOPIC,
@@ -171,7 +171,7 @@ put_number(Headers *headers, const char *name, int64 value)
 
 /* The message's own headers, and what both kinds of copies have. */
 static Headers
-begin(KeMessage *msg, const KeTrail *trail)
+begin(KeMessage *msg, const KeOrigin *origin)
 {
 	Headers		headers = {0};
 	int			count;
@@ -181,49 +181,49 @@ begin(KeMessage *msg, const KeTrail *trail)
 	headers.array = palloc_extended((count + KE_COPY_HEADERS) *
 									sizeof(KeHeader), MCXT_ALLOC_HUGE);
 	for (i = 0; i < count; i++)
-		if (!ke_copy_is_ours(own[i].name))
+		if (!ke_retry_headers_is_ours(own[i].name))
 			headers.array[headers.count++] = own[i];
 
-	put_bytes(&headers, KE_COPY_MESSAGE_ID, trail->message_id,
-			  trail->message_id_len);
-	put(&headers, KE_COPY_ORIGINAL_TOPIC, trail->original_topic);
+	put_bytes(&headers, KE_COPY_MESSAGE_ID, origin->message_id,
+			  origin->message_id_len);
+	put(&headers, KE_COPY_ORIGINAL_TOPIC, origin->original_topic);
 	put_number(&headers, KE_COPY_ORIGINAL_PARTITION,
-			   trail->original_partition);
-	put_number(&headers, KE_COPY_ORIGINAL_OFFSET, trail->original_offset);
+			   origin->original_partition);
+	put_number(&headers, KE_COPY_ORIGINAL_OFFSET, origin->original_offset);
 	put_number(&headers, KE_COPY_ORIGINAL_TIMESTAMP,
-			   trail->original_timestamp);
+			   origin->original_timestamp);
 	put(&headers, KE_COPY_ORIGINAL_TIMESTAMP_TYPE,
-		trail->original_timestamp_type);
-	put(&headers, KE_COPY_SERVICE, trail->service);
-	put(&headers, KE_COPY_ID, trail->copy_id);
+		origin->original_timestamp_type);
+	put(&headers, KE_COPY_SERVICE, origin->service);
+	put(&headers, KE_COPY_ID, origin->copy_id);
 	return headers;
 }
 
 KeHeader *
-ke_copy_retry_headers(KeMessage *msg, const KeTrail *trail, int64 delay_ms,
+ke_retry_headers_of_retry(KeMessage *msg, const KeOrigin *origin, int64 delay_ms,
 					  int *count)
 {
-	Headers		headers = begin(msg, trail);
+	Headers		headers = begin(msg, origin);
 
-	put_number(&headers, KE_COPY_ATTEMPT, trail->attempt);
+	put_number(&headers, KE_COPY_ATTEMPT, origin->attempt);
 	put_number(&headers, KE_COPY_DELAY, delay_ms);
-	put(&headers, KE_COPY_DUE, ke_copy_show_time(trail->due_ms));
+	put(&headers, KE_COPY_DUE, ke_retry_headers_show_time(origin->due_ms));
 	*count = headers.count;
 	return headers.array;
 }
 
 KeHeader *
-ke_copy_dead_headers(KeMessage *msg, const KeTrail *trail,
-					 const KeDeath *death, int *count)
+ke_retry_headers_of_dead_letter(KeMessage *msg, const KeOrigin *origin,
+					 const KeDeadLetterCause *cause, int *count)
 {
-	Headers		headers = begin(msg, trail);
+	Headers		headers = begin(msg, origin);
 
-	put_number(&headers, KE_COPY_ATTEMPTS, trail->attempt);
-	put(&headers, KE_COPY_REASON, header_text(death->reason));
-	put(&headers, KE_COPY_TIME, ke_copy_show_time(death->time_ms));
+	put_number(&headers, KE_COPY_ATTEMPTS, origin->attempt);
+	put(&headers, KE_COPY_REASON, header_text(cause->reason));
+	put(&headers, KE_COPY_TIME, ke_retry_headers_show_time(cause->time_ms));
 	put(&headers, KE_COPY_SQLSTATE,
-		pstrdup(unpack_sql_state(death->sqlstate)));
-	put(&headers, KE_COPY_HANDLER, header_text(death->handler));
+		pstrdup(unpack_sql_state(cause->sqlstate)));
+	put(&headers, KE_COPY_HANDLER, header_text(cause->handler));
 	*count = headers.count;
 	return headers.array;
 }

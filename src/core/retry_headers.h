@@ -17,7 +17,7 @@
 #include "core/message.h"
 
 /* Where a message came from and what it went through; all in UTF-8. */
-typedef struct KeTrail
+typedef struct KeOrigin
 {
 	const char *message_id;		/* of any bytes; NUL follows them */
 	int32		message_id_len;
@@ -30,73 +30,73 @@ typedef struct KeTrail
 	const char *copy_id;		/* NULL: likewise */
 	int			attempt;		/* retries so far, this one included */
 	int64		due_ms;			/* since 1970; 0: at once */
-} KeTrail;
+} KeOrigin;
 
-typedef enum KeCopyOrigin
+typedef enum KeCopyOwner
 {
 	KE_COPY_FOREIGN,			/* another service's: leave it alone */
 	KE_COPY_OURS,
 	KE_COPY_INVALID				/* ours, but cannot be run */
-} KeCopyOrigin;
+} KeCopyOwner;
 
 /*
- * Read the headers of a message of a retry topic.  The trail is filled as
+ * Read the headers of a message of a retry topic.  The origin is filled as
  * far as they go, in the current context.  max_attempt is the most that the
  * subscription's max_retries allows.  Copies without x-service are an older
  * system's, and ours.  With INVALID, *problem says why, without payload.
  */
-extern KeCopyOrigin ke_copy_read(KeMessage *msg, const char *service,
-								 int max_attempt, KeTrail *trail,
+extern KeCopyOwner ke_retry_headers_read(KeMessage *msg, const char *service,
+								 int max_attempt, KeOrigin *origin,
 								 const char **problem);
 
 /*
- * The trail of a message as it is read from its source topic; its texts are
+ * The origin of a message as it is read from its source topic; its texts are
  * those of msg, or in the current context.  An
  * x-message-id that it has is kept, everything else set.
  */
-extern void ke_copy_trail_of_source(KeMessage *msg, KeTrail *trail);
+extern void ke_retry_headers_read_source(KeMessage *msg, KeOrigin *origin);
 
 /* A new x-copy-id, in the current context. */
-extern char *ke_copy_make_id(void);
+extern char *ke_retry_headers_make_copy_id(void);
 
 /*
- * The headers of a retry copy; trail has its service, copy_id, attempt and
- * due_ms.  They refer to msg and trail, and live in the current context.
+ * The headers of a retry copy; origin has its service, copy_id, attempt and
+ * due_ms.  They refer to msg and origin, and live in the current context.
  */
-extern KeHeader *ke_copy_retry_headers(KeMessage *msg, const KeTrail *trail,
+extern KeHeader *ke_retry_headers_of_retry(KeMessage *msg, const KeOrigin *origin,
 									   int64 delay_ms, int *count);
 
 /* Why and when a message became a dead letter, and whose. */
-typedef struct KeDeath
+typedef struct KeDeadLetterCause
 {
 	const char *reason;			/* primary message, in the server's encoding */
 	int			sqlstate;
 	const char *handler;		/* or table, in the server's encoding */
 	int64		time_ms;		/* since 1970 */
-} KeDeath;
+} KeDeadLetterCause;
 
 /*
- * The headers of a dead letter; trail has its service, copy_id, and as
+ * The headers of a dead letter; origin has its service, copy_id, and as
  * attempt the retries that were made.  Needs a transaction unless the
  * database's encoding is UTF-8.
  */
-extern KeHeader *ke_copy_dead_headers(KeMessage *msg, const KeTrail *trail,
-									  const KeDeath *death, int *count);
+extern KeHeader *ke_retry_headers_of_dead_letter(KeMessage *msg, const KeOrigin *origin,
+									  const KeDeadLetterCause *cause, int *count);
 
 /* What a dead letter says about itself; each part may be missing. */
-typedef struct KeObituary
+typedef struct KeDeadLetter
 {
-	KeTrail		trail;			/* its original_*, service and message_id */
+	KeOrigin		origin;			/* its original_*, service and message_id */
 	const char *reason;			/* in UTF-8, as the next; NULL: not known */
 	const char *sqlstate;
 	int			attempts;		/* -1: not known, so for the next */
 	int64		time_ms;
-} KeObituary;
+} KeDeadLetter;
 
 /* Read its headers; what cannot be used counts as missing. */
-extern void ke_copy_read_dead(KeMessage *msg, KeObituary *obituary);
+extern void ke_retry_headers_read_dead(KeMessage *msg, KeDeadLetter *letter);
 
 /* Milliseconds since 1970 as 2026-01-02T03:04:05.678Z. */
-extern char *ke_copy_show_time(int64 ms);
+extern char *ke_retry_headers_show_time(int64 ms);
 
 #endif							/* KE_RETRY_HEADERS_H */

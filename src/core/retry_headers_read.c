@@ -193,13 +193,13 @@ type_name(KeTimestampType type)
 	return NULL;
 }
 
-/* The x-message-id it has, of any bytes; else one made of the trail. */
+/* The x-message-id it has, of any bytes; else one made of the origin. */
 static void
-read_message_id(KeMessage *msg, KeTrail *trail)
+read_message_id(KeMessage *msg, KeOrigin *origin)
 {
 	const KeHeader *header = find(msg, KE_COPY_MESSAGE_ID);
-	bool		known = trail->original_topic != NULL &&
-		trail->original_partition >= 0 && trail->original_offset >= 0;
+	bool		known = origin->original_topic != NULL &&
+		origin->original_partition >= 0 && origin->original_offset >= 0;
 
 	if (header != NULL)
 	{
@@ -207,28 +207,28 @@ read_message_id(KeMessage *msg, KeTrail *trail)
 
 		memcpy(copy, header->value, header->value_len);
 		copy[header->value_len] = '\0';
-		trail->message_id = copy;
-		trail->message_id_len = header->value_len;
+		origin->message_id = copy;
+		origin->message_id_len = header->value_len;
 		return;
 	}
-	trail->message_id =
+	origin->message_id =
 		psprintf("%s-%d-" INT64_FORMAT,
-				 known ? trail->original_topic : msg->topic,
-				 known ? trail->original_partition : msg->partition,
-				 known ? trail->original_offset : msg->offset);
-	trail->message_id_len = strlen(trail->message_id);
+				 known ? origin->original_topic : msg->topic,
+				 known ? origin->original_partition : msg->partition,
+				 known ? origin->original_offset : msg->offset);
+	origin->message_id_len = strlen(origin->message_id);
 }
 
 void
-ke_copy_trail_of_source(KeMessage *msg, KeTrail *trail)
+ke_retry_headers_read_source(KeMessage *msg, KeOrigin *origin)
 {
-	memset(trail, 0, sizeof(KeTrail));
-	trail->original_topic = msg->topic;
-	trail->original_partition = msg->partition;
-	trail->original_offset = msg->offset;
-	trail->original_timestamp = msg->timestamp_ms;
-	trail->original_timestamp_type = type_name(msg->timestamp_type);
-	read_message_id(msg, trail);
+	memset(origin, 0, sizeof(KeOrigin));
+	origin->original_topic = msg->topic;
+	origin->original_partition = msg->partition;
+	origin->original_offset = msg->offset;
+	origin->original_timestamp = msg->timestamp_ms;
+	origin->original_timestamp_type = type_name(msg->timestamp_type);
+	read_message_id(msg, origin);
 }
 
 /* ------------------------------------------------------------------ a copy */
@@ -242,31 +242,31 @@ complain(const char **problem, const char *name, const char *what)
 }
 
 static void
-read_original(KeMessage *msg, KeTrail *trail, const char **problem)
+read_original(KeMessage *msg, KeOrigin *origin, const char **problem)
 {
 	int64		partition;
 
-	if (!read_text(msg, KE_COPY_ORIGINAL_TOPIC, &trail->original_topic))
+	if (!read_text(msg, KE_COPY_ORIGINAL_TOPIC, &origin->original_topic))
 		complain(problem, KE_COPY_ORIGINAL_TOPIC, "is not valid text");
 	if (!read_number(msg, KE_COPY_ORIGINAL_PARTITION, PG_INT32_MAX,
 					 &partition))
 		complain(problem, KE_COPY_ORIGINAL_PARTITION, "is no partition");
-	trail->original_partition = (int32) partition;
+	origin->original_partition = (int32) partition;
 	if (!read_number(msg, KE_COPY_ORIGINAL_OFFSET, PG_INT64_MAX,
-					 &trail->original_offset))
+					 &origin->original_offset))
 		complain(problem, KE_COPY_ORIGINAL_OFFSET, "is no offset");
 	if (!read_number(msg, KE_COPY_ORIGINAL_TIMESTAMP, PG_INT64_MAX,
-					 &trail->original_timestamp))
+					 &origin->original_timestamp))
 		complain(problem, KE_COPY_ORIGINAL_TIMESTAMP,
 				 "is no time in milliseconds");
 	if (!read_text(msg, KE_COPY_ORIGINAL_TIMESTAMP_TYPE,
-				   &trail->original_timestamp_type))
+				   &origin->original_timestamp_type))
 		complain(problem, KE_COPY_ORIGINAL_TIMESTAMP_TYPE,
 				 "is not valid text");
 }
 
 static void
-read_attempt(KeMessage *msg, int max_attempt, KeTrail *trail,
+read_attempt(KeMessage *msg, int max_attempt, KeOrigin *origin,
 			 const char **problem)
 {
 	int64		attempt;
@@ -281,46 +281,46 @@ read_attempt(KeMessage *msg, int max_attempt, KeTrail *trail,
 		complain(problem, KE_COPY_ATTEMPT,
 				 psprintf("is " INT64_FORMAT ", but max_retries is %d",
 						  attempt, max_attempt));
-	trail->attempt = (int) Max(attempt, 0);
+	origin->attempt = (int) Max(attempt, 0);
 }
 
 /* No copy of ours is due later than the longest delay after it was sent. */
 static void
-read_due(KeMessage *msg, KeTrail *trail, const char **problem)
+read_due(KeMessage *msg, KeOrigin *origin, const char **problem)
 {
 	const char *text;
 
 	if (!read_text(msg, KE_COPY_DUE, &text))
 		complain(problem, KE_COPY_DUE, "is not valid text");
 	else if (text != NULL &&
-			 !parse_number(text, PG_INT64_MAX, &trail->due_ms) &&
-			 !parse_time(text, &trail->due_ms))
+			 !parse_number(text, PG_INT64_MAX, &origin->due_ms) &&
+			 !parse_time(text, &origin->due_ms))
 		complain(problem, KE_COPY_DUE, "is no time");
 	else if (msg->timestamp_ms >= 0 &&
-			 trail->due_ms - msg->timestamp_ms >
+			 origin->due_ms - msg->timestamp_ms >
 			 KE_RETRY_DELAY_MAX_MS + CLOCKS_DIFFER_MS)
 		complain(problem, KE_COPY_DUE, "is too far in the future");
 }
 
-KeCopyOrigin
-ke_copy_read(KeMessage *msg, const char *service, int max_attempt,
-			 KeTrail *trail, const char **problem)
+KeCopyOwner
+ke_retry_headers_read(KeMessage *msg, const char *service, int max_attempt,
+			 KeOrigin *origin, const char **problem)
 {
 	const KeHeader *theirs = find(msg, KE_COPY_SERVICE);
 
 	*problem = NULL;
-	memset(trail, 0, sizeof(KeTrail));
+	memset(origin, 0, sizeof(KeOrigin));
 	if (theirs != NULL && (theirs->value_len != strlen(service) ||
 						   memcmp(theirs->value, service,
 								  theirs->value_len) != 0))
 		return KE_COPY_FOREIGN;
-	trail->service = theirs != NULL ? pstrdup(service) : NULL;
+	origin->service = theirs != NULL ? pstrdup(service) : NULL;
 
-	read_original(msg, trail, problem);
-	read_message_id(msg, trail);
-	read_attempt(msg, max_attempt, trail, problem);
-	read_due(msg, trail, problem);
-	if (!read_text(msg, KE_COPY_ID, &trail->copy_id))
+	read_original(msg, origin, problem);
+	read_message_id(msg, origin);
+	read_attempt(msg, max_attempt, origin, problem);
+	read_due(msg, origin, problem);
+	if (!read_text(msg, KE_COPY_ID, &origin->copy_id))
 		complain(problem, KE_COPY_ID, "is not valid text");
 	return *problem == NULL ? KE_COPY_OURS : KE_COPY_INVALID;
 }
@@ -340,23 +340,23 @@ read_reason(KeMessage *msg)
 }
 
 void
-ke_copy_read_dead(KeMessage *msg, KeObituary *obituary)
+ke_retry_headers_read_dead(KeMessage *msg, KeDeadLetter *letter)
 {
 	const char *problem = NULL;
 	const char *text;
 	int64		attempts;
 
-	memset(obituary, 0, sizeof(KeObituary));
-	read_original(msg, &obituary->trail, &problem);
-	read_message_id(msg, &obituary->trail);
-	(void) read_text(msg, KE_COPY_SERVICE, &obituary->trail.service);
-	(void) read_text(msg, KE_COPY_SQLSTATE, &obituary->sqlstate);
-	obituary->reason = read_reason(msg);
+	memset(letter, 0, sizeof(KeDeadLetter));
+	read_original(msg, &letter->origin, &problem);
+	read_message_id(msg, &letter->origin);
+	(void) read_text(msg, KE_COPY_SERVICE, &letter->origin.service);
+	(void) read_text(msg, KE_COPY_SQLSTATE, &letter->sqlstate);
+	letter->reason = read_reason(msg);
 	(void) read_number(msg, KE_COPY_ATTEMPTS, PG_INT32_MAX, &attempts);
-	obituary->attempts = (int) attempts;
-	obituary->time_ms = -1;
+	letter->attempts = (int) attempts;
+	letter->time_ms = -1;
 	if (read_text(msg, KE_COPY_TIME, &text) && text != NULL &&
-		!parse_number(text, PG_INT64_MAX, &obituary->time_ms) &&
-		!parse_time(text, &obituary->time_ms))
-		obituary->time_ms = -1;
+		!parse_number(text, PG_INT64_MAX, &letter->time_ms) &&
+		!parse_time(text, &letter->time_ms))
+		letter->time_ms = -1;
 }

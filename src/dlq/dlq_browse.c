@@ -21,23 +21,23 @@
 
 /* All that is there, or all that is pending, or a sample. */
 static List *
-find_ranges(const KeDlq *dlq, const KeTaskOrder *order)
+find_ranges(const KeDlqTopic *dlq, const KeTaskOrder *order)
 {
 	List	   *ranges = NIL;
 
 	for (int p = 0; p < dlq->partitions; p++)
 	{
-		KeLetterRange *range;
+		KeDlqReadRange *range;
 
 		if (order->partition != KE_TASK_ANY && order->partition != p)
 			continue;
 		if (order->pending_only)
 		{
-			ranges = list_concat(ranges, ke_dlq_failed_ranges(dlq, p));
-			ranges = list_concat(ranges, ke_dlq_new_ranges(dlq, p));
+			ranges = list_concat(ranges, ke_dlq_topic_failed_ranges(dlq, p));
+			ranges = list_concat(ranges, ke_dlq_topic_new_ranges(dlq, p));
 			continue;
 		}
-		range = palloc(sizeof(KeLetterRange));
+		range = palloc(sizeof(KeDlqReadRange));
 		range->partition = p;
 		range->from = dlq->lows[p];
 		if (order->foreign_only)
@@ -56,7 +56,7 @@ cut_ranges(List *ranges, int64 from)
 
 	foreach(lc, ranges)
 	{
-		KeLetterRange *range = (KeLetterRange *) lfirst(lc);
+		KeDlqReadRange *range = (KeDlqReadRange *) lfirst(lc);
 
 		range->from = Max(range->from, from);
 		if (range->from >= range->to)
@@ -66,14 +66,14 @@ cut_ranges(List *ranges, int64 from)
 }
 
 static bool
-is_wanted(KeDesk *desk, const KeDlq *dlq, const KeTaskOrder *order,
+is_wanted(KeTaskContext *taskctx, const KeDlqTopic *dlq, const KeTaskOrder *order,
 		  KeMessage *msg)
 {
 	if (order->foreign_only)
-		return !ke_dlq_is_ours(desk, msg);
+		return !ke_dlq_topic_is_ours(taskctx, msg);
 	return !order->pending_only ||
-		(ke_dlq_is_pending(dlq, msg->partition, msg->offset) &&
-		 ke_dlq_is_ours(desk, msg));
+		(ke_dlq_topic_is_pending(dlq, msg->partition, msg->offset) &&
+		 ke_dlq_topic_is_ours(taskctx, msg));
 }
 
 /* Send a letter; the buffer is not kept, as a letter may be large. */
@@ -84,34 +84,34 @@ show(KeTask *task, KeMessage *msg)
 	bool		sent;
 
 	initStringInfo(&reply);
-	ke_letter_put_message(&reply, msg);
-	sent = ke_task_reply(task, &reply);
+	ke_dlq_reply_put_message(&reply, msg);
+	sent = ke_task_work_reply(task, &reply);
 	pfree(reply.data);
 	return sent;
 }
 
 void
-ke_browse_run(KeDesk *desk, KeTask *task)
+ke_dlq_browse(KeTaskContext *taskctx, KeTask *task)
 {
-	const KeTaskOrder *order = ke_task_order(task);
-	KeDlq	   *dlq = ke_dlq_look(desk, order);
+	const KeTaskOrder *order = ke_task_work_order(task);
+	KeDlqTopic	   *dlq = ke_dlq_topic_look(taskctx, order);
 	int64		left = order->max_messages == KE_TASK_ANY ?
 		PG_INT64_MAX : order->max_messages;
 	int64		bytes = 0;
-	KeLetters  *letters;
+	KeDlqReader  *letters;
 	KeMessage	msg;
 
-	letters = ke_letters_open(desk, task, dlq->topic,
+	letters = ke_dlq_reader_open(taskctx, task, dlq->topic,
 							  cut_ranges(find_ranges(dlq, order),
 										 order->offset));
-	while (left > 0 && ke_letters_next(letters, &msg))
+	while (left > 0 && ke_dlq_reader_next(letters, &msg))
 	{
-		if (is_wanted(desk, dlq, order, &msg))
+		if (is_wanted(taskctx, dlq, order, &msg))
 			left = show(task, &msg) ? left - 1 : 0;
 		bytes += Max(msg.key_len, 0) + Max(msg.value_len, 0);
 		if (order->foreign_only && bytes > SAMPLE_BYTES)
 			left = 0;
 		ke_message_release(&msg);
 	}
-	ke_letters_close(letters);
+	ke_dlq_reader_close(letters);
 }

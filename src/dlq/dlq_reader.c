@@ -16,9 +16,9 @@
 
 #define SLICE_MS 100
 
-struct KeLetters
+struct KeDlqReader
 {
-	KeDesk	   *desk;
+	KeTaskContext	   *taskctx;
 	const KeTask *task;
 	const char *topic;
 	List	   *ranges;			/* the first is the one being read */
@@ -29,74 +29,74 @@ struct KeLetters
 	int			error;
 };
 
-KeLetters *
-ke_letters_open(KeDesk *desk, const KeTask *task, const char *topic,
+KeDlqReader *
+ke_dlq_reader_open(KeTaskContext *taskctx, const KeTask *task, const char *topic,
 				List *ranges)
 {
-	KeLetters  *letters = palloc0(sizeof(KeLetters));
+	KeDlqReader  *letters = palloc0(sizeof(KeDlqReader));
 
-	letters->desk = desk;
+	letters->taskctx = taskctx;
 	letters->task = task;
 	letters->topic = topic;
 	letters->ranges = ranges;
 	return letters;
 }
 
-static KeLetterRange *
-current(const KeLetters *letters)
+static KeDlqReadRange *
+current(const KeDlqReader *letters)
 {
-	return (KeLetterRange *) linitial(letters->ranges);
+	return (KeDlqReadRange *) linitial(letters->ranges);
 }
 
 /* Also what a task before this one has left when it failed. */
 static void
-unassign(KeDesk *desk)
+unassign(KeTaskContext *taskctx)
 {
-	if (desk->assigned == NULL)
+	if (taskctx->assigned == NULL)
 		return;
-	ke_consumer_unassign(desk->reader, desk->assigned);
-	ke_kafka_list_free(desk->assigned);
-	desk->assigned = NULL;
+	ke_consumer_unassign(taskctx->reader, taskctx->assigned);
+	ke_partition_list_free(taskctx->assigned);
+	taskctx->assigned = NULL;
 }
 
 static void
-begin_range(KeLetters *letters)
+begin_range(KeDlqReader *letters)
 {
-	KeDesk	   *desk = letters->desk;
+	KeTaskContext	   *taskctx = letters->taskctx;
 	MemoryContext old;
 
-	unassign(desk);
+	unassign(taskctx);
 	letters->next = current(letters)->from;
 	letters->heard_at = GetCurrentTimestamp();
 
-	old = MemoryContextSwitchTo(desk->context);
-	desk->assigned = ke_kafka_list_make(1);
-	(void) ke_kafka_list_add(desk->assigned, letters->topic,
+	old = MemoryContextSwitchTo(taskctx->context);
+	taskctx->assigned = ke_partition_list_make(1);
+	(void) ke_partition_list_add(taskctx->assigned, letters->topic,
 							 current(letters)->partition, letters->next);
 	MemoryContextSwitchTo(old);
-	ke_consumer_assign(desk->reader, desk->assigned);
+	ke_consumer_assign(taskctx->reader, taskctx->assigned);
 	letters->assigned = true;
 }
 
 static void
-end_range(KeLetters *letters)
+end_range(KeDlqReader *letters)
 {
-	unassign(letters->desk);
+	unassign(letters->taskctx);
 	letters->assigned = false;
 	letters->ranges = list_delete_first(letters->ranges);
 }
 
 void
-ke_letters_close(KeLetters *letters)
+ke_dlq_reader_close(KeDlqReader *letters)
 {
 	if (letters->assigned)
 		end_range(letters);
 }
 
 static void
-check_patience(const KeLetters *letters)
+check_patience(const KeDlqReader *letters)
 {
-	const KeTaskOrder *order = ke_task_order(letters->task);
+	const KeTaskOrder *order = ke_task_work_order(letters->task);
 	const char *hint = ke_client_error_hint(letters->error);
 
 	if (!TimestampDifferenceExceeds(letters->heard_at, GetCurrentTimestamp(),
@@ -112,7 +112,7 @@ check_patience(const KeLetters *letters)
 
 /* Is the event about the partition that is being read? */
 static bool
-is_current(const KeLetters *letters, const char *topic, int32 partition)
+is_current(const KeDlqReader *letters, const char *topic, int32 partition)
 {
 	return partition == current(letters)->partition &&
 		strcmp(topic, letters->topic) == 0;
@@ -120,9 +120,9 @@ is_current(const KeLetters *letters, const char *topic, int32 partition)
 
 /* Everything but messages. */
 static void
-serve_event(KeLetters *letters, const KeConsumerEvent *event)
+serve_event(KeDlqReader *letters, const KeConsumerEvent *event)
 {
-	KeLetterRange *range = current(letters);
+	KeDlqReadRange *range = current(letters);
 
 	switch (event->kind)
 	{
@@ -163,7 +163,7 @@ serve_event(KeLetters *letters, const KeConsumerEvent *event)
 
 /* Is the message one of the range?  Then the next one is expected after it. */
 static bool
-take(KeLetters *letters, const KeMessage *msg)
+take(KeDlqReader *letters, const KeMessage *msg)
 {
 	if (!is_current(letters, msg->topic, msg->partition) ||
 		msg->offset < letters->next)
@@ -174,9 +174,9 @@ take(KeLetters *letters, const KeMessage *msg)
 }
 
 bool
-ke_letters_next(KeLetters *letters, KeMessage *msg)
+ke_dlq_reader_next(KeDlqReader *letters, KeMessage *msg)
 {
-	while (letters->ranges != NIL && ke_task_is_wanted(letters->task))
+	while (letters->ranges != NIL && ke_task_work_is_wanted(letters->task))
 	{
 		KeConsumerEvent event;
 
@@ -188,7 +188,7 @@ ke_letters_next(KeLetters *letters, KeMessage *msg)
 		if (!letters->assigned)
 			begin_range(letters);
 
-		if (!ke_consumer_poll(letters->desk->reader, SLICE_MS, &event))
+		if (!ke_consumer_poll(letters->taskctx->reader, SLICE_MS, &event))
 			check_patience(letters);
 		else if (event.kind != KE_CONSUMER_MESSAGE)
 			serve_event(letters, &event);

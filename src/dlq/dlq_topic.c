@@ -16,8 +16,8 @@
 
 typedef struct Reading
 {
-	KeDesk	   *desk;
-	KeDlq	   *dlq;
+	KeTaskContext	   *taskctx;
+	KeDlqTopic	   *dlq;
 	List	   *mirror;			/* of KeDlqPosition */
 } Reading;
 
@@ -26,12 +26,12 @@ static void
 read_tables(void *argument)
 {
 	Reading    *reading = (Reading *) argument;
-	KeDlq	   *dlq = reading->dlq;
-	MemoryContext old = MemoryContextSwitchTo(reading->desk->work);
-	List	   *letters = ke_dlq_letters(&reading->desk->key, dlq->topic);
+	KeDlqTopic	   *dlq = reading->dlq;
+	MemoryContext old = MemoryContextSwitchTo(reading->taskctx->work);
+	List	   *letters = ke_dlq_records_letters(&reading->taskctx->key, dlq->topic);
 	ListCell   *lc;
 
-	reading->mirror = ke_dlq_positions(&reading->desk->key, dlq->topic);
+	reading->mirror = ke_dlq_records_positions(&reading->taskctx->key, dlq->topic);
 	dlq->letters = palloc(Max(list_length(letters), 1) * sizeof(KeDlqLetter));
 	foreach(lc, letters)
 		dlq->letters[dlq->nletters++] = *(KeDlqLetter *) lfirst(lc);
@@ -39,23 +39,23 @@ read_tables(void *argument)
 }
 
 static int
-count_partitions(KeDesk *desk, const KeTaskOrder *order)
+count_partitions(KeTaskContext *taskctx, const KeTaskOrder *order)
 {
 	List	   *topics;
 	KeTopicInfo *topic;
-	int			error = ke_cluster_topics(desk->cluster, order->topic, &topics,
+	int			error = ke_cluster_topics(taskctx->cluster, order->topic, &topics,
 										  order->timeout_ms);
 
 	if (error != 0 || topics == NIL)
-		ke_desk_refuse(desk, error, "ask Kafka for the topic");
+		ke_task_context_refuse(taskctx, error, "ask Kafka for the topic");
 	topic = (KeTopicInfo *) linitial(topics);
 	if (ke_client_is_missing_topic(topic->error))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("topic \"%s\" does not exist on server \"%s\"",
-						order->topic, desk->server->name)));
+						order->topic, taskctx->server->name)));
 	if (topic->error != 0)
-		ke_desk_refuse(desk, topic->error,
+		ke_task_context_refuse(taskctx, topic->error,
 					   psprintf("read topic \"%s\"", order->topic));
 	if (order->partition >= topic->partitions)
 		ereport(ERROR,
@@ -67,41 +67,41 @@ count_partitions(KeDesk *desk, const KeTaskOrder *order)
 	return topic->partitions;
 }
 
-typedef int (*Ask) (KeCluster *cluster, KeKafkaList *list, int timeout_ms);
+typedef int (*Ask) (KeCluster *cluster, KePartitionList *list, int timeout_ms);
 
 /* A number for each partition. */
 static int64 *
-ask_all(KeDesk *desk, const KeTaskOrder *order, int partitions, Ask ask,
+ask_all(KeTaskContext *taskctx, const KeTaskOrder *order, int partitions, Ask ask,
 		int64 about)
 {
-	KeKafkaList *list = ke_kafka_list_make(partitions);
+	KePartitionList *list = ke_partition_list_make(partitions);
 	int64	   *numbers = palloc(Max(partitions, 1) * sizeof(int64));
 	int			error;
 
 	for (int p = 0; p < partitions; p++)
-		ke_kafka_list_add(list, order->topic, p, about);
-	error = ask(desk->cluster, list, order->timeout_ms);
+		ke_partition_list_add(list, order->topic, p, about);
+	error = ask(taskctx->cluster, list, order->timeout_ms);
 	for (int p = 0; p < partitions && error == 0; p++)
 	{
 		error = list->parts[p].error;
 		numbers[p] = list->parts[p].offset;
 	}
 	if (error != 0)
-		ke_desk_refuse(desk, error,
+		ke_task_context_refuse(taskctx, error,
 					   psprintf("ask Kafka about topic \"%s\"", order->topic));
 	return numbers;
 }
 
 /* The admin group's positions, as far as Kafka has them. */
 static void
-ask_positions(KeDesk *desk, const KeTaskOrder *order, KeDlq *dlq)
+ask_positions(KeTaskContext *taskctx, const KeTaskOrder *order, KeDlqTopic *dlq)
 {
-	KeKafkaList *list = ke_kafka_list_make(dlq->partitions);
+	KePartitionList *list = ke_partition_list_make(dlq->partitions);
 	int			error;
 
 	for (int p = 0; p < dlq->partitions; p++)
-		ke_kafka_list_add(list, order->topic, p, KE_KAFKA_NONE);
-	error = ke_cluster_committed(desk->cluster, list, order->timeout_ms);
+		ke_partition_list_add(list, order->topic, p, KE_KAFKA_NONE);
+	error = ke_cluster_committed(taskctx->cluster, list, order->timeout_ms);
 	dlq->positions = palloc(Max(dlq->partitions, 1) * sizeof(int64));
 	dlq->metadata = palloc(Max(dlq->partitions, 1) * sizeof(char *));
 	dlq->forgotten = palloc0(Max(dlq->partitions, 1) * sizeof(bool));
@@ -112,14 +112,14 @@ ask_positions(KeDesk *desk, const KeTaskOrder *order, KeDlq *dlq)
 		dlq->metadata[p] = list->parts[p].metadata;
 	}
 	if (error != 0)
-		ke_desk_refuse(desk, error,
+		ke_task_context_refuse(taskctx, error,
 					   psprintf("read the position of group \"%s\"",
-								desk->key.group_id));
+								taskctx->key.group_id));
 }
 
 /* Kafka's word, else the mirror's, else the first letter. */
 static void
-settle_position(KeDlq *dlq, int32 partition, const List *mirror)
+settle_position(KeDlqTopic *dlq, int32 partition, const List *mirror)
 {
 	ListCell   *lc;
 
@@ -136,20 +136,20 @@ settle_position(KeDlq *dlq, int32 partition, const List *mirror)
 									dlq->lows[partition]);
 }
 
-KeDlq *
-ke_dlq_look(KeDesk *desk, const KeTaskOrder *order)
+KeDlqTopic *
+ke_dlq_topic_look(KeTaskContext *taskctx, const KeTaskOrder *order)
 {
-	KeDlq	   *dlq = palloc0(sizeof(KeDlq));
-	Reading		reading = {desk, dlq, NIL};
+	KeDlqTopic	   *dlq = palloc0(sizeof(KeDlqTopic));
+	Reading		reading = {taskctx, dlq, NIL};
 
 	dlq->topic = order->topic;
-	dlq->partitions = count_partitions(desk, order);
-	dlq->lows = ask_all(desk, order, dlq->partitions,
+	dlq->partitions = count_partitions(taskctx, order);
+	dlq->lows = ask_all(taskctx, order, dlq->partitions,
 						ke_cluster_offsets_for_time, KE_KAFKA_BEGINNING);
-	dlq->highs = ask_all(desk, order, dlq->partitions,
+	dlq->highs = ask_all(taskctx, order, dlq->partitions,
 						 ke_cluster_offsets_for_time, KE_KAFKA_END);
-	ask_positions(desk, order, dlq);
-	ke_desk_transact(read_tables, &reading, false);
+	ask_positions(taskctx, order, dlq);
+	ke_task_context_transact(read_tables, &reading, false);
 	for (int p = 0; p < dlq->partitions; p++)
 		settle_position(dlq, p, reading.mirror);
 	return dlq;
@@ -169,7 +169,7 @@ compare_letters(const void *a, const void *b)
 }
 
 const KeDlqLetter *
-ke_dlq_letter(const KeDlq *dlq, int32 partition, int64 offset)
+ke_dlq_topic_letter(const KeDlqTopic *dlq, int32 partition, int64 offset)
 {
 	KeDlqLetter key = {.partition = partition, .offset = offset};
 
@@ -178,9 +178,9 @@ ke_dlq_letter(const KeDlq *dlq, int32 partition, int64 offset)
 }
 
 bool
-ke_dlq_is_pending(const KeDlq *dlq, int32 partition, int64 offset)
+ke_dlq_topic_is_pending(const KeDlqTopic *dlq, int32 partition, int64 offset)
 {
-	const KeDlqLetter *letter = ke_dlq_letter(dlq, partition, offset);
+	const KeDlqLetter *letter = ke_dlq_topic_letter(dlq, partition, offset);
 
 	if (offset >= dlq->positions[partition])
 		return letter == NULL || !letter->moved;
@@ -188,9 +188,9 @@ ke_dlq_is_pending(const KeDlq *dlq, int32 partition, int64 offset)
 }
 
 bool
-ke_dlq_is_ours(const KeDesk *desk, KeMessage *msg)
+ke_dlq_topic_is_ours(const KeTaskContext *taskctx, KeMessage *msg)
 {
-	const char *service = desk->server->options.service_name;
+	const char *service = taskctx->server->options.service_name;
 	int			count;
 	const KeHeader *headers = ke_message_headers(msg, &count);
 
@@ -208,7 +208,7 @@ ke_dlq_is_ours(const KeDesk *desk, KeMessage *msg)
 static List *
 add_range(List *ranges, int32 partition, int64 from, int64 to)
 {
-	KeLetterRange *range = palloc(sizeof(KeLetterRange));
+	KeDlqReadRange *range = palloc(sizeof(KeDlqReadRange));
 
 	range->partition = partition;
 	range->from = from;
@@ -217,10 +217,10 @@ add_range(List *ranges, int32 partition, int64 from, int64 to)
 }
 
 List *
-ke_dlq_failed_ranges(const KeDlq *dlq, int32 partition)
+ke_dlq_topic_failed_ranges(const KeDlqTopic *dlq, int32 partition)
 {
 	List	   *ranges = NIL;
-	KeLetterRange *open = NULL;
+	KeDlqReadRange *open = NULL;
 
 	for (int i = 0; i < dlq->nletters; i++)
 	{
@@ -233,7 +233,7 @@ ke_dlq_failed_ranges(const KeDlq *dlq, int32 partition)
 		if (open == NULL || letter->offset - open->to > NEAR)
 		{
 			ranges = add_range(ranges, partition, letter->offset, 0);
-			open = (KeLetterRange *) llast(ranges);
+			open = (KeDlqReadRange *) llast(ranges);
 		}
 		open->to = letter->offset + 1;
 	}
@@ -241,7 +241,7 @@ ke_dlq_failed_ranges(const KeDlq *dlq, int32 partition)
 }
 
 List *
-ke_dlq_new_ranges(const KeDlq *dlq, int32 partition)
+ke_dlq_topic_new_ranges(const KeDlqTopic *dlq, int32 partition)
 {
 	if (dlq->positions[partition] >= dlq->highs[partition])
 		return NIL;

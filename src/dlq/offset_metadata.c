@@ -35,7 +35,7 @@ is_of(const char *part, const char *uuid)
 }
 
 int64
-ke_marker_get(const char *metadata, const char *uuid)
+ke_offset_metadata_get(const char *metadata, const char *uuid)
 {
 	const char *part = metadata;
 
@@ -50,7 +50,7 @@ ke_marker_get(const char *metadata, const char *uuid)
 }
 
 char *
-ke_marker_put(const char *metadata, const char *uuid, int64 marker)
+ke_offset_metadata_put(const char *metadata, const char *uuid, int64 marker)
 {
 	const char *part = metadata;
 	StringInfoData buf;

@@ -29,14 +29,14 @@
 /* ---------------------------------------------------------------- telling */
 
 static void
-reply(KeRun *run, StringInfo buf)
+reply(KeReprocessRun *run, StringInfo buf)
 {
-	(void) ke_task_reply(run->task, buf);
+	(void) ke_task_work_reply(run->task, buf);
 	pfree(buf->data);
 }
 
 static void
-tell_totals(KeRun *run, bool final)
+tell_totals(KeReprocessRun *run, bool final)
 {
 	KeTaskProgress progress = {
 		.total = run->totals.total + run->totals.left,
@@ -48,7 +48,7 @@ tell_totals(KeRun *run, bool final)
 
 	if (run->task == NULL)
 		return;
-	ke_task_report(run->task, &progress);
+	ke_task_work_report(run->task, &progress);
 	if (!final && !TimestampDifferenceExceeds(run->told_at,
 											  GetCurrentTimestamp(),
 											  TELL_INTERVAL_MS))
@@ -56,14 +56,14 @@ tell_totals(KeRun *run, bool final)
 	run->told_at = GetCurrentTimestamp();
 	run->totals.final = final;
 	initStringInfo(&buf);
-	ke_letter_put_totals(&buf, &run->totals);
+	ke_dlq_reply_put_totals(&buf, &run->totals);
 	reply(run, &buf);
 }
 
 static void
-tell_result(KeRun *run, const KeMove *move, KeLetterStatus status)
+tell_result(KeReprocessRun *run, const KeReprocessMove *move, KeDlqReplyStatus status)
 {
-	KeLetterResult result = {
+	KeDlqReplyResult result = {
 		.partition = move->msg.partition,
 		.offset = move->msg.offset,
 		.status = status,
@@ -71,27 +71,27 @@ tell_result(KeRun *run, const KeMove *move, KeLetterStatus status)
 	};
 	StringInfoData buf;
 
-	if (status != KE_LETTER_FAILED && run->told++ >= MAX_TOLD)
+	if (status != KE_DLQ_REPLY_FAILED && run->told++ >= MAX_TOLD)
 		return;
 	initStringInfo(&buf);
-	ke_letter_put_result(&buf, &result);
+	ke_dlq_reply_put_result(&buf, &result);
 	reply(run, &buf);
 }
 
 void
-ke_run_tell(KeRun *run, const KeMove *moves, int count)
+ke_reprocess_report(KeReprocessRun *run, const KeReprocessMove *moves, int count)
 {
 	for (int i = 0; i < count; i++)
 	{
-		const KeMove *move = &moves[i];
-		KeLetterStatus status = KE_LETTER_SENT;
+		const KeReprocessMove *move = &moves[i];
+		KeDlqReplyStatus status = KE_DLQ_REPLY_SENT;
 
-		if (move->fate == KE_FATE_FAIL)
-			status = KE_LETTER_FAILED;
-		else if (move->fate == KE_FATE_DISCARD)
-			status = KE_LETTER_DISCARDED;
+		if (move->decision == KE_REPROCESS_FAIL)
+			status = KE_DLQ_REPLY_FAILED;
+		else if (move->decision == KE_REPROCESS_DISCARD)
+			status = KE_DLQ_REPLY_DISCARDED;
 		run->totals.total++;
-		if (status == KE_LETTER_FAILED)
+		if (status == KE_DLQ_REPLY_FAILED)
 			run->totals.failed++;
 		else
 			run->totals.successful++;
@@ -103,24 +103,24 @@ ke_run_tell(KeRun *run, const KeMove *moves, int count)
 /* ---------------------------------------------------------------- reading */
 
 static bool
-is_full(const KeRun *run)
+is_full(const KeReprocessRun *run)
 {
 	return run->nmoves == KE_CHUNK_MESSAGES || run->bytes >= KE_CHUNK_BYTES;
 }
 
 /* Put a letter into the chunk, unless it is to be left alone. */
 static void
-add_letter(KeRun *run, const KeMessage *msg)
+add_letter(KeReprocessRun *run, const KeMessage *msg)
 {
 	MemoryContext old = MemoryContextSwitchTo(run->chunk_context);
-	KeMove	   *move = &run->moves[run->nmoves];
+	KeReprocessMove	   *move = &run->moves[run->nmoves];
 
-	memset(move, 0, sizeof(KeMove));
+	memset(move, 0, sizeof(KeReprocessMove));
 	move->msg = *msg;
 	run->nmoves++;				/* from now on it is released with the rest */
 	run->next = msg->offset + 1;
-	ke_run_decide(run, move);
-	if (move->fate == KE_FATE_PASS)
+	ke_reprocess_decide(run, move);
+	if (move->decision == KE_REPROCESS_PASS)
 	{
 		ke_message_release(&move->msg);
 		run->nmoves--;
@@ -132,7 +132,7 @@ add_letter(KeRun *run, const KeMessage *msg)
 
 /* How many letters the order still allows. */
 static int64
-allowance(const KeRun *run)
+allowance(const KeReprocessRun *run)
 {
 	if (run->order->max_messages == KE_TASK_ANY)
 		return PG_INT64_MAX;
@@ -141,9 +141,9 @@ allowance(const KeRun *run)
 
 /* False: the run is over. */
 static bool
-move_range(KeRun *run, KeLetterRange *range)
+move_range(KeReprocessRun *run, KeDlqReadRange *range)
 {
-	KeLetters  *letters = ke_letters_open(run->desk, run->task,
+	KeDlqReader  *letters = ke_dlq_reader_open(run->taskctx, run->task,
 										  run->order->topic,
 										  list_make1(range));
 	int64		to = range->to;
@@ -153,17 +153,17 @@ move_range(KeRun *run, KeLetterRange *range)
 
 	run->partition = range->partition;
 	run->next = range->from;
-	while (through && allowance(run) > 0 && ke_letters_next(letters, &msg))
+	while (through && allowance(run) > 0 && ke_dlq_reader_next(letters, &msg))
 	{
 		add_letter(run, &msg);
 		looked_at++;
 		run->totals.left = Max(run->totals.left - 1, 0);
 		if (is_full(run))
-			through = ke_run_move_chunk(run);
+			through = ke_reprocess_chunk_move(run);
 	}
-	ke_letters_close(letters);
+	ke_dlq_reader_close(letters);
 	if (run->order->offset != KE_TASK_ANY && looked_at == 0 &&
-		ke_run_is_wanted(run))
+		ke_reprocess_fence_is_wanted(run))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("partition %d of topic \"%s\" has no message at offset " INT64_FORMAT,
@@ -171,13 +171,13 @@ move_range(KeRun *run, KeLetterRange *range)
 						run->order->offset)));
 
 	/* Read to its end: what is between the last letter and that is none. */
-	if (allowance(run) > 0 && ke_run_is_wanted(run))
+	if (allowance(run) > 0 && ke_reprocess_fence_is_wanted(run))
 		run->next = to;
-	return through && ke_run_is_wanted(run) && ke_run_move_chunk(run);
+	return through && ke_reprocess_fence_is_wanted(run) && ke_reprocess_chunk_move(run);
 }
 
 static bool
-move_ranges(KeRun *run, List *ranges, bool recorded)
+move_ranges(KeReprocessRun *run, List *ranges, bool recorded)
 {
 	ListCell   *lc;
 
@@ -185,7 +185,7 @@ move_ranges(KeRun *run, List *ranges, bool recorded)
 	foreach(lc, ranges)
 	{
 		if (allowance(run) <= 0 ||
-			!move_range(run, (KeLetterRange *) lfirst(lc)))
+			!move_range(run, (KeDlqReadRange *) lfirst(lc)))
 			return false;
 	}
 	return true;
@@ -195,9 +195,9 @@ move_ranges(KeRun *run, List *ranges, bool recorded)
 
 /* In a transaction: a run has begun, or ended. */
 static void
-write_positions(KeRun *run, bool in_motion)
+write_positions(KeReprocessRun *run, bool in_motion)
 {
-	const KeDlq *dlq = run->dlq;
+	const KeDlqTopic *dlq = run->dlq;
 
 	for (int p = 0; p < dlq->partitions; p++)
 	{
@@ -209,7 +209,7 @@ write_positions(KeRun *run, bool in_motion)
 		};
 
 		if (run->order->partition == KE_TASK_ANY || run->order->partition == p)
-			ke_dlq_position_write(&run->desk->key, &position);
+			ke_dlq_records_position_write(&run->taskctx->key, &position);
 	}
 }
 
@@ -217,25 +217,25 @@ write_positions(KeRun *run, bool in_motion)
 static void
 note_begin(void *argument)
 {
-	KeRun	   *run = (KeRun *) argument;
-	const char *service = run->desk->server->options.service_name;
+	KeReprocessRun	   *run = (KeReprocessRun *) argument;
+	const char *service = run->taskctx->server->options.service_name;
 
 	if (ke_identity_cluster(service) == NULL)
-		ke_identity_set_cluster(service, run->desk->key.cluster_id);
+		ke_identity_set_cluster(service, run->taskctx->key.cluster_id);
 	write_positions(run, true);
 }
 
 static void
 note_end(void *argument)
 {
-	write_positions((KeRun *) argument, false);
+	write_positions((KeReprocessRun *) argument, false);
 }
 
 static List *
-single_range(const KeRun *run)
+single_range(const KeReprocessRun *run)
 {
 	const KeTaskOrder *order = run->order;
-	KeLetterRange *range = palloc(sizeof(KeLetterRange));
+	KeDlqReadRange *range = palloc(sizeof(KeDlqReadRange));
 
 	if (order->offset < run->dlq->lows[order->partition] ||
 		order->offset >= run->dlq->highs[order->partition])
@@ -253,7 +253,7 @@ single_range(const KeRun *run)
 }
 
 static void
-move_pending(KeRun *run)
+move_pending(KeReprocessRun *run)
 {
 	List	   *failed = NIL;
 	List	   *new = NIL;
@@ -264,12 +264,12 @@ move_pending(KeRun *run)
 		if (run->order->partition != KE_TASK_ANY &&
 			run->order->partition != p)
 			continue;
-		failed = list_concat(failed, ke_dlq_failed_ranges(run->dlq, p));
-		new = list_concat(new, ke_dlq_new_ranges(run->dlq, p));
+		failed = list_concat(failed, ke_dlq_topic_failed_ranges(run->dlq, p));
+		new = list_concat(new, ke_dlq_topic_new_ranges(run->dlq, p));
 	}
 	foreach(lc, list_concat_copy(new, failed))
 	{
-		const KeLetterRange *range = (KeLetterRange *) lfirst(lc);
+		const KeDlqReadRange *range = (KeDlqReadRange *) lfirst(lc);
 
 		run->totals.left += range->to - range->from;
 	}
@@ -278,13 +278,13 @@ move_pending(KeRun *run)
 }
 
 static void
-begin_run(KeRun *run)
+begin_run(KeReprocessRun *run)
 {
-	run->chunk_context = AllocSetContextCreate(run->desk->work,
+	run->chunk_context = AllocSetContextCreate(run->taskctx->work,
 											   "kafka_events chunk",
 											   ALLOCSET_DEFAULT_SIZES);
-	ke_run_fence(run);
-	ke_desk_transact(note_begin, run, true);
+	ke_reprocess_fence(run);
+	ke_task_context_transact(note_begin, run, true);
 	run->told_at = GetCurrentTimestamp();
 }
 
@@ -294,41 +294,41 @@ begin_run(KeRun *run)
  * Who asked for the run finds in the statistics what it has done.
  */
 static void
-wait_for_positions(const KeRun *run)
+wait_for_positions(const KeReprocessRun *run)
 {
-	const KeDlq *dlq = run->dlq;
-	KeKafkaList *list = ke_kafka_list_make(Max(dlq->partitions, 1));
+	const KeDlqTopic *dlq = run->dlq;
+	KePartitionList *list = ke_partition_list_make(Max(dlq->partitions, 1));
 
 	for (int p = 0; p < dlq->partitions; p++)
-		ke_kafka_list_add(list, dlq->topic, p, KE_KAFKA_NONE);
-	(void) ke_cluster_committed(run->desk->cluster, list, SETTLE_MS);
+		ke_partition_list_add(list, dlq->topic, p, KE_KAFKA_NONE);
+	(void) ke_cluster_committed(run->taskctx->cluster, list, SETTLE_MS);
 }
 
 /* Whatever happened: nothing of it stays behind. */
 static void
-end_run(KeRun *run)
+end_run(KeReprocessRun *run)
 {
 	/* The letters' bytes may be in use until the producer is gone. */
-	ke_run_close(run);
+	ke_reprocess_fence_close(run);
 	for (int i = 0; i < run->nmoves; i++)
 		ke_message_release(&run->moves[i].msg);
 	run->nmoves = 0;
 }
 
-static KeRun *
-make_run(KeDesk *desk, const KeTaskOrder *order)
+static KeReprocessRun *
+make_run(KeTaskContext *taskctx, const KeTaskOrder *order)
 {
-	KeRun	   *run = MemoryContextAllocZero(desk->work, sizeof(KeRun));
+	KeReprocessRun	   *run = MemoryContextAllocZero(taskctx->work, sizeof(KeReprocessRun));
 
-	run->desk = desk;
+	run->taskctx = taskctx;
 	run->order = order;
 	return run;
 }
 
 void
-ke_reprocess_run(KeDesk *desk, KeTask *task)
+ke_reprocess_run(KeTaskContext *taskctx, KeTask *task)
 {
-	KeRun	   *run = make_run(desk, ke_task_order(task));
+	KeReprocessRun	   *run = make_run(taskctx, ke_task_work_order(task));
 
 	run->task = task;
 	PG_TRY();
@@ -338,7 +338,7 @@ ke_reprocess_run(KeDesk *desk, KeTask *task)
 			(void) move_ranges(run, single_range(run), true);
 		else
 			move_pending(run);
-		ke_desk_transact(note_end, run, true);
+		ke_task_context_transact(note_end, run, true);
 		wait_for_positions(run);
 		run->totals.left = 0;
 		tell_totals(run, true);
@@ -354,24 +354,24 @@ ke_reprocess_run(KeDesk *desk, KeTask *task)
 
 /* Commit again what Kafka has, or what the mirror has in its place. */
 static void
-commit_positions(KeRun *run)
+commit_positions(KeReprocessRun *run)
 {
 	run->recorded = true;
 	for (int p = 0; p < run->dlq->partitions; p++)
 	{
 		run->partition = p;
 		if ((run->dlq->metadata[p] != NULL || run->dlq->forgotten[p]) &&
-			!ke_run_commit_position(run))
+			!ke_reprocess_chunk_commit_position(run))
 			return;
 	}
-	ke_desk_transact(note_end, run, true);
+	ke_task_context_transact(note_end, run, true);
 }
 
 static void
-look_after(KeDesk *desk, const KeTaskOrder *order,
+look_after(KeTaskContext *taskctx, const KeTaskOrder *order,
 		   bool (*should_stop) (void))
 {
-	KeRun	   *run = make_run(desk, order);
+	KeReprocessRun	   *run = make_run(taskctx, order);
 
 	run->should_stop = should_stop;
 	PG_TRY();
@@ -388,7 +388,7 @@ look_after(KeDesk *desk, const KeTaskOrder *order,
 
 typedef struct Upkeep
 {
-	KeDesk	   *desk;
+	KeTaskContext	   *taskctx;
 	List	   *topics;
 } Upkeep;
 
@@ -396,14 +396,14 @@ static void
 find_topics(void *argument)
 {
 	Upkeep	   *upkeep = (Upkeep *) argument;
-	MemoryContext old = MemoryContextSwitchTo(upkeep->desk->work);
+	MemoryContext old = MemoryContextSwitchTo(upkeep->taskctx->work);
 
-	upkeep->topics = ke_dlq_due_topics(&upkeep->desk->key);
+	upkeep->topics = ke_dlq_records_due_topics(&upkeep->taskctx->key);
 	MemoryContextSwitchTo(old);
 }
 
 void
-ke_reprocess_upkeep(KeDesk *desk, Oid server, bool (*should_stop) (void))
+ke_reprocess_upkeep(KeTaskContext *taskctx, Oid server, bool (*should_stop) (void))
 {
 	KeTaskOrder order = {
 		.kind = KE_TASK_REPROCESS,
@@ -412,16 +412,16 @@ ke_reprocess_upkeep(KeDesk *desk, Oid server, bool (*should_stop) (void))
 		.offset = KE_TASK_ANY,
 		.timeout_ms = 30000
 	};
-	Upkeep		upkeep = {desk, NIL};
+	Upkeep		upkeep = {taskctx, NIL};
 	ListCell   *lc;
 
-	ke_desk_open(desk, &order);
-	ke_desk_transact(find_topics, &upkeep, false);
+	ke_task_context_open(taskctx, &order);
+	ke_task_context_transact(find_topics, &upkeep, false);
 	foreach(lc, upkeep.topics)
 	{
 		if (should_stop())
 			return;
 		strlcpy(order.topic, (char *) lfirst(lc), sizeof(order.topic));
-		look_after(desk, &order, should_stop);
+		look_after(taskctx, &order, should_stop);
 	}
 }

@@ -25,19 +25,19 @@
 /* Part of a chunk, to be moved in one transaction. */
 typedef struct Part
 {
-	KeRun	   *run;
-	KeMove	   *moves;
+	KeReprocessRun	   *run;
+	KeReprocessMove	   *moves;
 	int			count;
 	int64		next;			/* where the position goes */
 	int64		marker;
-	KeMove	   *refused;		/* by the broker, perhaps with neighbours */
+	KeReprocessMove	   *refused;		/* by the broker, perhaps with neighbours */
 	KeTrouble	trouble;
 } Part;
 
 /* --------------------------------------------------------------- records */
 
 static KeDlqLetter
-record_of(const Part *part, const KeMove *move)
+record_of(const Part *part, const KeReprocessMove *move)
 {
 	const KeMessage *msg = &move->msg;
 	KeDlqLetter letter = {
@@ -59,18 +59,18 @@ static void
 prepare_records(void *argument)
 {
 	Part	   *part = (Part *) argument;
-	KeRun	   *run = part->run;
+	KeReprocessRun	   *run = part->run;
 
 	for (int i = 0; i < part->count; i++)
 	{
-		KeMove	   *move = &part->moves[i];
+		KeReprocessMove	   *move = &part->moves[i];
 		KeDlqLetter letter = record_of(part, move);
 
-		if (move->fate == KE_FATE_PASS)
+		if (move->decision == KE_REPROCESS_PASS)
 			continue;
-		if (move->fate == KE_FATE_FAIL)
+		if (move->decision == KE_REPROCESS_FAIL)
 		{
-			const KeDlqLetter *known = ke_dlq_letter(run->dlq,
+			const KeDlqLetter *known = ke_dlq_topic_letter(run->dlq,
 													 letter.partition,
 													 letter.offset);
 
@@ -80,15 +80,15 @@ prepare_records(void *argument)
 				continue;
 			letter.moved = false;
 			letter.marker = 0;
-			ke_dlq_letter_write(&run->desk->key, run->dlq->topic, &letter,
+			ke_dlq_records_letter_write(&run->taskctx->key, run->dlq->topic, &letter,
 								move->error);
 		}
 		else if (run->recorded)
-			ke_dlq_letter_write(&run->desk->key, run->dlq->topic, &letter,
+			ke_dlq_records_letter_write(&run->taskctx->key, run->dlq->topic, &letter,
 								NULL);
-		else if (ke_dlq_letter(run->dlq, letter.partition,
+		else if (ke_dlq_topic_letter(run->dlq, letter.partition,
 							   letter.offset) != NULL)
-			ke_dlq_letter_remove(&run->desk->key, run->dlq->topic,
+			ke_dlq_records_letter_remove(&run->taskctx->key, run->dlq->topic,
 								 letter.partition, letter.offset);
 	}
 }
@@ -98,7 +98,7 @@ static void
 complete_records(void *argument)
 {
 	Part	   *part = (Part *) argument;
-	KeRun	   *run = part->run;
+	KeReprocessRun	   *run = part->run;
 	KeDlqPosition position = {
 		.topic = unconstify(char *, run->dlq->topic),
 		.partition = run->partition,
@@ -108,20 +108,20 @@ complete_records(void *argument)
 
 	for (int i = 0; i < part->count && run->recorded; i++)
 	{
-		KeMove	   *move = &part->moves[i];
+		KeReprocessMove	   *move = &part->moves[i];
 		KeDlqLetter letter = record_of(part, move);
 
-		if (move->fate != KE_FATE_SEND && move->fate != KE_FATE_DISCARD)
+		if (move->decision != KE_REPROCESS_SEND && move->decision != KE_REPROCESS_DISCARD)
 			continue;
 		letter.marker = 0;
 		if (letter.moved)
-			ke_dlq_letter_write(&run->desk->key, run->dlq->topic, &letter,
+			ke_dlq_records_letter_write(&run->taskctx->key, run->dlq->topic, &letter,
 								NULL);
 		else
-			ke_dlq_letter_remove(&run->desk->key, run->dlq->topic,
+			ke_dlq_records_letter_remove(&run->taskctx->key, run->dlq->topic,
 								 letter.partition, letter.offset);
 	}
-	ke_dlq_position_write(&run->desk->key, &position);
+	ke_dlq_records_position_write(&run->taskctx->key, &position);
 }
 
 /* ----------------------------------------------------------- transactions */
@@ -152,10 +152,10 @@ take_event(Part *part, const KeProducerEvent *event, int waiting)
 }
 
 /* Wait until fewer than so many letters are under way. */
-static KeVerdict
+static KeTransactionResult
 wait_for_reports(Part *part, int *waiting, int limit)
 {
-	KeRun	   *run = part->run;
+	KeReprocessRun	   *run = part->run;
 	TimestampTz heard_at = GetCurrentTimestamp();
 
 	while (*waiting >= limit)
@@ -163,8 +163,8 @@ wait_for_reports(Part *part, int *waiting, int limit)
 		KeProducerEvent event;
 
 		CHECK_FOR_INTERRUPTS();
-		if (!ke_run_is_wanted(run))
-			return KE_VERDICT_ABORT;
+		if (!ke_reprocess_fence_is_wanted(run))
+			return KE_TRANSACTION_ABORT;
 		if (ke_producer_wait(run->producer, SLICE_MS, &event))
 		{
 			*waiting = take_event(part, &event, *waiting);
@@ -172,20 +172,20 @@ wait_for_reports(Part *part, int *waiting, int limit)
 		}
 		else if (TimestampDifferenceExceeds(heard_at, GetCurrentTimestamp(),
 											run->order->timeout_ms))
-			return KE_VERDICT_RENEW;
+			return KE_TRANSACTION_RENEW;
 	}
-	return KE_VERDICT_DONE;
+	return KE_TRANSACTION_DONE;
 }
 
-static KeVerdict
+static KeTransactionResult
 send_letters(Part *part)
 {
-	KeVerdict	verdict = KE_VERDICT_DONE;
+	KeTransactionResult	verdict = KE_TRANSACTION_DONE;
 	int			waiting = 0;
 
-	for (int i = 0; i < part->count && verdict == KE_VERDICT_DONE;)
+	for (int i = 0; i < part->count && verdict == KE_TRANSACTION_DONE;)
 	{
-		const KeMove *move = &part->moves[i];
+		const KeReprocessMove *move = &part->moves[i];
 		KeProducerEvent failure;
 		KeRecord	record = {
 			.topic = move->topic,
@@ -198,7 +198,7 @@ send_letters(Part *part)
 			.nheaders = move->nheaders
 		};
 
-		if (move->fate != KE_FATE_SEND)
+		if (move->decision != KE_REPROCESS_SEND)
 		{
 			i++;
 			continue;
@@ -214,49 +214,49 @@ send_letters(Part *part)
 				break;
 			case KE_SEND_FAILED:
 				(void) take_event(part, &failure, 1);
-				return KE_VERDICT_ABORT;
+				return KE_TRANSACTION_ABORT;
 		}
 	}
-	if (verdict == KE_VERDICT_DONE)
+	if (verdict == KE_TRANSACTION_DONE)
 		verdict = wait_for_reports(part, &waiting, 1);
 	return verdict;
 }
 
-static KeVerdict
+static KeTransactionResult
 send_position(Part *part)
 {
-	KeRun	   *run = part->run;
-	KeDlq	   *dlq = run->dlq;
-	KeKafkaList *list = ke_kafka_list_make(1);
+	KeReprocessRun	   *run = part->run;
+	KeDlqTopic	   *dlq = run->dlq;
+	KePartitionList *list = ke_partition_list_make(1);
 	KeKafkaPartition *position =
-		ke_kafka_list_add(list, dlq->topic, run->partition, part->next);
+		ke_partition_list_add(list, dlq->topic, run->partition, part->next);
 
-	position->metadata = ke_marker_put(dlq->metadata[run->partition],
-									   run->desk->uuid, part->marker);
-	return ke_transaction_offsets(run->producer, run->desk->key.group_id,
+	position->metadata = ke_offset_metadata_put(dlq->metadata[run->partition],
+									   run->taskctx->uuid, part->marker);
+	return ke_transaction_offsets(run->producer, run->taskctx->key.group_id,
 								  list, run->order->timeout_ms,
 								  &part->trouble);
 }
 
-static KeVerdict
+static KeTransactionResult
 try_part(Part *part)
 {
-	KeRun	   *run = part->run;
-	KeVerdict	verdict;
+	KeReprocessRun	   *run = part->run;
+	KeTransactionResult	verdict;
 
 	part->refused = NULL;
 	part->trouble.error = 0;
 	strlcpy(part->trouble.text, "no answer", sizeof(part->trouble.text));
 	verdict = ke_transaction_begin(run->producer, &part->trouble);
-	if (verdict == KE_VERDICT_DONE)
+	if (verdict == KE_TRANSACTION_DONE)
 		verdict = send_letters(part);
-	if (verdict == KE_VERDICT_DONE && part->trouble.error != 0)
-		verdict = KE_VERDICT_ABORT;
+	if (verdict == KE_TRANSACTION_DONE && part->trouble.error != 0)
+		verdict = KE_TRANSACTION_ABORT;
 	KE_CRASH_POINT("dlq_sent");
-	if (verdict == KE_VERDICT_DONE)
+	if (verdict == KE_TRANSACTION_DONE)
 		verdict = send_position(part);
 	KE_CRASH_POINT("dlq_position_sent");
-	if (verdict == KE_VERDICT_DONE)
+	if (verdict == KE_TRANSACTION_DONE)
 		verdict = ke_transaction_commit(run->producer, run->order->timeout_ms,
 										&part->trouble);
 	KE_CRASH_POINT("dlq_committed");
@@ -272,15 +272,15 @@ try_part(Part *part)
 static void
 blame(Part *part)
 {
-	KeRun	   *run = part->run;
+	KeReprocessRun	   *run = part->run;
 
 	if (!run->singly)
 	{
 		run->singly = true;
-		(void) ke_run_renew(run, part->marker);
+		(void) ke_reprocess_fence_renew(run, part->marker);
 		return;
 	}
-	part->refused->fate = KE_FATE_FAIL;
+	part->refused->decision = KE_REPROCESS_FAIL;
 	part->refused->error =
 		MemoryContextStrdup(run->chunk_context,
 							psprintf("refused by the broker: %s",
@@ -288,37 +288,37 @@ blame(Part *part)
 }
 
 /* The transaction was aborted; has that come to an end? */
-static KeVerdict
+static KeTransactionResult
 abort_part(Part *part)
 {
 	KeTrouble	trouble;
-	KeVerdict	verdict;
+	KeTransactionResult	verdict;
 
 	verdict = ke_transaction_abort(part->run->producer,
 								   part->run->order->timeout_ms, &trouble);
-	return verdict == KE_VERDICT_DONE || verdict == KE_VERDICT_FENCED ?
-		verdict : KE_VERDICT_RENEW;
+	return verdict == KE_TRANSACTION_DONE || verdict == KE_TRANSACTION_FENCED ?
+		verdict : KE_TRANSACTION_RENEW;
 }
 
 static void
 complete(Part *part)
 {
-	KeRun	   *run = part->run;
-	KeDlq	   *dlq = run->dlq;
+	KeReprocessRun	   *run = part->run;
+	KeDlqTopic	   *dlq = run->dlq;
 	int32		p = run->partition;
 	MemoryContext old;
 
-	ke_desk_transact(complete_records, part, true);
+	ke_task_context_transact(complete_records, part, true);
 	KE_CRASH_POINT("dlq_recorded");
 	run->markers[p] = part->marker;
 	dlq->forgotten[p] = false;
 	if (!run->recorded)
 		dlq->positions[p] = part->next;
-	old = MemoryContextSwitchTo(run->desk->work);
-	dlq->metadata[p] = ke_marker_put(dlq->metadata[p], run->desk->uuid,
+	old = MemoryContextSwitchTo(run->taskctx->work);
+	dlq->metadata[p] = ke_offset_metadata_put(dlq->metadata[p], run->taskctx->uuid,
 									 part->marker);
 	MemoryContextSwitchTo(old);
-	ke_run_tell(run, part->moves, part->count);
+	ke_reprocess_report(run, part->moves, part->count);
 }
 
 /* Was the position moved by somebody else while we had lost our place? */
@@ -328,7 +328,7 @@ check_position(const Part *part, int64 position)
 	KeTrouble	trouble = {0};
 
 	if (part->run->dlq->positions[part->run->partition] != position)
-		ke_run_raise(part->run, KE_VERDICT_FENCED, &trouble);
+		ke_reprocess_fence_raise(part->run, KE_TRANSACTION_FENCED, &trouble);
 }
 
 /* Nothing in it touches Kafka: a single letter that cannot be moved. */
@@ -339,15 +339,15 @@ is_idle(const Part *part)
 		return false;
 	for (int i = 0; i < part->count; i++)
 	{
-		if (part->moves[i].fate == KE_FATE_SEND ||
-			part->moves[i].fate == KE_FATE_DISCARD)
+		if (part->moves[i].decision == KE_REPROCESS_SEND ||
+			part->moves[i].decision == KE_REPROCESS_DISCARD)
 			return false;
 	}
 	return part->run->recorded;
 }
 
 static bool
-move_part(KeRun *run, KeMove *moves, int count, int64 next)
+move_part(KeReprocessRun *run, KeReprocessMove *moves, int count, int64 next)
 {
 	Part		part = {
 		.run = run,
@@ -358,55 +358,55 @@ move_part(KeRun *run, KeMove *moves, int count, int64 next)
 	};
 	int64		position = run->dlq->positions[run->partition];
 
-	ke_desk_transact(prepare_records, &part, true);
+	ke_task_context_transact(prepare_records, &part, true);
 	if (is_idle(&part))
 	{
-		ke_run_tell(run, moves, count);
+		ke_reprocess_report(run, moves, count);
 		return true;
 	}
 	for (int tries = 1;; tries++)
 	{
-		KeVerdict	verdict = try_part(&part);
+		KeTransactionResult	verdict = try_part(&part);
 
-		if (verdict == KE_VERDICT_ABORT)
+		if (verdict == KE_TRANSACTION_ABORT)
 		{
 			verdict = abort_part(&part);
-			if (verdict == KE_VERDICT_DONE && !ke_run_is_wanted(run))
+			if (verdict == KE_TRANSACTION_DONE && !ke_reprocess_fence_is_wanted(run))
 				return false;
-			if (verdict == KE_VERDICT_DONE && part.refused != NULL)
+			if (verdict == KE_TRANSACTION_DONE && part.refused != NULL)
 			{
 				blame(&part);
 				check_position(&part, position);
-				ke_desk_transact(prepare_records, &part, true);
+				ke_task_context_transact(prepare_records, &part, true);
 				tries = 0;
 				continue;
 			}
-			if (verdict == KE_VERDICT_DONE && tries < MAX_TRIES)
+			if (verdict == KE_TRANSACTION_DONE && tries < MAX_TRIES)
 				continue;
-			if (verdict == KE_VERDICT_DONE)
-				verdict = KE_VERDICT_ABORT;
+			if (verdict == KE_TRANSACTION_DONE)
+				verdict = KE_TRANSACTION_ABORT;
 		}
-		if (verdict == KE_VERDICT_RENEW && tries < MAX_TRIES)
+		if (verdict == KE_TRANSACTION_RENEW && tries < MAX_TRIES)
 		{
-			if (!ke_run_renew(run, part.marker))
+			if (!ke_reprocess_fence_renew(run, part.marker))
 			{
-				if (!ke_run_is_wanted(run))
+				if (!ke_reprocess_fence_is_wanted(run))
 					return false;
 				check_position(&part, position);
-				ke_desk_transact(prepare_records, &part, true);
+				ke_task_context_transact(prepare_records, &part, true);
 				continue;
 			}
-			verdict = KE_VERDICT_DONE;
+			verdict = KE_TRANSACTION_DONE;
 		}
-		if (verdict != KE_VERDICT_DONE)
-			ke_run_raise(run, verdict, &part.trouble);
+		if (verdict != KE_TRANSACTION_DONE)
+			ke_reprocess_fence_raise(run, verdict, &part.trouble);
 		complete(&part);
 		return true;
 	}
 }
 
 bool
-ke_run_move_chunk(KeRun *run)
+ke_reprocess_chunk_move(KeReprocessRun *run)
 {
 	MemoryContext old = MemoryContextSwitchTo(run->chunk_context);
 	bool		moved = true;
@@ -424,7 +424,7 @@ ke_run_move_chunk(KeRun *run)
 }
 
 bool
-ke_run_commit_position(KeRun *run)
+ke_reprocess_chunk_commit_position(KeReprocessRun *run)
 {
 	return move_part(run, run->moves, 0,
 					 run->dlq->positions[run->partition]);

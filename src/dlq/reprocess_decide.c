@@ -28,12 +28,12 @@ has_prefix(const char *name, const char *prefix)
 }
 
 static bool
-is_compacted(KeRun *run, const char *topic)
+is_compacted(KeReprocessRun *run, const char *topic)
 {
 	KeTopicConfig config = {.name = "cleanup.policy"};
 
 	/* Who may write to it need not be allowed to see how it is made. */
-	if (ke_topics_describe(ke_cluster_handle(run->desk->cluster), topic,
+	if (ke_topic_admin_describe(ke_cluster_handle(run->taskctx->cluster), topic,
 						   &config, 1, run->order->timeout_ms) != 0)
 		return false;
 	return config.value != NULL && strstr(config.value, "compact") != NULL;
@@ -41,9 +41,9 @@ is_compacted(KeRun *run, const char *topic)
 
 /* Looked at once in a run. */
 static const Target *
-find_target(KeRun *run, const char *topic)
+find_target(KeReprocessRun *run, const char *topic)
 {
-	MemoryContext old = MemoryContextSwitchTo(run->desk->work);
+	MemoryContext old = MemoryContextSwitchTo(run->taskctx->work);
 	KeTopicInfo *info;
 	Target	   *target;
 	List	   *topics;
@@ -60,10 +60,10 @@ find_target(KeRun *run, const char *topic)
 		}
 	}
 
-	error = ke_cluster_topics(run->desk->cluster, topic, &topics,
+	error = ke_cluster_topics(run->taskctx->cluster, topic, &topics,
 							  run->order->timeout_ms);
 	if (error != 0 || topics == NIL)
-		ke_desk_refuse(run->desk, error,
+		ke_task_context_refuse(run->taskctx, error,
 					   psprintf("ask Kafka for topic \"%s\"", topic));
 	info = (KeTopicInfo *) linitial(topics);
 	target = palloc0(sizeof(Target));
@@ -78,13 +78,13 @@ find_target(KeRun *run, const char *topic)
 }
 
 static void
-fail(KeMove *move, const char *error)
+fail(KeReprocessMove *move, const char *error)
 {
-	move->fate = KE_FATE_FAIL;
+	move->decision = KE_REPROCESS_FAIL;
 	move->error = error;
 }
 
-/* Of its death or its retries, whoever wrote it. */
+/* Of its cause or its retries, whoever wrote it. */
 static bool
 is_past(const char *name)
 {
@@ -93,7 +93,7 @@ is_past(const char *name)
 
 /* All other headers, as they are. */
 static void
-keep_headers(KeMove *move)
+keep_headers(KeReprocessMove *move)
 {
 	int			count;
 	const KeHeader *headers = ke_message_headers(&move->msg, &count);
@@ -109,39 +109,39 @@ keep_headers(KeMove *move)
 
 /* As the first retry of a message, due at once. */
 static void
-make_retry(KeRun *run, KeMove *move, const KeObituary *obituary)
+make_retry(KeReprocessRun *run, KeReprocessMove *move, const KeDeadLetter *letter)
 {
-	KeTrail		trail = obituary->trail;
+	KeOrigin		origin = letter->origin;
 	struct timeval now;
 	int			count;
 
 	gettimeofday(&now, NULL);
-	trail.service = run->desk->server->options.service_name;
-	trail.copy_id = ke_copy_make_id();
-	trail.attempt = 1;
-	trail.due_ms = (int64) now.tv_sec * 1000 + now.tv_usec / 1000;
-	move->headers = ke_copy_retry_headers(&move->msg, &trail, 0, &count);
+	origin.service = run->taskctx->server->options.service_name;
+	origin.copy_id = ke_retry_headers_make_copy_id();
+	origin.attempt = 1;
+	origin.due_ms = (int64) now.tv_sec * 1000 + now.tv_usec / 1000;
+	move->headers = ke_retry_headers_of_retry(&move->msg, &origin, 0, &count);
 
 	/* what is there of ours is new */
 	for (int i = 0; i < count; i++)
 	{
 		if (!is_past(move->headers[i].name) ||
-			ke_copy_is_ours(move->headers[i].name))
+			ke_retry_headers_is_ours(move->headers[i].name))
 			move->headers[move->nheaders++] = move->headers[i];
 	}
 }
 
 static void
-decide_to_send(KeRun *run, KeMove *move)
+decide_to_send(KeReprocessRun *run, KeReprocessMove *move)
 {
 	bool		retry = run->order->target == KE_TARGET_RETRY;
-	const char *suffix = run->desk->server->options.retry_suffix;
+	const char *suffix = run->taskctx->server->options.retry_suffix;
 	const Target *target;
-	KeObituary	obituary;
+	KeDeadLetter	letter;
 	const char *topic;
 
-	ke_copy_read_dead(&move->msg, &obituary);
-	topic = obituary.trail.original_topic;
+	ke_retry_headers_read_dead(&move->msg, &letter);
+	topic = letter.origin.original_topic;
 	if (topic == NULL || ke_options_topic_problem(topic) != NULL)
 	{
 		fail(move, "its header x-original-topic is missing or names no topic");
@@ -169,26 +169,26 @@ decide_to_send(KeRun *run, KeMove *move)
 				 errdetail("An old message would replace the newer ones of its key."),
 				 errhint("If that is wanted, say target => 'original'.")));
 
-	move->fate = KE_FATE_SEND;
+	move->decision = KE_REPROCESS_SEND;
 	move->topic = target->name;
-	move->partition = obituary.trail.original_partition < target->partitions ?
-		obituary.trail.original_partition : -1;
+	move->partition = letter.origin.original_partition < target->partitions ?
+		letter.origin.original_partition : -1;
 	if (retry)
-		make_retry(run, move, &obituary);
+		make_retry(run, move, &letter);
 	else
 		keep_headers(move);
 }
 
 void
-ke_run_decide(KeRun *run, KeMove *move)
+ke_reprocess_decide(KeReprocessRun *run, KeReprocessMove *move)
 {
 	const KeMessage *msg = &move->msg;
-	const KeDlqLetter *letter = ke_dlq_letter(run->dlq, msg->partition,
+	const KeDlqLetter *letter = ke_dlq_topic_letter(run->dlq, msg->partition,
 											  msg->offset);
 	bool		single = run->order->offset != KE_TASK_ANY;
 
-	move->fate = KE_FATE_PASS;
-	if (!ke_dlq_is_ours(run->desk, &move->msg))
+	move->decision = KE_REPROCESS_PASS;
+	if (!ke_dlq_topic_is_ours(run->taskctx, &move->msg))
 	{
 		if (single)
 			fail(move, "it is another service's");
@@ -197,17 +197,17 @@ ke_run_decide(KeRun *run, KeMove *move)
 	{
 		/* settle_letters could not */
 		if (single && run->order->target == KE_TARGET_DISCARD)
-			move->fate = KE_FATE_DISCARD;
+			move->decision = KE_REPROCESS_DISCARD;
 		else
 			fail(move, "Kafka has forgotten whether it was moved: look for it, then send it yourself or discard it by its partition and offset");
 	}
-	else if (!ke_dlq_is_pending(run->dlq, msg->partition, msg->offset))
+	else if (!ke_dlq_topic_is_pending(run->dlq, msg->partition, msg->offset))
 	{
 		if (single)
 			fail(move, "it was moved already");
 	}
 	else if (run->order->target == KE_TARGET_DISCARD)
-		move->fate = KE_FATE_DISCARD;
+		move->decision = KE_REPROCESS_DISCARD;
 	else
 		decide_to_send(run, move);
 }

@@ -14,18 +14,18 @@
 #include "dlq/reprocess_run.h"
 
 bool
-ke_run_is_wanted(const KeRun *run)
+ke_reprocess_fence_is_wanted(const KeReprocessRun *run)
 {
-	return run->task != NULL ? ke_task_is_wanted(run->task) :
+	return run->task != NULL ? ke_task_work_is_wanted(run->task) :
 		!run->should_stop();
 }
 
 void
-ke_run_raise(KeRun *run, KeVerdict verdict, const KeTrouble *trouble)
+ke_reprocess_fence_raise(KeReprocessRun *run, KeTransactionResult verdict, const KeTrouble *trouble)
 {
 	const char *hint = ke_client_error_hint(trouble->error);
 
-	if (verdict == KE_VERDICT_FENCED)
+	if (verdict == KE_TRANSACTION_FENCED)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_IN_USE),
 				 errmsg("another session has taken over the dead letters of topic \"%s\"",
@@ -33,7 +33,7 @@ ke_run_raise(KeRun *run, KeVerdict verdict, const KeTrouble *trouble)
 				 errdetail(INT64_FORMAT " letters were moved before.",
 						   run->totals.successful)));
 	ereport(ERROR,
-			(errcode(verdict == KE_VERDICT_REFUSED ?
+			(errcode(verdict == KE_TRANSACTION_REFUSED ?
 					 ERRCODE_INSUFFICIENT_PRIVILEGE :
 					 ERRCODE_CONNECTION_FAILURE),
 			 errmsg("could not move dead letters of topic \"%s\": %s",
@@ -44,28 +44,28 @@ ke_run_raise(KeRun *run, KeVerdict verdict, const KeTrouble *trouble)
 }
 
 static void
-open_producer(KeRun *run)
+open_producer(KeReprocessRun *run)
 {
-	const KeServer *server = run->desk->server;
+	const KeServer *server = run->taskctx->server;
 	KeTrouble	trouble;
-	KeVerdict	verdict;
+	KeTransactionResult	verdict;
 
 	run->producer =
 		ke_producer_open_transactional(&server->options, &server->mapping,
 									   psprintf("%.20s-task",
 												server->options.service_name),
 									   psprintf("%s-%s",
-												run->desk->key.group_id,
+												run->taskctx->key.group_id,
 												run->order->topic),
 									   run->singly);
 	verdict = ke_transaction_init(run->producer, run->order->timeout_ms,
 								  &trouble);
-	if (verdict != KE_VERDICT_DONE)
-		ke_run_raise(run, verdict, &trouble);
+	if (verdict != KE_TRANSACTION_DONE)
+		ke_reprocess_fence_raise(run, verdict, &trouble);
 }
 
 void
-ke_run_close(KeRun *run)
+ke_reprocess_fence_close(KeReprocessRun *run)
 {
 	KeTrouble	trouble;
 
@@ -80,13 +80,13 @@ ke_run_close(KeRun *run)
 
 /* The highest number in use, so that the next one is new. */
 static void
-find_markers(KeRun *run)
+find_markers(KeReprocessRun *run)
 {
-	const KeDlq *dlq = run->dlq;
+	const KeDlqTopic *dlq = run->dlq;
 
 	run->markers = palloc(Max(dlq->partitions, 1) * sizeof(int64));
 	for (int p = 0; p < dlq->partitions; p++)
-		run->markers[p] = ke_marker_get(dlq->metadata[p], run->desk->uuid);
+		run->markers[p] = ke_offset_metadata_get(dlq->metadata[p], run->taskctx->uuid);
 	for (int i = 0; i < dlq->nletters; i++)
 	{
 		const KeDlqLetter *letter = &dlq->letters[i];
@@ -99,19 +99,19 @@ find_markers(KeRun *run)
 
 /* Has the transaction that decides about it committed? */
 static void
-settle_letter(KeRun *run, const KeDlqLetter *letter)
+settle_letter(KeReprocessRun *run, const KeDlqLetter *letter)
 {
-	const KeDlq *dlq = run->dlq;
+	const KeDlqTopic *dlq = run->dlq;
 	bool		committed =
-		ke_marker_get(dlq->metadata[letter->partition],
-					  run->desk->uuid) >= letter->marker;
+		ke_offset_metadata_get(dlq->metadata[letter->partition],
+					  run->taskctx->uuid) >= letter->marker;
 	KeDlqLetter settled = *letter;
 
 	settled.marker = 0;
 	if (committed == letter->moved)
-		ke_dlq_letter_write(&run->desk->key, dlq->topic, &settled, NULL);
+		ke_dlq_records_letter_write(&run->taskctx->key, dlq->topic, &settled, NULL);
 	else
-		ke_dlq_letter_remove(&run->desk->key, dlq->topic, letter->partition,
+		ke_dlq_records_letter_remove(&run->taskctx->key, dlq->topic, letter->partition,
 							 letter->offset);
 }
 
@@ -123,8 +123,8 @@ settle_letter(KeRun *run, const KeDlqLetter *letter)
 static void
 settle_letters(void *argument)
 {
-	KeRun	   *run = (KeRun *) argument;
-	const KeDlq *dlq = run->dlq;
+	KeReprocessRun	   *run = (KeReprocessRun *) argument;
+	const KeDlqTopic *dlq = run->dlq;
 
 	for (int i = 0; i < dlq->nletters; i++)
 	{
@@ -134,7 +134,7 @@ settle_letters(void *argument)
 		if (p >= dlq->partitions || letter->offset < dlq->lows[p] ||
 			(letter->moved && letter->marker == 0 &&
 			 letter->offset < dlq->positions[p]))
-			ke_dlq_letter_remove(&run->desk->key, dlq->topic, p,
+			ke_dlq_records_letter_remove(&run->taskctx->key, dlq->topic, p,
 								 letter->offset);
 		else if (letter->marker != 0 && !dlq->forgotten[p])
 			settle_letter(run, letter);
@@ -145,38 +145,38 @@ settle_letters(void *argument)
 static void
 establish_identity(void *argument)
 {
-	KeDesk	   *desk = (KeDesk *) argument;
+	KeTaskContext	   *taskctx = (KeTaskContext *) argument;
 	pg_uuid_t	uuid;
 
 	ke_identity_establish();
 	(void) ke_identity_read(&uuid);
-	ke_identity_format(&uuid, desk->uuid);
+	ke_identity_format(&uuid, taskctx->uuid);
 }
 
 void
-ke_run_fence(KeRun *run)
+ke_reprocess_fence(KeReprocessRun *run)
 {
-	MemoryContext old = MemoryContextSwitchTo(run->desk->work);
+	MemoryContext old = MemoryContextSwitchTo(run->taskctx->work);
 
-	if (run->desk->uuid[0] == '\0')
-		ke_desk_transact(establish_identity, run->desk, true);
+	if (run->taskctx->uuid[0] == '\0')
+		ke_task_context_transact(establish_identity, run->taskctx, true);
 	open_producer(run);
-	run->dlq = ke_dlq_look(run->desk, run->order);
+	run->dlq = ke_dlq_topic_look(run->taskctx, run->order);
 	find_markers(run);
 	if (run->dlq->nletters > 0)
 	{
-		ke_desk_transact(settle_letters, run, true);
-		run->dlq = ke_dlq_look(run->desk, run->order);
+		ke_task_context_transact(settle_letters, run, true);
+		run->dlq = ke_dlq_topic_look(run->taskctx, run->order);
 	}
 	MemoryContextSwitchTo(old);
 }
 
 bool
-ke_run_renew(KeRun *run, int64 marker)
+ke_reprocess_fence_renew(KeReprocessRun *run, int64 marker)
 {
 	ke_producer_close(run->producer);
 	run->producer = NULL;
-	ke_run_fence(run);
-	return ke_marker_get(run->dlq->metadata[run->partition],
-						 run->desk->uuid) >= marker;
+	ke_reprocess_fence(run);
+	return ke_offset_metadata_get(run->dlq->metadata[run->partition],
+						 run->taskctx->uuid) >= marker;
 }

@@ -27,7 +27,7 @@ typedef struct Reading
 } Reading;
 
 void
-ke_desk_transact(void (*work) (void *argument), void *argument, bool durable)
+ke_task_context_transact(void (*work) (void *argument), void *argument, bool durable)
 {
 	if (!ke_xact_begin())
 		ereport(ERROR,
@@ -54,38 +54,38 @@ read_server(void *argument)
 	MemoryContextSwitchTo(old);
 }
 
-KeDesk *
-ke_desk_make(void)
+KeTaskContext *
+ke_task_context_make(void)
 {
 	MemoryContext context = AllocSetContextCreate(TopMemoryContext,
-												  "kafka_events desk",
+												  "kafka_events task",
 												  ALLOCSET_DEFAULT_SIZES);
-	KeDesk	   *desk = MemoryContextAllocZero(context, sizeof(KeDesk));
+	KeTaskContext	   *taskctx = MemoryContextAllocZero(context, sizeof(KeTaskContext));
 
-	desk->context = context;
-	desk->work = AllocSetContextCreate(context, "kafka_events task work",
+	taskctx->context = context;
+	taskctx->work = AllocSetContextCreate(context, "kafka_events task work",
 									   ALLOCSET_DEFAULT_SIZES);
-	return desk;
+	return taskctx;
 }
 
 bool
-ke_desk_is_current(KeDesk *desk, Oid server)
+ke_task_context_is_current(KeTaskContext *taskctx, Oid server)
 {
-	Reading		reading = {.oid = server, .context = desk->work};
+	Reading		reading = {.oid = server, .context = taskctx->work};
 
-	ke_desk_transact(read_server, &reading, false);
+	ke_task_context_transact(read_server, &reading, false);
 	if (reading.server != NULL)
-		namestrcpy(&desk->name, reading.server->name);
+		namestrcpy(&taskctx->name, reading.server->name);
 	return reading.server != NULL &&
-		(desk->server == NULL ||
-		 desk->server->fingerprint == reading.server->fingerprint);
+		(taskctx->server == NULL ||
+		 taskctx->server->fingerprint == reading.server->fingerprint);
 }
 
 void
-ke_desk_refuse(KeDesk *desk, int error, const char *doing)
+ke_task_context_refuse(KeTaskContext *taskctx, int error, const char *doing)
 {
 	const char *hint;
-	char	   *why = ke_cluster_explain(desk->cluster, error, &hint);
+	char	   *why = ke_cluster_explain(taskctx->cluster, error, &hint);
 
 	ereport(ERROR,
 			(errcode(ERRCODE_CONNECTION_FAILURE),
@@ -95,7 +95,7 @@ ke_desk_refuse(KeDesk *desk, int error, const char *doing)
 
 /* Whose identity, and whose cluster, is it? */
 static void
-adopt(KeDesk *desk, const Reading *reading, char *cluster_id)
+adopt(KeTaskContext *taskctx, const Reading *reading, char *cluster_id)
 {
 	if (reading->identity == KE_IDENTITY_FOREIGN)
 		ereport(ERROR,
@@ -109,49 +109,49 @@ adopt(KeDesk *desk, const Reading *reading, char *cluster_id)
 				 errmsg("server \"%s\" is connected to another cluster than before",
 						reading->server->name)));
 	if (reading->identity == KE_IDENTITY_OURS)
-		ke_identity_format(&reading->uuid, desk->uuid);
-	desk->key.cluster_id = cluster_id;
-	desk->key.group_id = ke_catalog_admin_group(desk->server);
+		ke_identity_format(&reading->uuid, taskctx->uuid);
+	taskctx->key.cluster_id = cluster_id;
+	taskctx->key.group_id = ke_catalog_admin_group(taskctx->server);
 }
 
 static void
-open_clients(KeDesk *desk)
+open_clients(KeTaskContext *taskctx)
 {
-	const KeServer *server = desk->server;
+	const KeServer *server = taskctx->server;
 	char	   *group = ke_catalog_admin_group(server);
 	char	   *client = psprintf("%.20s-task", server->options.service_name);
 	KeMembership nobody = {.group_id = group, .client_id = client};
 
-	if (desk->cluster == NULL)
-		desk->cluster = ke_cluster_open(&server->options, &server->mapping,
+	if (taskctx->cluster == NULL)
+		taskctx->cluster = ke_cluster_open(&server->options, &server->mapping,
 										group, client, true);
-	if (desk->reader == NULL)
-		desk->reader = ke_consumer_open(&server->options, &server->mapping,
+	if (taskctx->reader == NULL)
+		taskctx->reader = ke_consumer_open(&server->options, &server->mapping,
 										&nobody);
 }
 
 void
-ke_desk_open(KeDesk *desk, const KeTaskOrder *order)
+ke_task_context_open(KeTaskContext *taskctx, const KeTaskOrder *order)
 {
 	Reading		reading = {
 		.oid = order->server,
-		.context = desk->server == NULL ? desk->context : desk->work
+		.context = taskctx->server == NULL ? taskctx->context : taskctx->work
 	};
 	char	   *cluster_id;
 
-	ke_desk_transact(read_server, &reading, false);
+	ke_task_context_transact(read_server, &reading, false);
 	if (reading.server == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("the server was dropped just now")));
-	if (desk->server == NULL)
-		desk->server = reading.server;
-	open_clients(desk);
+	if (taskctx->server == NULL)
+		taskctx->server = reading.server;
+	open_clients(taskctx);
 
-	cluster_id = ke_cluster_id(desk->cluster, order->timeout_ms);
+	cluster_id = ke_cluster_id(taskctx->cluster, order->timeout_ms);
 	if (cluster_id == NULL)
-		ke_desk_refuse(desk, KE_KAFKA_TIMED_OUT,
+		ke_task_context_refuse(taskctx, KE_KAFKA_TIMED_OUT,
 					   psprintf("reach Kafka at \"%s\"",
-								desk->server->options.bootstrap_servers));
-	adopt(desk, &reading, cluster_id);
+								taskctx->server->options.bootstrap_servers));
+	adopt(taskctx, &reading, cluster_id);
 }

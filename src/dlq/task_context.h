@@ -18,7 +18,7 @@
 #include "state/identity.h"
 #include "subscription/catalog.h"
 
-typedef struct KeDesk
+typedef struct KeTaskContext
 {
 	MemoryContext context;		/* all that lasts as long as the process */
 	MemoryContext work;			/* what lasts as long as a task */
@@ -28,11 +28,11 @@ typedef struct KeDesk
 	char		uuid[KE_UUID_LEN];	/* empty: this database has none */
 	KeCluster  *cluster;		/* NULL: not open yet, as the next */
 	KeConsumer *reader;			/* reads committed, never joins its group */
-	KeKafkaList *assigned;		/* to reader, in context; NULL: nothing */
-} KeDesk;
+	KePartitionList *assigned;		/* to reader, in context; NULL: nothing */
+} KeTaskContext;
 
 /* The letters of a topic, as they are when the task begins. */
-typedef struct KeDlq
+typedef struct KeDlqTopic
 {
 	const char *topic;
 	int			partitions;
@@ -43,70 +43,70 @@ typedef struct KeDlq
 	char	  **metadata;		/* of the position in Kafka, or NULL */
 	KeDlqLetter *letters;		/* of the table, by partition and offset */
 	int			nletters;
-} KeDlq;
+} KeDlqTopic;
 
 /* Letters to be read, to not included. */
-typedef struct KeLetterRange
+typedef struct KeDlqReadRange
 {
 	int32		partition;
 	int64		from;
 	int64		to;
-} KeLetterRange;
+} KeDlqReadRange;
 
-typedef struct KeLetters KeLetters;
+typedef struct KeDlqReader KeDlqReader;
 
 /*
- * desk.c: read the server anew.  False if it is not the one the clients were
+ * taskctx.c: read the server anew.  False if it is not the one the clients were
  * opened for: the process is to be started again.
  */
-extern KeDesk *ke_desk_make(void);
-extern bool ke_desk_is_current(KeDesk *desk, Oid server);
-extern void ke_desk_open(KeDesk *desk, const KeTaskOrder *order);
+extern KeTaskContext *ke_task_context_make(void);
+extern bool ke_task_context_is_current(KeTaskContext *taskctx, Oid server);
+extern void ke_task_context_open(KeTaskContext *taskctx, const KeTaskOrder *order);
 
 /* Run work in a transaction; raises what it raises. */
-extern void ke_desk_transact(void (*work) (void *argument), void *argument,
+extern void ke_task_context_transact(void (*work) (void *argument), void *argument,
 							 bool durable);
 
 /* Raise that Kafka does not answer what was asked for. */
-extern void ke_desk_refuse(KeDesk *desk, int error,
+extern void ke_task_context_refuse(KeTaskContext *taskctx, int error,
 						   const char *doing) pg_attribute_noreturn();
 
 /* dlq.c: raises if there is no such topic. */
-extern KeDlq *ke_dlq_look(KeDesk *desk, const KeTaskOrder *order);
-extern const KeDlqLetter *ke_dlq_letter(const KeDlq *dlq, int32 partition,
+extern KeDlqTopic *ke_dlq_topic_look(KeTaskContext *taskctx, const KeTaskOrder *order);
+extern const KeDlqLetter *ke_dlq_topic_letter(const KeDlqTopic *dlq, int32 partition,
 										int64 offset);
-extern bool ke_dlq_is_pending(const KeDlq *dlq, int32 partition,
+extern bool ke_dlq_topic_is_pending(const KeDlqTopic *dlq, int32 partition,
 							  int64 offset);
 
 /* Whose letter is it?  Those that do not say are an older system's, ours. */
-extern bool ke_dlq_is_ours(const KeDesk *desk, KeMessage *msg);
+extern bool ke_dlq_topic_is_ours(const KeTaskContext *taskctx, KeMessage *msg);
 
 /*
- * Ranges, of KeLetterRange *, that hold what failed behind the position of
+ * Ranges, of KeDlqReadRange *, that hold what failed behind the position of
  * partition, and what lies ahead of it.
  */
-extern List *ke_dlq_failed_ranges(const KeDlq *dlq, int32 partition);
-extern List *ke_dlq_new_ranges(const KeDlq *dlq, int32 partition);
+extern List *ke_dlq_topic_failed_ranges(const KeDlqTopic *dlq, int32 partition);
+extern List *ke_dlq_topic_new_ranges(const KeDlqTopic *dlq, int32 partition);
 
-/* letters.c: read the ranges, of KeLetterRange *, in their order. */
-extern KeLetters *ke_letters_open(KeDesk *desk, const KeTask *task,
+/* letters.c: read the ranges, of KeDlqReadRange *, in their order. */
+extern KeDlqReader *ke_dlq_reader_open(KeTaskContext *taskctx, const KeTask *task,
 								  const char *topic, List *ranges);
 
 /* False: no more, or nobody waits for them.  The caller releases msg. */
-extern bool ke_letters_next(KeLetters *letters, KeMessage *msg);
-extern void ke_letters_close(KeLetters *letters);
+extern bool ke_dlq_reader_next(KeDlqReader *letters, KeMessage *msg);
+extern void ke_dlq_reader_close(KeDlqReader *letters);
 
 /* browse.c */
-extern void ke_browse_run(KeDesk *desk, KeTask *task);
+extern void ke_dlq_browse(KeTaskContext *taskctx, KeTask *task);
 
 /* reprocess.c */
-extern void ke_reprocess_run(KeDesk *desk, KeTask *task);
+extern void ke_reprocess_run(KeTaskContext *taskctx, KeTask *task);
 
 /*
  * Of all DLQ topics that need it: settle what a run has left behind that did
  * not come to its end, and commit positions again before Kafka forgets them.
  */
-extern void ke_reprocess_upkeep(KeDesk *desk, Oid server,
+extern void ke_reprocess_upkeep(KeTaskContext *taskctx, Oid server,
 								bool (*should_stop) (void));
 
 #endif							/* KE_TASK_CONTEXT_H */

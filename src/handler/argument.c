@@ -168,7 +168,7 @@ look_at_row_type(KeArgumentMaker *maker)
 	old = MemoryContextSwitchTo(maker->row_context);
 	maker->row = CreateTupleDescCopy(type->tupDesc);
 	if (maker->kind == KE_ARG_COMPOSITE)
-		maker->decoder = ke_decoder_make(maker->row, NULL,
+		maker->decoder = ke_decode_make(maker->row, NULL,
 										 maker->row_context);
 	else
 		check_message_type(maker->row);
@@ -236,7 +236,7 @@ static Datum
 make_row(KeArgumentMaker *maker, KeMessage *msg)
 {
 	look_at_row_type(maker);
-	ke_decoder_object(maker->decoder, msg->value, msg->value_len,
+	ke_decode_object(maker->decoder, msg->value, msg->value_len,
 					  maker->values, maker->nulls, maker->present);
 	for (int i = 0; i < maker->row->natts; i++)
 		if (!maker->present[i] && OidIsValid(maker->domains[i]))

@@ -88,7 +88,7 @@ ke_handler_message_datum(KeMessage *msg)
 
 	if (message_maker == NULL)
 		message_maker = ke_argument_open(KE_ARG_MESSAGE,
-										 ke_catalog_message_type(),
+										 ke_extension_message_type(),
 										 TopMemoryContext);
 	return ke_argument_make(message_maker, msg, &isnull);
 }

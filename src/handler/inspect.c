@@ -20,7 +20,7 @@ struct KeInspector
 };
 
 KeInspector *
-ke_inspector_open(const KeSubscription *sub, MemoryContext parent)
+ke_inspect_open(const KeSubscription *sub, MemoryContext parent)
 {
 	KeInspector *inspector;
 
@@ -39,7 +39,7 @@ ke_inspector_open(const KeSubscription *sub, MemoryContext parent)
 }
 
 void
-ke_inspector_begin(KeInspector *inspector)
+ke_inspect_begin(KeInspector *inspector)
 {
 	if (inspector->call == NULL)
 		return;
@@ -106,7 +106,7 @@ check_by_validator(KeInspector *inspector, KeMessage *msg)
 }
 
 void
-ke_inspector_check(KeInspector *inspector, KeMessage *msg)
+ke_inspect_check(KeInspector *inspector, KeMessage *msg)
 {
 	check_headers(inspector->sub, msg);
 	if (inspector->call != NULL)
@@ -114,7 +114,7 @@ ke_inspector_check(KeInspector *inspector, KeMessage *msg)
 }
 
 void
-ke_inspector_close(KeInspector *inspector)
+ke_inspect_close(KeInspector *inspector)
 {
 	if (inspector->call != NULL)
 		ke_call_close(inspector->call);

@@ -17,15 +17,15 @@ typedef struct KeInspector KeInspector;
  * NULL if the subscription inspects nothing.  Lives in parent and refers to
  * sub; needs no transaction.
  */
-extern KeInspector *ke_inspector_open(const KeSubscription *sub,
+extern KeInspector *ke_inspect_open(const KeSubscription *sub,
 									  MemoryContext parent);
 
 /* Once per transaction, before the first check. */
-extern void ke_inspector_begin(KeInspector *inspector);
+extern void ke_inspect_begin(KeInspector *inspector);
 
 /* Returns if the message may be processed. */
-extern void ke_inspector_check(KeInspector *inspector, KeMessage *msg);
+extern void ke_inspect_check(KeInspector *inspector, KeMessage *msg);
 
-extern void ke_inspector_close(KeInspector *inspector);
+extern void ke_inspect_close(KeInspector *inspector);
 
 #endif							/* KE_INSPECT_H */

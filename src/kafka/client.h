@@ -30,12 +30,12 @@ typedef struct KeKafkaPartition
 #define KE_KAFKA_TIMED_OUT (-185)	/* the error of a wait that was too long */
 #define KE_KAFKA_TOPIC_LEN 250	/* 249 characters and a NUL */
 
-typedef struct KeKafkaList
+typedef struct KePartitionList
 {
 	int			count;
 	int			allocated;
 	KeKafkaPartition *parts;	/* palloc'd together with their strings */
-} KeKafkaList;
+} KePartitionList;
 
 typedef struct KeTopicInfo
 {
@@ -46,12 +46,12 @@ typedef struct KeTopicInfo
 	int			error;			/* of this topic */
 } KeTopicInfo;
 
-extern KeKafkaList *ke_kafka_list_make(int allocated);
-extern KeKafkaPartition *ke_kafka_list_add(KeKafkaList *list,
+extern KePartitionList *ke_partition_list_make(int allocated);
+extern KeKafkaPartition *ke_partition_list_add(KePartitionList *list,
 										   const char *topic, int32 partition,
 										   int64 offset);
 
-extern void ke_kafka_list_free(KeKafkaList *list);
+extern void ke_partition_list_free(KePartitionList *list);
 
 /* Raises, with a hint, when the loaded librdkafka is one that must not run. */
 extern void ke_client_check_library(void);

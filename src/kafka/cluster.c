@@ -87,11 +87,11 @@ ke_cluster_ping(KeCluster *cluster, int *brokers, int64 *latency_us,
 }
 
 int
-ke_cluster_offsets_for_time(KeCluster *cluster, KeKafkaList *list,
+ke_cluster_offsets_for_time(KeCluster *cluster, KePartitionList *list,
 							int timeout_ms)
 {
 	int64		deadline = ke_query_now_ms() + timeout_ms;
-	KeKafkaList *ends = ke_kafka_list_make(list->count);
+	KePartitionList *ends = ke_partition_list_make(list->count);
 	int			err;
 	int			next = 0;
 
@@ -105,7 +105,7 @@ ke_cluster_offsets_for_time(KeCluster *cluster, KeKafkaList *list,
 		const KeKafkaPartition *part = &list->parts[i];
 
 		if (part->error == 0 && part->offset == RD_KAFKA_OFFSET_END)
-			ke_kafka_list_add(ends, part->topic, part->partition,
+			ke_partition_list_add(ends, part->topic, part->partition,
 							  RD_KAFKA_OFFSET_END);
 	}
 	err = ke_query_offsets(cluster->handle.rk, ends,
@@ -128,7 +128,7 @@ ke_cluster_offsets_for_time(KeCluster *cluster, KeKafkaList *list,
 }
 
 int
-ke_cluster_committed(KeCluster *cluster, KeKafkaList *list, int timeout_ms)
+ke_cluster_committed(KeCluster *cluster, KePartitionList *list, int timeout_ms)
 {
 	return ke_query_committed(cluster->handle.rk, list, timeout_ms);
 }

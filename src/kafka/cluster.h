@@ -38,9 +38,9 @@ extern int	ke_cluster_ping(KeCluster *cluster, int *brokers,
 /* list->offset in: a timestamp in ms; out: the first offset at or after it,
  * the end if there is none.  KE_KAFKA_BEGINNING and KE_KAFKA_END will do for
  * a timestamp; the end is that of committed messages. */
-extern int	ke_cluster_offsets_for_time(KeCluster *cluster, KeKafkaList *list,
+extern int	ke_cluster_offsets_for_time(KeCluster *cluster, KePartitionList *list,
 										int timeout_ms);
-extern int	ke_cluster_committed(KeCluster *cluster, KeKafkaList *list,
+extern int	ke_cluster_committed(KeCluster *cluster, KePartitionList *list,
 								 int timeout_ms);
 
 /* Serve logs and errors; returns the newest error's text, or NULL. */

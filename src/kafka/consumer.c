@@ -90,7 +90,7 @@ ke_consumer_open(const KeServerOptions *server,
 	ke_client_check_library();
 
 	consumer = MemoryContextAllocZero(TopMemoryContext, sizeof(KeConsumer));
-	ke_member_make_tables(consumer);
+	ke_consumer_partitions_make(consumer);
 	consumer->username =
 		MemoryContextStrdup(TopMemoryContext,
 							mapping->username ? mapping->username : "");
@@ -206,7 +206,7 @@ current_assignment(KeConsumer *consumer)
  * be read) cannot be unassigned either, and the call would fail as a whole.
  */
 static rd_kafka_topic_partition_list_t *
-assigned_part(KeConsumer *consumer, const KeKafkaList *list)
+assigned_part(KeConsumer *consumer, const KePartitionList *list)
 {
 	rd_kafka_topic_partition_list_t *current = current_assignment(consumer);
 	rd_kafka_topic_partition_list_t *result;
@@ -229,9 +229,9 @@ assigned_part(KeConsumer *consumer, const KeKafkaList *list)
 }
 
 void
-ke_consumer_assign(KeConsumer *consumer, KeKafkaList *list)
+ke_consumer_assign(KeConsumer *consumer, KePartitionList *list)
 {
-	rd_kafka_topic_partition_list_t *added = ke_list_to_library(list);
+	rd_kafka_topic_partition_list_t *added = ke_partition_list_to_library(list);
 	rd_kafka_error_t *error;
 
 	error = rd_kafka_incremental_assign(consumer->handle.rk, added);
@@ -250,7 +250,7 @@ unassign(KeConsumer *consumer,
 }
 
 void
-ke_consumer_unassign(KeConsumer *consumer, KeKafkaList *list)
+ke_consumer_unassign(KeConsumer *consumer, KePartitionList *list)
 {
 	rd_kafka_topic_partition_list_t *taken;
 	rd_kafka_error_t *error;
@@ -266,7 +266,7 @@ ke_consumer_unassign(KeConsumer *consumer, KeKafkaList *list)
 }
 
 void
-ke_consumer_restart(KeConsumer *consumer, KeKafkaList *list)
+ke_consumer_restart(KeConsumer *consumer, KePartitionList *list)
 {
 	rd_kafka_topic_partition_list_t *moved;
 	rd_kafka_error_t *error;
@@ -285,26 +285,26 @@ ke_consumer_restart(KeConsumer *consumer, KeKafkaList *list)
  * be.  Resuming a partition that is not paused is not harmless: before
  * librdkafka 2.4.0 it fetches again from where it started.
  */
-static KeKafkaList *
-to_be_changed(KeConsumer *consumer, const KeKafkaList *list, bool pause)
+static KePartitionList *
+to_be_changed(KeConsumer *consumer, const KePartitionList *list, bool pause)
 {
-	KeKafkaList *result = ke_kafka_list_make(list->count);
+	KePartitionList *result = ke_partition_list_make(list->count);
 
 	for (int i = 0; i < list->count; i++)
 	{
 		const KeKafkaPartition *part = &list->parts[i];
 
-		if (ke_member_partition(consumer, part->topic,
+		if (ke_consumer_partitions_find(consumer, part->topic,
 								part->partition)->paused != pause)
-			ke_kafka_list_add(result, part->topic, part->partition, 0);
+			ke_partition_list_add(result, part->topic, part->partition, 0);
 	}
 	return result;
 }
 
 static void
-set_paused(KeConsumer *consumer, const KeKafkaList *list, bool pause)
+set_paused(KeConsumer *consumer, const KePartitionList *list, bool pause)
 {
-	KeKafkaList *wanted = to_be_changed(consumer, list, pause);
+	KePartitionList *wanted = to_be_changed(consumer, list, pause);
 	rd_kafka_topic_partition_list_t *changed;
 	rd_kafka_resp_err_t err;
 
@@ -316,7 +316,7 @@ set_paused(KeConsumer *consumer, const KeKafkaList *list, bool pause)
 	else
 		err = rd_kafka_resume_partitions(consumer->handle.rk, changed);
 	for (int i = 0; i < changed->cnt && err == 0; i++)
-		ke_member_partition(consumer, changed->elems[i].topic,
+		ke_consumer_partitions_find(consumer, changed->elems[i].topic,
 							changed->elems[i].partition)->paused = pause;
 	rd_kafka_topic_partition_list_destroy(changed);
 	check_code(err, pause ? "pause Kafka partitions" :
@@ -324,13 +324,13 @@ set_paused(KeConsumer *consumer, const KeKafkaList *list, bool pause)
 }
 
 void
-ke_consumer_pause(KeConsumer *consumer, KeKafkaList *list)
+ke_consumer_pause(KeConsumer *consumer, KePartitionList *list)
 {
 	set_paused(consumer, list, true);
 }
 
 void
-ke_consumer_resume(KeConsumer *consumer, KeKafkaList *list)
+ke_consumer_resume(KeConsumer *consumer, KePartitionList *list)
 {
 	set_paused(consumer, list, false);
 }
@@ -338,7 +338,7 @@ ke_consumer_resume(KeConsumer *consumer, KeKafkaList *list)
 /* ---- questions and commits ---- */
 
 int
-ke_consumer_committed(KeConsumer *consumer, KeKafkaList *list, int timeout_ms)
+ke_consumer_committed(KeConsumer *consumer, KePartitionList *list, int timeout_ms)
 {
 	return ke_query_committed(consumer->handle.rk, list, timeout_ms);
 }
@@ -353,9 +353,9 @@ ke_consumer_watermarks(KeConsumer *consumer, const char *topic,
 }
 
 void
-ke_consumer_commit(KeConsumer *consumer, KeKafkaList *list)
+ke_consumer_commit(KeConsumer *consumer, KePartitionList *list)
 {
-	rd_kafka_topic_partition_list_t *offsets = ke_list_to_library(list);
+	rd_kafka_topic_partition_list_t *offsets = ke_partition_list_to_library(list);
 	rd_kafka_resp_err_t err;
 
 	err = rd_kafka_commit_queue(consumer->handle.rk, offsets,
@@ -366,7 +366,7 @@ ke_consumer_commit(KeConsumer *consumer, KeKafkaList *list)
 
 /* Wait for the answer to a commit in a queue of its own. */
 static int
-await_commit(rd_kafka_queue_t *queue, KeKafkaList *list, int timeout_ms)
+await_commit(rd_kafka_queue_t *queue, KePartitionList *list, int timeout_ms)
 {
 	int64		deadline = ke_query_now_ms() + timeout_ms;
 
@@ -393,10 +393,10 @@ await_commit(rd_kafka_queue_t *queue, KeKafkaList *list, int timeout_ms)
 }
 
 int
-ke_consumer_commit_wait(KeConsumer *consumer, KeKafkaList *list,
+ke_consumer_commit_wait(KeConsumer *consumer, KePartitionList *list,
 						int timeout_ms)
 {
-	rd_kafka_topic_partition_list_t *offsets = ke_list_to_library(list);
+	rd_kafka_topic_partition_list_t *offsets = ke_partition_list_to_library(list);
 	rd_kafka_queue_t *queue = rd_kafka_queue_new(consumer->handle.rk);
 	volatile int error;
 

@@ -42,7 +42,7 @@ typedef struct KeConsumerEvent
 	KeConsumerEventKind kind;
 	KeMessage	msg;
 	KeKafkaPartition part;
-	KeKafkaList *list;			/* in the context current at the poll */
+	KePartitionList *list;			/* in the context current at the poll */
 	int			error;
 	bool		out_of_range;	/* PARTITION_ERROR: the offset is not there */
 	int			severity;
@@ -90,15 +90,15 @@ extern bool ke_consumer_poll(KeConsumer *consumer, int timeout_ms,
 							 KeConsumerEvent *event);
 
 /* How many events, most of them messages, wait before the next one to come. */
-extern int	ke_consumer_waiting(KeConsumer *consumer);
+extern int	ke_consumer_poll_waiting(KeConsumer *consumer);
 
 /*
  * Answer a rebalance event, and in between take or give up single partitions.
  * The offsets in the list are where fetching starts.  What is never assigned
  * need not, but may, be unassigned.
  */
-extern void ke_consumer_assign(KeConsumer *consumer, KeKafkaList *list);
-extern void ke_consumer_unassign(KeConsumer *consumer, KeKafkaList *list);
+extern void ke_consumer_assign(KeConsumer *consumer, KePartitionList *list);
+extern void ke_consumer_unassign(KeConsumer *consumer, KePartitionList *list);
 
 /*
  * Fetch partitions of ours from another offset; others are passed over.  No
@@ -107,7 +107,7 @@ extern void ke_consumer_unassign(KeConsumer *consumer, KeKafkaList *list);
  * this for its answer: for a moment another member may then read the same
  * partitions, which the fence in PostgreSQL is there for.
  */
-extern void ke_consumer_restart(KeConsumer *consumer, KeKafkaList *list);
+extern void ke_consumer_restart(KeConsumer *consumer, KePartitionList *list);
 
 /*
  * Pausing takes effect at once, for partitions just assigned, too, and lasts
@@ -115,15 +115,15 @@ extern void ke_consumer_restart(KeConsumer *consumer, KeKafkaList *list);
  * but not polled is fetched again, so do not use it to hold back a little.
  * Doing it twice does nothing; partitions that are not ours are passed over.
  */
-extern void ke_consumer_pause(KeConsumer *consumer, KeKafkaList *list);
-extern void ke_consumer_resume(KeConsumer *consumer, KeKafkaList *list);
+extern void ke_consumer_pause(KeConsumer *consumer, KePartitionList *list);
+extern void ke_consumer_resume(KeConsumer *consumer, KePartitionList *list);
 
 /*
  * Ask the group's coordinator; fills offset (KE_KAFKA_NONE: none), metadata
  * and error of each.  Returns 0, or the error of the whole call.  Waits in
  * slices with CHECK_FOR_INTERRUPTS.
  */
-extern int	ke_consumer_committed(KeConsumer *consumer, KeKafkaList *list,
+extern int	ke_consumer_committed(KeConsumer *consumer, KePartitionList *list,
 								  int timeout_ms);
 
 /* Low and high; high is the last stable offset: the handle reads committed. */
@@ -136,17 +136,17 @@ extern int	ke_consumer_watermarks(KeConsumer *consumer, const char *topic,
  * high is as new as the last fetch, last_stable up to 5 s older, or as new as
  * the last KE_CONSUMER_END, whose offset it is.
  */
-extern void ke_consumer_known_end(KeConsumer *consumer, const char *topic,
+extern void ke_consumer_partitions_known_end(KeConsumer *consumer, const char *topic,
 								  int32 partition, int64 *high,
 								  int64 *last_stable);
 
 /* Offsets with metadata; the answer comes as KE_CONSUMER_COMMITTED. */
-extern void ke_consumer_commit(KeConsumer *consumer, KeKafkaList *list);
-extern int	ke_consumer_commit_wait(KeConsumer *consumer, KeKafkaList *list,
+extern void ke_consumer_commit(KeConsumer *consumer, KePartitionList *list);
+extern int	ke_consumer_commit_wait(KeConsumer *consumer, KePartitionList *list,
 									int timeout_ms);
 
 /* Milliseconds since the queue was last polled; for the watchdog. */
-extern int64 ke_consumer_idle_ms(KeConsumer *consumer);
+extern int64 ke_consumer_poll_idle_ms(KeConsumer *consumer);
 
 /*
  * The last call; the process is to end soon after.  leave: leave the group,

@@ -19,24 +19,24 @@ typedef struct KeTopicName
 } KeTopicName;
 
 /* What we know of a partition that is or was ours. */
-typedef struct KeMemberPartitionKey
+typedef struct KeConsumerPartitionKey
 {
 	const char *topic;			/* a KeTopicName's */
 	int32		partition;
-} KeMemberPartitionKey;
+} KeConsumerPartitionKey;
 
-typedef struct KeMemberPartition
+typedef struct KeConsumerPartition
 {
-	KeMemberPartitionKey key;
+	KeConsumerPartitionKey key;
 	int64		last_stable;	/* as last heard; -1: nothing */
 	bool		paused;			/* by ke_consumer_pause */
-} KeMemberPartition;
+} KeConsumerPartition;
 
 struct KeConsumer
 {
 	KeHandle	handle;
 	HTAB	   *topics;			/* of KeTopicName */
-	HTAB	   *partitions;		/* of KeMemberPartition */
+	HTAB	   *partitions;		/* of KeConsumerPartition */
 
 	/*
 	 * The topic of the message before, as the library and as we call it.
@@ -49,7 +49,7 @@ struct KeConsumer
 	/* A rebalance event was handed out and waits for its answer. */
 	bool		rebalancing;
 
-	/* For ke_consumer_idle_ms: polled since the clock was last read. */
+	/* For ke_consumer_poll_idle_ms: polled since the clock was last read. */
 	bool		polled;
 	int64		polled_at_ms;
 
@@ -70,18 +70,18 @@ struct KeConsumer
 #define KE_QUEUE_MESSAGES 30000
 #define KE_QUEUE_KBYTES 16384
 
-extern void ke_member_make_tables(KeConsumer *consumer);
+extern void ke_consumer_partitions_make(KeConsumer *consumer);
 
 /* The topic's name as a pointer that stays as long as the consumer. */
-extern const char *ke_member_topic(KeConsumer *consumer, const char *name);
+extern const char *ke_consumer_partitions_topic(KeConsumer *consumer, const char *name);
 
 /* A partition's entry, made if there is none; it never moves. */
-extern KeMemberPartition *ke_member_partition(KeConsumer *consumer,
+extern KeConsumerPartition *ke_consumer_partitions_find(KeConsumer *consumer,
 											  const char *topic,
 											  int32 partition);
 
 /* The library's statistics: learn every partition's last stable offset. */
-extern void ke_member_learn_statistics(KeConsumer *consumer,
+extern void ke_consumer_partitions_learn(KeConsumer *consumer,
 									   const char *json);
 
 #endif							/* KE_CONSUMER_INTERNAL_H */

@@ -21,7 +21,7 @@
 #include "kafka/consumer_internal.h"
 
 void
-ke_member_make_tables(KeConsumer *consumer)
+ke_consumer_partitions_make(KeConsumer *consumer)
 {
 	HASHCTL		ctl;
 
@@ -31,14 +31,14 @@ ke_member_make_tables(KeConsumer *consumer)
 	consumer->topics = hash_create("Kafka topics", 32, &ctl,
 								   HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
 
-	ctl.keysize = sizeof(KeMemberPartitionKey);
-	ctl.entrysize = sizeof(KeMemberPartition);
+	ctl.keysize = sizeof(KeConsumerPartitionKey);
+	ctl.entrysize = sizeof(KeConsumerPartition);
 	consumer->partitions = hash_create("Kafka partitions", 64, &ctl,
 									   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
 const char *
-ke_member_topic(KeConsumer *consumer, const char *name)
+ke_consumer_partitions_topic(KeConsumer *consumer, const char *name)
 {
 	KeTopicName *entry;
 
@@ -46,16 +46,16 @@ ke_member_topic(KeConsumer *consumer, const char *name)
 	return entry->name;
 }
 
-KeMemberPartition *
-ke_member_partition(KeConsumer *consumer, const char *topic, int32 partition)
+KeConsumerPartition *
+ke_consumer_partitions_find(KeConsumer *consumer, const char *topic, int32 partition)
 {
-	KeMemberPartitionKey key;
-	KeMemberPartition *entry;
+	KeConsumerPartitionKey key;
+	KeConsumerPartition *entry;
 	bool		found;
 
 	/* Padding is part of the key. */
 	memset(&key, 0, sizeof(key));
-	key.topic = ke_member_topic(consumer, topic);
+	key.topic = ke_consumer_partitions_topic(consumer, topic);
 	key.partition = partition;
 	entry = hash_search(consumer->partitions, &key, HASH_ENTER, &found);
 	if (!found)
@@ -67,12 +67,12 @@ ke_member_partition(KeConsumer *consumer, const char *topic, int32 partition)
 }
 
 void
-ke_consumer_known_end(KeConsumer *consumer, const char *topic,
+ke_consumer_partitions_known_end(KeConsumer *consumer, const char *topic,
 					  int32 partition, int64 *high, int64 *last_stable)
 {
 	int64		low;
 
-	*last_stable = ke_member_partition(consumer, topic,
+	*last_stable = ke_consumer_partitions_find(consumer, topic,
 									   partition)->last_stable;
 	if (rd_kafka_get_watermark_offsets(consumer->handle.rk, topic, partition,
 									   &low, high) != 0 || *high < 0)
@@ -141,13 +141,13 @@ learn_topic(KeConsumer *consumer, const char *name, JsonbContainer *topic)
 		int64		last_stable = member_number(partition, "ls_offset");
 
 		if (number >= 0 && last_stable >= 0)
-			ke_member_partition(consumer, name,
+			ke_consumer_partitions_find(consumer, name,
 								(int32) number)->last_stable = last_stable;
 	}
 }
 
 void
-ke_member_learn_statistics(KeConsumer *consumer, const char *json)
+ke_consumer_partitions_learn(KeConsumer *consumer, const char *json)
 {
 	MemoryContext work;
 	MemoryContext caller;

@@ -97,7 +97,7 @@ take_message(KeConsumer *consumer, rd_kafka_event_t *rkev, KeMessage *msg)
 
 	if (unlikely(from->rkt != consumer->last_topic))
 	{
-		consumer->last_name = ke_member_topic(consumer,
+		consumer->last_name = ke_consumer_partitions_topic(consumer,
 											  rd_kafka_topic_name(from->rkt));
 		consumer->last_topic = from->rkt;
 	}
@@ -154,7 +154,7 @@ take_error(KeConsumer *consumer, rd_kafka_event_t *rkev,
 		   KeConsumerEvent *event)
 {
 	rd_kafka_topic_partition_t *part;
-	KeMemberPartition *known = NULL;
+	KeConsumerPartition *known = NULL;
 
 	event->error = rd_kafka_event_error(rkev);
 	if (event->error == RD_KAFKA_RESP_ERR__FATAL ||
@@ -176,7 +176,7 @@ take_error(KeConsumer *consumer, rd_kafka_event_t *rkev,
 	{
 		/* Raises only when memory is short: then part leaks. */
 		event->kind = KE_CONSUMER_PARTITION_ERROR;
-		known = ke_member_partition(consumer, part->topic, part->partition);
+		known = ke_consumer_partitions_find(consumer, part->topic, part->partition);
 		event->part.topic = known->key.topic;
 		event->part.partition = known->key.partition;
 		event->part.offset = part->offset;
@@ -214,7 +214,7 @@ take_rebalance(KeConsumer *consumer, rd_kafka_event_t *rkev,
 		event->kind = KE_CONSUMER_LOST;
 	else
 		event->kind = KE_CONSUMER_REVOKE;
-	event->list = ke_list_copy(rd_kafka_event_topic_partition_list(rkev));
+	event->list = ke_partition_list_copy(rd_kafka_event_topic_partition_list(rkev));
 }
 
 static void
@@ -225,7 +225,7 @@ take_commit(rd_kafka_event_t *rkev, KeConsumerEvent *event)
 	event->kind = KE_CONSUMER_COMMITTED;
 	event->error = rd_kafka_event_error(rkev);
 	list = rd_kafka_event_topic_partition_list(rkev);
-	event->list = list != NULL ? ke_list_copy(list) : ke_kafka_list_make(0);
+	event->list = list != NULL ? ke_partition_list_copy(list) : ke_partition_list_make(0);
 }
 
 static void
@@ -258,7 +258,7 @@ convert_event(KeConsumer *consumer, rd_kafka_event_t *rkev,
 			take_log(rkev, event);
 			break;
 		case RD_KAFKA_EVENT_STATS:
-			ke_member_learn_statistics(consumer, rd_kafka_event_stats(rkev));
+			ke_consumer_partitions_learn(consumer, rd_kafka_event_stats(rkev));
 			break;
 		default:
 			break;
@@ -331,7 +331,7 @@ ke_consumer_poll(KeConsumer *consumer, int timeout_ms, KeConsumerEvent *event)
 }
 
 int64
-ke_consumer_idle_ms(KeConsumer *consumer)
+ke_consumer_poll_idle_ms(KeConsumer *consumer)
 {
 	int64		now = ke_query_now_ms();
 
@@ -344,7 +344,7 @@ ke_consumer_idle_ms(KeConsumer *consumer)
 }
 
 int
-ke_consumer_waiting(KeConsumer *consumer)
+ke_consumer_poll_waiting(KeConsumer *consumer)
 {
 	return (int) rd_kafka_queue_length(consumer->handle.queue);
 }

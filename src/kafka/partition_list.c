@@ -7,10 +7,10 @@
 
 #include "kafka/partition_list.h"
 
-KeKafkaList *
-ke_kafka_list_make(int allocated)
+KePartitionList *
+ke_partition_list_make(int allocated)
 {
-	KeKafkaList *list = palloc(sizeof(KeKafkaList));
+	KePartitionList *list = palloc(sizeof(KePartitionList));
 
 	list->count = 0;
 	list->allocated = Max(allocated, 1);
@@ -19,7 +19,7 @@ ke_kafka_list_make(int allocated)
 }
 
 KeKafkaPartition *
-ke_kafka_list_add(KeKafkaList *list, const char *topic, int32 partition,
+ke_partition_list_add(KePartitionList *list, const char *topic, int32 partition,
 				  int64 offset)
 {
 	KeKafkaPartition *part;
@@ -41,7 +41,7 @@ ke_kafka_list_add(KeKafkaList *list, const char *topic, int32 partition,
 }
 
 void
-ke_kafka_list_free(KeKafkaList *list)
+ke_partition_list_free(KePartitionList *list)
 {
 	for (int i = 0; i < list->count; i++)
 	{
@@ -54,7 +54,7 @@ ke_kafka_list_free(KeKafkaList *list)
 }
 
 rd_kafka_topic_partition_list_t *
-ke_list_to_library(const KeKafkaList *list)
+ke_partition_list_to_library(const KePartitionList *list)
 {
 	rd_kafka_topic_partition_list_t *to;
 
@@ -89,16 +89,16 @@ answer(KeKafkaPartition *part, const rd_kafka_topic_partition_t *elem)
 		part->metadata = pnstrdup(elem->metadata, elem->metadata_size);
 }
 
-KeKafkaList *
-ke_list_copy(const rd_kafka_topic_partition_list_t *from)
+KePartitionList *
+ke_partition_list_copy(const rd_kafka_topic_partition_list_t *from)
 {
-	KeKafkaList *list = ke_kafka_list_make(from->cnt);
+	KePartitionList *list = ke_partition_list_make(from->cnt);
 
 	for (int i = 0; i < from->cnt; i++)
 	{
 		const rd_kafka_topic_partition_t *elem = &from->elems[i];
 
-		answer(ke_kafka_list_add(list, elem->topic, elem->partition,
+		answer(ke_partition_list_add(list, elem->topic, elem->partition,
 								 elem->offset),
 			   elem);
 	}
@@ -106,7 +106,7 @@ ke_list_copy(const rd_kafka_topic_partition_list_t *from)
 }
 
 void
-ke_list_answer(KeKafkaList *list, rd_kafka_topic_partition_list_t *from)
+ke_partition_list_answer(KePartitionList *list, rd_kafka_topic_partition_list_t *from)
 {
 	PG_TRY();
 	{

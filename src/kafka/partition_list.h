@@ -12,18 +12,18 @@
 
 /* A copy for the library; the caller destroys it. */
 extern rd_kafka_topic_partition_list_t *
-			ke_list_to_library(const KeKafkaList *list);
+			ke_partition_list_to_library(const KePartitionList *list);
 
 /* A copy in the current context; the library's list stays. */
-extern KeKafkaList *
-			ke_list_copy(const rd_kafka_topic_partition_list_t *from);
+extern KePartitionList *
+			ke_partition_list_copy(const rd_kafka_topic_partition_list_t *from);
 
 /*
  * Set offset, metadata and error of each element from the library's list of
  * the same partitions in the same order, which is destroyed, also when this
  * raises.
  */
-extern void ke_list_answer(KeKafkaList *list,
+extern void ke_partition_list_answer(KePartitionList *list,
 						   rd_kafka_topic_partition_list_t *from);
 
 #endif							/* KE_PARTITION_LIST_H */

@@ -43,7 +43,7 @@ ke_query_slice(int64 deadline_ms)
  * slice, where nothing can raise.
  */
 static int
-ask_in_slices(rd_kafka_t *rk, Ask ask, KeKafkaList *list, int timeout_ms)
+ask_in_slices(rd_kafka_t *rk, Ask ask, KePartitionList *list, int timeout_ms)
 {
 	int64		deadline = ke_query_now_ms() + timeout_ms;
 
@@ -57,11 +57,11 @@ ask_in_slices(rd_kafka_t *rk, Ask ask, KeKafkaList *list, int timeout_ms)
 
 		CHECK_FOR_INTERRUPTS();
 
-		asked = ke_list_to_library(list);
+		asked = ke_partition_list_to_library(list);
 		err = ask(rk, asked, ke_query_slice(deadline));
 		if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
 		{
-			ke_list_answer(list, asked);
+			ke_partition_list_answer(list, asked);
 			return 0;
 		}
 		rd_kafka_topic_partition_list_destroy(asked);
@@ -73,13 +73,13 @@ ask_in_slices(rd_kafka_t *rk, Ask ask, KeKafkaList *list, int timeout_ms)
 }
 
 int
-ke_query_committed(rd_kafka_t *rk, KeKafkaList *list, int timeout_ms)
+ke_query_committed(rd_kafka_t *rk, KePartitionList *list, int timeout_ms)
 {
 	return ask_in_slices(rk, rd_kafka_committed, list, timeout_ms);
 }
 
 int
-ke_query_offsets(rd_kafka_t *rk, KeKafkaList *list, int timeout_ms)
+ke_query_offsets(rd_kafka_t *rk, KePartitionList *list, int timeout_ms)
 {
 	return ask_in_slices(rk, rd_kafka_offsets_for_times, list, timeout_ms);
 }
@@ -94,11 +94,11 @@ ke_query_watermarks(rd_kafka_t *rk, const char *topic, int32 partition,
 					int64 *low, int64 *high, int timeout_ms)
 {
 	int64		deadline = ke_query_now_ms() + timeout_ms;
-	KeKafkaList *list = ke_kafka_list_make(1);
+	KePartitionList *list = ke_partition_list_make(1);
 	KeKafkaPartition *part;
 	int			err;
 
-	part = ke_kafka_list_add(list, topic, partition,
+	part = ke_partition_list_add(list, topic, partition,
 							 RD_KAFKA_OFFSET_BEGINNING);
 	err = ke_query_offsets(rk, list, timeout_ms);
 	if (err == 0)

@@ -27,7 +27,7 @@ find_message_bytes(KeHandle *handle, const char *source, int64 *bytes,
 	KeTopicConfig config = {"max.message.bytes", NULL};
 	int			err;
 
-	err = ke_topics_describe(handle, source, &config, 1, timeout_ms);
+	err = ke_topic_admin_describe(handle, source, &config, 1, timeout_ms);
 	*bytes = config.value != NULL ? strtoll(config.value, NULL, 10) :
 		DEFAULT_MESSAGE_BYTES;
 	if (ke_client_is_refusal(err) || ke_client_is_missing_topic(err))
@@ -42,8 +42,8 @@ number(int64 value)
 }
 
 int
-ke_copy_topics_make(KeHandle *handle, const KeServerOptions *options,
-					const KeCopyTopic *topic, bool *created, char **text,
+ke_retry_dlq_topics_make(KeHandle *handle, const KeServerOptions *options,
+					const KeRetryDlqTopic *topic, bool *created, char **text,
 					int timeout_ms)
 {
 	KeTopicConfig configs[] = {
@@ -70,7 +70,7 @@ ke_copy_topics_make(KeHandle *handle, const KeServerOptions *options,
 	if (new.partitions == 0)
 		new.partitions = topic->source_partitions > 0 ?
 			topic->source_partitions : -1;
-	err = ke_topics_create(handle, &new, created, text, timeout_ms);
+	err = ke_topic_admin_create(handle, &new, created, text, timeout_ms);
 	if (err == 0 && *created)
 		ereport(LOG,
 				(errmsg("created topic \"%s\"", topic->name)));

@@ -12,22 +12,22 @@
 #include "core/options.h"
 #include "kafka/client.h"
 
-typedef struct KeCopyTopic
+typedef struct KeRetryDlqTopic
 {
 	const char *name;
 	const char *source;			/* the topic whose copies it takes */
 	int			source_partitions;	/* 0: it is not there */
 	bool		dead;			/* for dead letters */
-} KeCopyTopic;
+} KeRetryDlqTopic;
 
 /*
  * Make a topic as the server's options say.  Returns 0, also when it is there
  * already, or librdkafka's code; *text then says what is wrong, and *created
  * otherwise whether it was made.  Waits for brokers as kafka/topics does.
  */
-extern int	ke_copy_topics_make(KeHandle *handle,
+extern int	ke_retry_dlq_topics_make(KeHandle *handle,
 								const KeServerOptions *options,
-								const KeCopyTopic *topic, bool *created,
+								const KeRetryDlqTopic *topic, bool *created,
 								char **text, int timeout_ms);
 
 #endif							/* KE_RETRY_DLQ_TOPICS_H */

@@ -170,7 +170,7 @@ wait_until_usable(rd_kafka_t *rk, const char *name, int64 deadline)
 }
 
 int
-ke_topics_create(KeHandle *handle, const KeNewTopic *topic, bool *created,
+ke_topic_admin_create(KeHandle *handle, const KeNewTopic *topic, bool *created,
 				 char **text, int timeout_ms)
 {
 	Question	question = {.op = RD_KAFKA_ADMIN_OP_CREATETOPICS};
@@ -252,7 +252,7 @@ find_value(const rd_kafka_ConfigEntry_t **entries, size_t count,
 }
 
 int
-ke_topics_describe(KeHandle *handle, const char *topic,
+ke_topic_admin_describe(KeHandle *handle, const char *topic,
 				   KeTopicConfig *configs, int nconfigs, int timeout_ms)
 {
 	Question	question = {.op = RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS};

@@ -32,11 +32,11 @@ typedef struct KeNewTopic
  * error; *created tells which.
  * *text is what the broker says about an error.
  */
-extern int	ke_topics_create(KeHandle *handle, const KeNewTopic *topic,
+extern int	ke_topic_admin_create(KeHandle *handle, const KeNewTopic *topic,
 							 bool *created, char **text, int timeout_ms);
 
 /* Fill in the values of some of a topic's properties. */
-extern int	ke_topics_describe(KeHandle *handle, const char *topic,
+extern int	ke_topic_admin_describe(KeHandle *handle, const char *topic,
 							   KeTopicConfig *configs, int nconfigs,
 							   int timeout_ms);
 

@@ -19,7 +19,7 @@
 #include "kafka/transaction.h"
 
 /* What an error of the transactional calls means; the only place. */
-static KeVerdict
+static KeTransactionResult
 judge(const rd_kafka_error_t *error)
 {
 	switch (rd_kafka_error_code(error))
@@ -27,29 +27,29 @@ judge(const rd_kafka_error_t *error)
 		case RD_KAFKA_RESP_ERR__FENCED:
 		case RD_KAFKA_RESP_ERR_PRODUCER_FENCED:
 		case RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH:
-			return KE_VERDICT_FENCED;
+			return KE_TRANSACTION_FENCED;
 		case RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
 		case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
 		case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
 		case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
 		case RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE:
 		case RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION:
-			return KE_VERDICT_REFUSED;
+			return KE_TRANSACTION_REFUSED;
 		default:
 			break;
 	}
 	if (rd_kafka_error_is_fatal(error))
-		return KE_VERDICT_RENEW;
+		return KE_TRANSACTION_RENEW;
 	if (rd_kafka_error_txn_requires_abort(error))
-		return KE_VERDICT_ABORT;
-	return KE_VERDICT_RENEW;
+		return KE_TRANSACTION_ABORT;
+	return KE_TRANSACTION_RENEW;
 }
 
 /* The error is destroyed. */
-static KeVerdict
+static KeTransactionResult
 conclude(rd_kafka_error_t *error, KeTrouble *trouble)
 {
-	KeVerdict	verdict = judge(error);
+	KeTransactionResult	verdict = judge(error);
 
 	trouble->error = rd_kafka_error_code(error);
 	strlcpy(trouble->text, rd_kafka_error_string(error),
@@ -75,7 +75,7 @@ typedef rd_kafka_error_t *(*Call) (rd_kafka_t *rk, void *argument,
 								   int timeout_ms);
 
 /* Call again while it says that it may be, until time is up. */
-static KeVerdict
+static KeTransactionResult
 call_in_slices(KeProducer *producer, Call call, void *argument,
 			   int timeout_ms, KeTrouble *trouble)
 {
@@ -89,7 +89,7 @@ call_in_slices(KeProducer *producer, Call call, void *argument,
 		error = call(ke_producer_handle(producer)->rk, argument,
 					 Max(ke_query_slice(deadline), 1));
 		if (error == NULL)
-			return KE_VERDICT_DONE;
+			return KE_TRANSACTION_DONE;
 		if (!rd_kafka_error_is_retriable(error) ||
 			ke_query_slice(deadline) == 0)
 			return conclude(error, trouble);
@@ -104,25 +104,25 @@ call_init(rd_kafka_t *rk, void *argument, int timeout_ms)
 	return rd_kafka_init_transactions(rk, timeout_ms);
 }
 
-KeVerdict
+KeTransactionResult
 ke_transaction_init(KeProducer *producer, int timeout_ms, KeTrouble *trouble)
 {
 	return call_in_slices(producer, call_init, NULL, timeout_ms, trouble);
 }
 
-KeVerdict
+KeTransactionResult
 ke_transaction_begin(KeProducer *producer, KeTrouble *trouble)
 {
 	rd_kafka_error_t *error;
 
 	error = rd_kafka_begin_transaction(ke_producer_handle(producer)->rk);
-	return error == NULL ? KE_VERDICT_DONE : conclude(error, trouble);
+	return error == NULL ? KE_TRANSACTION_DONE : conclude(error, trouble);
 }
 
 typedef struct Offsets
 {
 	const char *group_id;
-	const KeKafkaList *list;
+	const KePartitionList *list;
 } Offsets;
 
 /* Not resumed but sent again: the same offsets twice do no harm. */
@@ -130,7 +130,7 @@ static rd_kafka_error_t *
 call_offsets(rd_kafka_t *rk, void *argument, int timeout_ms)
 {
 	Offsets    *offsets = (Offsets *) argument;
-	rd_kafka_topic_partition_list_t *list = ke_list_to_library(offsets->list);
+	rd_kafka_topic_partition_list_t *list = ke_partition_list_to_library(offsets->list);
 	rd_kafka_consumer_group_metadata_t *group;
 	rd_kafka_error_t *error;
 
@@ -141,9 +141,9 @@ call_offsets(rd_kafka_t *rk, void *argument, int timeout_ms)
 	return error;
 }
 
-KeVerdict
+KeTransactionResult
 ke_transaction_offsets(KeProducer *producer, const char *group_id,
-					   const KeKafkaList *offsets, int timeout_ms,
+					   const KePartitionList *offsets, int timeout_ms,
 					   KeTrouble *trouble)
 {
 	Offsets		argument = {group_id, offsets};
@@ -158,7 +158,7 @@ call_commit(rd_kafka_t *rk, void *argument, int timeout_ms)
 	return rd_kafka_commit_transaction(rk, timeout_ms);
 }
 
-KeVerdict
+KeTransactionResult
 ke_transaction_commit(KeProducer *producer, int timeout_ms,
 					  KeTrouble *trouble)
 {
@@ -172,7 +172,7 @@ call_abort(rd_kafka_t *rk, void *argument, int timeout_ms)
 	return rd_kafka_abort_transaction(rk, Min(timeout_ms, 20));
 }
 
-KeVerdict
+KeTransactionResult
 ke_transaction_abort(KeProducer *producer, int timeout_ms, KeTrouble *trouble)
 {
 	drain(producer);

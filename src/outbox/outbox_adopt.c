@@ -65,7 +65,7 @@ note(KePrivateTable *table, const ForeignServer *server)
 }
 
 void
-ke_outbox_note_servers(void)
+ke_outbox_adopt_note_servers(void)
 {
 	KePrivateTable table;
 	Snapshot	now;

@@ -12,7 +12,7 @@
  * renamed, and when an identity was confirmed.  Does nothing in a database
  * whose identity is to be confirmed; there the old oids are still needed.
  */
-extern void ke_outbox_note_servers(void);
+extern void ke_outbox_adopt_note_servers(void);
 
 /*
  * Give what the outbox has from before this database got another identity to

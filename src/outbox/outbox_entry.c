@@ -80,7 +80,7 @@ message_id(const char *uuid, const KeOutboxMark *mark)
 }
 
 void
-ke_outbox_row_load(TupleTableSlot *slot, const KeOutboxColumns *columns,
+ke_outbox_entry_load_row(TupleTableSlot *slot, const KeOutboxColumns *columns,
 				   KeOutboxRow *row)
 {
 	Datum	   *values = slot->tts_values;
@@ -112,7 +112,7 @@ ke_outbox_entry_load(TupleTableSlot *slot, const KeOutboxMark *mark,
 		.headers = OUTBOX_HEADERS
 	};
 
-	ke_outbox_row_load(slot, &columns, &entry->row);
+	ke_outbox_entry_load_row(slot, &columns, &entry->row);
 	entry->mark = *mark;
 	entry->mark.id = DatumGetInt64(slot->tts_values[OUTBOX_ID - 1]);
 	entry->message_id = NULL;

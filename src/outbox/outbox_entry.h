@@ -25,7 +25,7 @@ typedef struct KeOutboxColumns
  * The message in slot, all of whose attributes have been got.  It points
  * into the slot, or into the current context.
  */
-extern void ke_outbox_row_load(TupleTableSlot *slot,
+extern void ke_outbox_entry_load_row(TupleTableSlot *slot,
 							   const KeOutboxColumns *columns,
 							   KeOutboxRow *row);
 

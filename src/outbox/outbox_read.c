@@ -59,8 +59,8 @@ struct KeOutboxReader
 	bool		unsaved;
 
 	/* the open interval; upto NULL: none is */
-	KeXids	   *from;
-	KeXids	   *upto;
+	KeOutboxXids	   *from;
+	KeOutboxXids	   *upto;
 	KnownMarker *markers;		/* the next ones, by id */
 	int			nmarkers;
 	int			room;
@@ -72,7 +72,7 @@ struct KeOutboxReader
 };
 
 KeOutboxReader *
-ke_outbox_reader_make(Oid server, MemoryContext parent)
+ke_outbox_read_make(Oid server, MemoryContext parent)
 {
 	MemoryContext context = AllocSetContextCreate(parent, "outbox reader",
 												  ALLOCSET_SMALL_SIZES);
@@ -259,12 +259,12 @@ close_interval(KeOutboxReader *reader)
 
 /* Open it behind a place in it; false if there is nothing behind that. */
 static bool
-open_interval(KeOutboxReader *reader, const char *from, KeXids *upto,
+open_interval(KeOutboxReader *reader, const char *from, KeOutboxXids *upto,
 			  Snapshot snapshot, int64 marker, int64 id)
 {
 	MemoryContext caller = MemoryContextSwitchTo(reader->interval);
 
-	reader->from = ke_xids_parse(from);
+	reader->from = ke_outbox_xids_parse(from);
 	reader->upto = upto;
 	MemoryContextSwitchTo(caller);
 	reader->more_from = marker;
@@ -279,7 +279,7 @@ static bool
 resume(KeOutboxReader *reader, KeOutboxState *state, Snapshot snapshot)
 {
 	MemoryContext caller = MemoryContextSwitchTo(reader->interval);
-	KeXids	   *upto = ke_xids_parse(state->taken);
+	KeOutboxXids	   *upto = ke_outbox_xids_parse(state->taken);
 
 	MemoryContextSwitchTo(caller);
 	if (!open_interval(reader, state->published, upto, snapshot,
@@ -299,7 +299,7 @@ begin(KeOutboxReader *reader, bool is_new, KeOutboxState *state,
 	  Snapshot snapshot)
 {
 	MemoryContext caller = MemoryContextSwitchTo(reader->interval);
-	KeXids	   *upto = ke_xids_of_snapshot(snapshot);
+	KeOutboxXids	   *upto = ke_outbox_xids_of_snapshot(snapshot);
 
 	MemoryContextSwitchTo(caller);
 	set_published(state);
@@ -329,7 +329,7 @@ may_publish(KeOutboxReader *reader)
 }
 
 bool
-ke_outbox_take(KeOutboxReader *reader)
+ke_outbox_read_take(KeOutboxReader *reader)
 {
 	KeOutboxState state;
 	Snapshot	snapshot;
@@ -384,9 +384,9 @@ read_transaction(KeOutboxReader *reader, KeOutboxRows *rows,
 		.table = known->table
 	};
 
-	ke_outbox_rows_seek(rows, known->table, reader->server, known->xid,
+	ke_outbox_scan_seek(rows, known->table, reader->server, known->xid,
 						reader->after);
-	while (ke_outbox_rows_next(rows))
+	while (ke_outbox_scan_next(rows))
 	{
 		Datum		id = rows->current->slot->tts_values[OUTBOX_ID - 1];
 		int64		after = DatumGetInt64(id);
@@ -421,7 +421,7 @@ ke_outbox_read(KeOutboxReader *reader, KeOutboxVisit visit, void *argument)
 		reader->next++;
 		reader->after = 0;
 	}
-	ke_outbox_rows_close(&rows);
+	ke_outbox_scan_close(&rows);
 	UnregisterSnapshot(rows.snapshot);
 	return ended;
 }
@@ -430,16 +430,16 @@ ke_outbox_read(KeOutboxReader *reader, KeOutboxVisit visit, void *argument)
 static void
 find_row(KeOutboxReader *reader, KeOutboxRows *rows, const KeOutboxMark *mark)
 {
-	ke_outbox_rows_seek(rows, mark->table, reader->server, mark->xid,
+	ke_outbox_scan_seek(rows, mark->table, reader->server, mark->xid,
 						mark->id - 1);
-	if (!ke_outbox_rows_next(rows) ||
+	if (!ke_outbox_scan_next(rows) ||
 		DatumGetInt64(rows->current->slot->tts_values[OUTBOX_ID - 1]) !=
 		mark->id)
 		elog(ERROR, "outbox row " INT64_FORMAT " is gone", mark->id);
 }
 
 bool
-ke_outbox_show(KeOutboxReader *reader, const KeOutboxMark *mark,
+ke_outbox_read_show(KeOutboxReader *reader, const KeOutboxMark *mark,
 			   KeOutboxVisit visit, void *argument)
 {
 	KeOutboxRows rows = {0};
@@ -448,13 +448,13 @@ ke_outbox_show(KeOutboxReader *reader, const KeOutboxMark *mark,
 	rows.snapshot = RegisterSnapshot(GetLatestSnapshot());
 	find_row(reader, &rows, mark);
 	taken = show(reader, rows.current->slot, mark, visit, argument);
-	ke_outbox_rows_close(&rows);
+	ke_outbox_scan_close(&rows);
 	UnregisterSnapshot(rows.snapshot);
 	return taken;
 }
 
 void
-ke_outbox_park(KeOutboxReader *reader, const KeOutboxMark *mark,
+ke_outbox_read_set_aside(KeOutboxReader *reader, const KeOutboxMark *mark,
 			   const char *reason, bool waits)
 {
 	KeOutboxRows rows = {0};
@@ -463,14 +463,14 @@ ke_outbox_park(KeOutboxReader *reader, const KeOutboxMark *mark,
 	(void) load_state(reader, &state);	/* raises if it has a successor */
 	rows.snapshot = RegisterSnapshot(GetLatestSnapshot());
 	find_row(reader, &rows, mark);
-	ke_outbox_parked_insert(rows.current->slot, mark->written_at, reason,
+	ke_outbox_undeliverable_insert(rows.current->slot, mark->written_at, reason,
 							waits);
-	ke_outbox_rows_close(&rows);
+	ke_outbox_scan_close(&rows);
 	UnregisterSnapshot(rows.snapshot);
 }
 
 void
-ke_outbox_rewind(KeOutboxReader *reader)
+ke_outbox_read_rewind(KeOutboxReader *reader)
 {
 	reader->nmarkers = reader->next = 0;
 	reader->more = true;
@@ -481,7 +481,7 @@ ke_outbox_rewind(KeOutboxReader *reader)
 /* ------------------------------------------------------------------ done */
 
 void
-ke_outbox_done(KeOutboxReader *reader, const KeOutboxMark *mark, int64 rows,
+ke_outbox_read_done(KeOutboxReader *reader, const KeOutboxMark *mark, int64 rows,
 			   int64 published)
 {
 	reader->done = *mark;
@@ -491,7 +491,7 @@ ke_outbox_done(KeOutboxReader *reader, const KeOutboxMark *mark, int64 rows,
 }
 
 void
-ke_outbox_finish(KeOutboxReader *reader)
+ke_outbox_read_finish(KeOutboxReader *reader)
 {
 	if (reader->upto == NULL)
 		return;
@@ -504,7 +504,7 @@ ke_outbox_finish(KeOutboxReader *reader)
 }
 
 void
-ke_outbox_set_error(KeOutboxReader *reader, const char *text)
+ke_outbox_read_set_error(KeOutboxReader *reader, const char *text)
 {
 	if (text == NULL ? reader->error == NULL :
 		reader->error != NULL && strcmp(text, reader->error) == 0)
@@ -518,13 +518,13 @@ ke_outbox_set_error(KeOutboxReader *reader, const char *text)
 }
 
 bool
-ke_outbox_is_unsaved(const KeOutboxReader *reader)
+ke_outbox_read_is_unsaved(const KeOutboxReader *reader)
 {
 	return reader->unsaved;
 }
 
 void
-ke_outbox_save(KeOutboxReader *reader)
+ke_outbox_read_save(KeOutboxReader *reader)
 {
 	KeOutboxState state;
 	bool		found = load_state(reader, &state);

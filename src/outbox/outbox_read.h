@@ -7,15 +7,15 @@
  * markers (written at commit), each one's rows in the order they were
  * appended.  A reader remembers between transactions how far it is:
  *
- *	  take		begin a transaction; ke_outbox_take(); commit it durably
+ *	  take		begin a transaction; ke_outbox_read_take(); commit it durably
  *				if there was something, else just commit.  Only then
  *	  read		in transactions of any size, ke_outbox_read() until it says
  *				that the interval has been read,
- *	  done		as acknowledgements come, ke_outbox_done() says up to where
+ *	  done		as acknowledgements come, ke_outbox_read_done() says up to where
  *				everything is acknowledged or parked (no transaction needed),
- *	  save		and now and then ke_outbox_save() in a transaction stores
+ *	  save		and now and then ke_outbox_read_save() in a transaction stores
  *				that, so that less is sent again after a crash;
- *	  finish	when everything is: ke_outbox_finish(), and take again.
+ *	  finish	when everything is: ke_outbox_read_finish(), and take again.
  *
  * A transaction of these that fails loses nothing but what it would have
  * stored: take, or save, is called again.  After a restart the first take
@@ -67,7 +67,7 @@ typedef struct KeOutboxEntry
  * A reader of the server's outbox, in a context of its own below parent; it
  * does not look at anything yet.
  */
-extern KeOutboxReader *ke_outbox_reader_make(Oid server,
+extern KeOutboxReader *ke_outbox_read_make(Oid server,
 											 MemoryContext parent);
 
 /*
@@ -78,7 +78,7 @@ extern KeOutboxReader *ke_outbox_reader_make(Oid server,
  * published that a crash could take back.  Must not be called while an
  * interval is open, except after its own transaction failed.
  */
-extern bool ke_outbox_take(KeOutboxReader *reader);
+extern bool ke_outbox_read_take(KeOutboxReader *reader);
 
 /*
  * Show rows to visit(), from where the last call ended, until it returns
@@ -96,41 +96,41 @@ extern bool ke_outbox_read(KeOutboxReader *reader, KeOutboxVisit visit,
  * Show one row of the interval again, for it to be sent alone; where reading
  * goes on stays as it is.  False if visit() returned that.
  */
-extern bool ke_outbox_show(KeOutboxReader *reader, const KeOutboxMark *mark,
+extern bool ke_outbox_read_show(KeOutboxReader *reader, const KeOutboxMark *mark,
 						   KeOutboxVisit visit, void *argument);
 
 /* Read again from behind what is done: everything not done is to be resent. */
-extern void ke_outbox_rewind(KeOutboxReader *reader);
+extern void ke_outbox_read_rewind(KeOutboxReader *reader);
 
 /*
  * Everything up to mark is acknowledged or parked, rows rows of it since the
  * last call, published of which were acknowledged.
  */
-extern void ke_outbox_done(KeOutboxReader *reader, const KeOutboxMark *mark,
+extern void ke_outbox_read_done(KeOutboxReader *reader, const KeOutboxMark *mark,
 						   int64 rows, int64 published);
 
 /* The whole interval is. */
-extern void ke_outbox_finish(KeOutboxReader *reader);
+extern void ke_outbox_read_finish(KeOutboxReader *reader);
 
 /* What keeps it from publishing, without payload; NULL: nothing. */
-extern void ke_outbox_set_error(KeOutboxReader *reader, const char *text);
+extern void ke_outbox_read_set_error(KeOutboxReader *reader, const char *text);
 
-/* Is there anything that ke_outbox_save would write? */
-extern bool ke_outbox_is_unsaved(const KeOutboxReader *reader);
+/* Is there anything that ke_outbox_read_save would write? */
+extern bool ke_outbox_read_is_unsaved(const KeOutboxReader *reader);
 
 /*
  * Store what is done and the error.  Needs a transaction; if that fails,
- * save again whatever ke_outbox_is_unsaved says.
+ * save again whatever ke_outbox_read_is_unsaved says.
  */
-extern void ke_outbox_save(KeOutboxReader *reader);
+extern void ke_outbox_read_save(KeOutboxReader *reader);
 
 /*
  * Move a row that no broker will ever take to kafka_events.outbox_parked,
  * where users see it; or one that waits for its topic to be made, which is
  * still pending.  Needs a transaction; when that has committed, the row
- * counts as done (ke_outbox_done, not published).
+ * counts as done (ke_outbox_read_done, not published).
  */
-extern void ke_outbox_park(KeOutboxReader *reader, const KeOutboxMark *mark,
+extern void ke_outbox_read_set_aside(KeOutboxReader *reader, const KeOutboxMark *mark,
 						   const char *reason, bool waits);
 
 /*
@@ -145,8 +145,8 @@ typedef struct KeOutboxWaiting
 	KeOutboxKind kind;
 } KeOutboxWaiting;
 
-extern List *ke_outbox_waiting(Oid server, MemoryContext context);
-extern void ke_outbox_resume(Oid server, const char *topic);
+extern List *ke_outbox_undeliverable_waiting(Oid server, MemoryContext context);
+extern void ke_outbox_undeliverable_resume(Oid server, const char *topic);
 
 /*
  * Let the tables be used in turn, and empty those in which everything is
@@ -161,13 +161,13 @@ extern void ke_outbox_tidy(bool idle);
  * This database starts anew: what the one it is a copy of had not published
  * is that one's to publish.  Needs a transaction.
  */
-extern void ke_outbox_forget_foreign(void);
+extern void ke_outbox_tidy_forget_foreign(void);
 
 /*
  * Is there anything for this server that is not published, prepared
  * transactions included?
  */
-extern bool ke_outbox_has_pending(Oid server);
+extern bool ke_outbox_tidy_has_pending(Oid server);
 
 typedef struct KeOutboxStatus
 {
@@ -179,6 +179,6 @@ typedef struct KeOutboxStatus
 } KeOutboxStatus;
 
 /* As of now; takes time with the number of pending transactions. */
-extern void ke_outbox_status(Oid server, KeOutboxStatus *status);
+extern void ke_outbox_tidy_status(Oid server, KeOutboxStatus *status);
 
 #endif							/* KE_OUTBOX_READ_H */

@@ -65,7 +65,7 @@ typedef struct MarkerScan
 	KePrivateTable table;
 	IndexScanDesc scan;
 	ScanKeyData keys[KEYS];
-	const KeXids *upto;
+	const KeOutboxXids *upto;
 	KeOutboxMarkerVisit visit;
 	void	   *argument;
 } MarkerScan;
@@ -83,7 +83,7 @@ visit_markers(MarkerScan *markers)
 
 		CHECK_FOR_INTERRUPTS();
 		load_marker(&markers->table, markers->number, &marker);
-		if (markers->upto != NULL && !ke_xids_have(markers->upto, marker.xid))
+		if (markers->upto != NULL && !ke_outbox_xids_have(markers->upto, marker.xid))
 			continue;
 		if (!markers->visit(&markers->table, &marker, markers->argument))
 			return false;
@@ -106,8 +106,8 @@ visit_range(MarkerScan *markers, uint64 from, uint64 below)
 }
 
 bool
-ke_outbox_scan_table(int table, Oid server, const KeXids *after,
-					 const KeXids *upto, Snapshot snapshot,
+ke_outbox_scan_table(int table, Oid server, const KeOutboxXids *after,
+					 const KeOutboxXids *upto, Snapshot snapshot,
 					 KeOutboxMarkerVisit visit, void *argument)
 {
 	MarkerScan	markers = {
@@ -131,7 +131,7 @@ ke_outbox_scan_table(int table, Oid server, const KeXids *after,
 	{
 		uint64		xid = after->running[i];
 
-		if (upto == NULL || ke_xids_have(upto, xid))
+		if (upto == NULL || ke_outbox_xids_have(upto, xid))
 			go_on = visit_range(&markers, xid, xid + 1);
 	}
 	if (go_on)
@@ -145,7 +145,7 @@ ke_outbox_scan_table(int table, Oid server, const KeXids *after,
 }
 
 void
-ke_outbox_scan_markers(Oid server, const KeXids *after, const KeXids *upto,
+ke_outbox_scan_markers(Oid server, const KeOutboxXids *after, const KeOutboxXids *upto,
 					   Snapshot snapshot, KeOutboxMarkerVisit visit,
 					   void *argument)
 {
@@ -174,7 +174,7 @@ open_rows(KeOutboxRows *rows, int number)
 }
 
 void
-ke_outbox_rows_seek(KeOutboxRows *rows, int table, Oid server, uint64 xid,
+ke_outbox_scan_seek(KeOutboxRows *rows, int table, Oid server, uint64 xid,
 					int64 after)
 {
 	ScanKeyData keys[KEYS];
@@ -192,7 +192,7 @@ ke_outbox_rows_seek(KeOutboxRows *rows, int table, Oid server, uint64 xid,
 }
 
 bool
-ke_outbox_rows_next(KeOutboxRows *rows)
+ke_outbox_scan_next(KeOutboxRows *rows)
 {
 	if (!index_getnext_slot(rows->scan, ForwardScanDirection,
 							rows->current->slot))
@@ -202,7 +202,7 @@ ke_outbox_rows_next(KeOutboxRows *rows)
 }
 
 void
-ke_outbox_rows_close(KeOutboxRows *rows)
+ke_outbox_scan_close(KeOutboxRows *rows)
 {
 	for (int i = 0; i < KE_OUTBOX_TABLES; i++)
 	{

@@ -34,14 +34,14 @@ typedef bool (*KeOutboxMarkerVisit) (KePrivateTable *table,
 									 const KeOutboxMarker *marker,
 									 void *argument);
 
-extern void ke_outbox_scan_markers(Oid server, const KeXids *after,
-								   const KeXids *upto, Snapshot snapshot,
+extern void ke_outbox_scan_markers(Oid server, const KeOutboxXids *after,
+								   const KeOutboxXids *upto, Snapshot snapshot,
 								   KeOutboxMarkerVisit visit,
 								   void *argument);
 
 /* The same in one of the tables; false if visit returned that. */
-extern bool ke_outbox_scan_table(int table, Oid server, const KeXids *after,
-								 const KeXids *upto, Snapshot snapshot,
+extern bool ke_outbox_scan_table(int table, Oid server, const KeOutboxXids *after,
+								 const KeOutboxXids *upto, Snapshot snapshot,
 								 KeOutboxMarkerVisit visit, void *argument);
 
 /* Rows of transactions, one after the other; zero it to begin. */
@@ -60,9 +60,9 @@ typedef struct KeOutboxRows
 } KeOutboxRows;
 
 /* Look for a transaction's rows with ids beyond after. */
-extern void ke_outbox_rows_seek(KeOutboxRows *rows, int table, Oid server,
+extern void ke_outbox_scan_seek(KeOutboxRows *rows, int table, Oid server,
 								uint64 xid, int64 after);
-extern bool ke_outbox_rows_next(KeOutboxRows *rows);
-extern void ke_outbox_rows_close(KeOutboxRows *rows);
+extern bool ke_outbox_scan_next(KeOutboxRows *rows);
+extern void ke_outbox_scan_close(KeOutboxRows *rows);
 
 #endif							/* KE_OUTBOX_SCAN_H */

@@ -46,7 +46,7 @@ xids(TupleTableSlot *slot, int column)
 {
 	if (slot->tts_isnull[column - 1])
 		return NULL;
-	return ke_xids_text(slot->tts_values[column - 1]);
+	return ke_outbox_xids_text(slot->tts_values[column - 1]);
 }
 
 static void
@@ -113,7 +113,7 @@ put_xids(TupleTableSlot *slot, int column, const char *text)
 {
 	slot->tts_isnull[column - 1] = (text == NULL);
 	if (text != NULL)
-		slot->tts_values[column - 1] = ke_xids_datum(text);
+		slot->tts_values[column - 1] = ke_outbox_xids_datum(text);
 }
 
 static void

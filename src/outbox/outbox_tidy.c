@@ -40,12 +40,12 @@ static TimestampTz turned_at = 0;	/* by this process */
 /* ------------------------------------------------------------ in general */
 
 /* What a server has published; in the current context. */
-static KeXids *
+static KeOutboxXids *
 published_by(Oid server, KeOutboxState *state)
 {
 	ItemPointerSetInvalid(&state->tid);
 	(void) ke_outbox_state_read(server, state);
-	return ke_xids_parse(state->published);
+	return ke_outbox_xids_parse(state->published);
 }
 
 /* --------------------------------------------------------------- emptying */
@@ -69,7 +69,7 @@ static BlockNumber
 blocks_of(int table)
 {
 	return blocks_of_relation(
-		ke_catalog_private_table(ke_outbox_tables[table]));
+		ke_extension_private_table(ke_outbox_tables[table]));
 }
 
 static bool
@@ -89,7 +89,7 @@ is_needed(int table, List *servers)
 	foreach(lc, servers)
 	{
 		KeOutboxState state;
-		KeXids	   *published = published_by(lfirst_oid(lc), &state);
+		KeOutboxXids	   *published = published_by(lfirst_oid(lc), &state);
 
 		if (!ke_outbox_scan_table(table, lfirst_oid(lc), published, NULL,
 								  now, stop, NULL))
@@ -106,7 +106,7 @@ is_needed(int table, List *servers)
 static void
 empty(int table, List *servers)
 {
-	Oid			oid = ke_catalog_private_table(ke_outbox_tables[table]);
+	Oid			oid = ke_extension_private_table(ke_outbox_tables[table]);
 	TruncateStmt *stmt;
 
 	if (is_needed(table, servers) ||
@@ -128,7 +128,7 @@ turn(int table)
 	KePrivateTable current;
 	ItemPointerData tid;
 	Snapshot	now;
-	Oid			oid = ke_catalog_private_table("outbox_current");
+	Oid			oid = ke_extension_private_table("outbox_current");
 
 	if (!ConditionalLockRelationOid(oid, ShareRowExclusiveLock))
 		return;
@@ -168,7 +168,7 @@ ke_outbox_tidy(bool idle)
 	if (ke_identity_read(&uuid) == KE_IDENTITY_FOREIGN)
 		return;
 	ke_outbox_state_keep_only(servers);
-	ke_outbox_parked_keep_only(servers);
+	ke_outbox_undeliverable_keep_only(servers);
 	if (blocks_of(other) > 0)
 		empty(other, servers);
 	else if (blocks_of(current) > (may_turn_small(idle) ? 0 : TURN_BLOCKS))
@@ -189,7 +189,7 @@ delete_foreign(KePrivateTable *table, const KeOutboxMarker *marker,
 
 /* Without their markers, rows are nothing to anybody. */
 void
-ke_outbox_forget_foreign(void)
+ke_outbox_tidy_forget_foreign(void)
 {
 	Snapshot	now = RegisterSnapshot(GetLatestSnapshot());
 	ListCell   *lc;
@@ -197,7 +197,7 @@ ke_outbox_forget_foreign(void)
 	foreach(lc, ke_catalog_servers())
 	{
 		KeOutboxState state;
-		KeXids	   *published = published_by(lfirst_oid(lc), &state);
+		KeOutboxXids	   *published = published_by(lfirst_oid(lc), &state);
 
 		ke_outbox_scan_markers(lfirst_oid(lc), published, NULL, now,
 							   delete_foreign, now);
@@ -206,15 +206,15 @@ ke_outbox_forget_foreign(void)
 }
 
 bool
-ke_outbox_has_pending(Oid server)
+ke_outbox_tidy_has_pending(Oid server)
 {
 	KeOutboxState state;
-	KeXids	   *published = published_by(server, &state);
+	KeOutboxXids	   *published = published_by(server, &state);
 	SnapshotData dirty;
-	KeOutboxParkedCount parked;
+	KeOutboxUndeliverableCount parked;
 	bool		pending;
 
-	ke_outbox_parked_count(server, &parked);
+	ke_outbox_undeliverable_count(server, &parked);
 	pending = parked.waiting > 0;
 	InitDirtySnapshot(dirty);
 	for (int table = 0; table < KE_OUTBOX_TABLES && !pending; table++)
@@ -223,11 +223,11 @@ ke_outbox_has_pending(Oid server)
 	return pending;
 }
 
-/* What ke_outbox_status works with. */
+/* What ke_outbox_tidy_status works with. */
 typedef struct Pending
 {
 	const KeOutboxState *state;
-	const KeXids *taken;
+	const KeOutboxXids *taken;
 	int64		rows;
 	TimestampTz oldest;
 } Pending;
@@ -240,7 +240,7 @@ count_pending(KePrivateTable *table, const KeOutboxMarker *marker,
 
 	pending->rows += marker->rows;
 	if (marker->id < pending->state->done_marker &&
-		ke_xids_have(pending->taken, marker->xid))
+		ke_outbox_xids_have(pending->taken, marker->xid))
 		return true;
 	if (pending->oldest == 0 || marker->written_at < pending->oldest)
 		pending->oldest = marker->written_at;
@@ -248,22 +248,22 @@ count_pending(KePrivateTable *table, const KeOutboxMarker *marker,
 }
 
 void
-ke_outbox_status(Oid server, KeOutboxStatus *status)
+ke_outbox_tidy_status(Oid server, KeOutboxStatus *status)
 {
 	KeOutboxState state;
-	KeXids	   *published = published_by(server, &state);
+	KeOutboxXids	   *published = published_by(server, &state);
 	Snapshot	now = RegisterSnapshot(GetLatestSnapshot());
 	Pending		pending = {.state = &state};
-	KeOutboxParkedCount parked;
+	KeOutboxUndeliverableCount parked;
 
-	pending.taken = ke_xids_parse(state.taken);
+	pending.taken = ke_outbox_xids_parse(state.taken);
 	ke_outbox_scan_markers(server, published, NULL, now, count_pending,
 						   &pending);
 	UnregisterSnapshot(now);
 	status->pending = Max(pending.rows - state.done_rows, 0);
 	status->oldest = status->pending > 0 ? pending.oldest : 0;
 	status->published = state.published_total;
-	ke_outbox_parked_count(server, &parked);
+	ke_outbox_undeliverable_count(server, &parked);
 	status->parked = parked.parked;
 	status->pending += parked.waiting;
 	if (parked.oldest != 0 &&

@@ -76,7 +76,7 @@ copy(TupleTableSlot *from, int column, TupleTableSlot *to, int to_column)
 }
 
 void
-ke_outbox_parked_insert(TupleTableSlot *slot, TimestampTz written_at,
+ke_outbox_undeliverable_insert(TupleTableSlot *slot, TimestampTz written_at,
 						const char *reason, bool waits_for_topic)
 {
 	KePrivateTable table;
@@ -111,7 +111,7 @@ ke_outbox_parked_insert(TupleTableSlot *slot, TimestampTz written_at,
 }
 
 Oid
-ke_outbox_parked_server(int64 id)
+ke_outbox_undeliverable_server(int64 id)
 {
 	KePrivateTable table;
 	Oid			server = InvalidOid;
@@ -147,7 +147,7 @@ take_out(int64 id, bool append)
 	{
 		KeOutboxRow row;
 
-		ke_outbox_row_load(table.slot, &parked_columns, &row);
+		ke_outbox_entry_load_row(table.slot, &parked_columns, &row);
 		new_id = ke_outbox_append(&row);
 	}
 	ke_private_table_close(&table);
@@ -156,13 +156,13 @@ take_out(int64 id, bool append)
 }
 
 void
-ke_outbox_parked_discard(int64 id)
+ke_outbox_undeliverable_discard(int64 id)
 {
 	(void) take_out(id, false);
 }
 
 int64
-ke_outbox_parked_retry(int64 id)
+ke_outbox_undeliverable_retry(int64 id)
 {
 	return take_out(id, true);
 }
@@ -197,14 +197,14 @@ look_at_all(LOCKMODE lockmode, KePrivateTableVisit visit, void *argument)
 typedef struct Count
 {
 	Oid			server;
-	KeOutboxParkedCount *result;
+	KeOutboxUndeliverableCount *result;
 } Count;
 
 static void
 count_row(KePrivateTable *table, void *argument)
 {
 	Count	   *count = (Count *) argument;
-	KeOutboxParkedCount *result = count->result;
+	KeOutboxUndeliverableCount *result = count->result;
 	TimestampTz written_at;
 
 	if (server_of(table) != count->server)
@@ -222,7 +222,7 @@ count_row(KePrivateTable *table, void *argument)
 }
 
 void
-ke_outbox_parked_count(Oid server, KeOutboxParkedCount *count)
+ke_outbox_undeliverable_count(Oid server, KeOutboxUndeliverableCount *count)
 {
 	Count		argument = {server, count};
 
@@ -265,7 +265,7 @@ note_waiting(KePrivateTable *table, void *argument)
 
 	if (server_of(table) != waiting->server || !waits(table))
 		return;
-	ke_outbox_row_load(table->slot, &parked_columns, &row);
+	ke_outbox_entry_load_row(table->slot, &parked_columns, &row);
 	old = MemoryContextSwitchTo(waiting->context);
 	if (find_waiting(waiting->topics, row.topic) == NULL)
 	{
@@ -280,7 +280,7 @@ note_waiting(KePrivateTable *table, void *argument)
 }
 
 List *
-ke_outbox_waiting(Oid server, MemoryContext context)
+ke_outbox_undeliverable_waiting(Oid server, MemoryContext context)
 {
 	Waiting		waiting = {.server = server,.context = context};
 
@@ -307,14 +307,14 @@ note_id(KePrivateTable *table, void *argument)
 }
 
 void
-ke_outbox_resume(Oid server, const char *topic)
+ke_outbox_undeliverable_resume(Oid server, const char *topic)
 {
 	Waiting		waiting = {.server = server,.topic = topic};
 	ListCell   *lc;
 
 	look_at_all(AccessShareLock, note_id, &waiting);
 	foreach(lc, waiting.ids)
-		(void) ke_outbox_parked_retry(*(int64 *) lfirst(lc));
+		(void) ke_outbox_undeliverable_retry(*(int64 *) lfirst(lc));
 }
 
 /* ------------------------------------------ of servers that are gone */
@@ -337,7 +337,7 @@ delete_stranger(KePrivateTable *table, void *argument)
 }
 
 void
-ke_outbox_parked_keep_only(List *servers)
+ke_outbox_undeliverable_keep_only(List *servers)
 {
 	Keep		keep = {servers, RegisterSnapshot(GetLatestSnapshot())};
 

@@ -144,7 +144,7 @@ static void
 write_markers(void)
 {
 	KePrivateTable table;
-	Oid			sequence = ke_catalog_private_table("outbox_id");
+	Oid			sequence = ke_extension_private_table("outbox_id");
 	ListCell   *lc;
 
 	if (appended == NIL || !OidIsValid(sequence))
@@ -174,7 +174,7 @@ tell_relays(void)
 	{
 		Oid			server = ((Appended *) lfirst(lc))->server;
 
-		ke_need_set(MyDatabaseId, server, KE_ROLE_RELAY);
+		ke_role_demand_set(MyDatabaseId, server, KE_ROLE_RELAY);
 		ke_roster_wake(MyDatabaseId, server, KE_ROLE_RELAY);
 	}
 }
@@ -301,7 +301,7 @@ begin(void)
 		callbacks_registered = true;
 	}
 	if (!ke_xact_is_open())
-		ke_catalog_lock_extension();
+		ke_extension_lock();
 	current_table = ke_outbox_current_table();
 	begun_in = GetCurrentSubTransactionId();
 }
@@ -389,7 +389,7 @@ ke_outbox_append(const KeOutboxRow *row)
 
 	if (begun_in == InvalidSubTransactionId)
 		begin();
-	id = nextval_internal(ke_catalog_private_table("outbox_id"), false);
+	id = nextval_internal(ke_extension_private_table("outbox_id"), false);
 	ke_private_table_open(&table, ke_outbox_tables[current_table],
 						  RowExclusiveLock);
 	ke_private_table_blank(&table);

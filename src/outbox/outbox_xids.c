@@ -27,10 +27,10 @@ count_elements(const char *list)
 }
 
 /* text is xmin:xmax:xid,xid,... */
-KeXids *
-ke_xids_parse(const char *text)
+KeOutboxXids *
+ke_outbox_xids_parse(const char *text)
 {
-	KeXids	   *xids = (KeXids *) palloc0(sizeof(KeXids));
+	KeOutboxXids	   *xids = (KeOutboxXids *) palloc0(sizeof(KeOutboxXids));
 	char	   *rest;
 
 	xids->xmax = FirstNormalTransactionId;
@@ -51,15 +51,15 @@ ke_xids_parse(const char *text)
 	return xids;
 }
 
-KeXids *
-ke_xids_of_snapshot(Snapshot snapshot)
+KeOutboxXids *
+ke_outbox_xids_of_snapshot(Snapshot snapshot)
 {
 	Datum		datum;
 
 	PushActiveSnapshot(snapshot);
 	datum = OidFunctionCall0(F_PG_CURRENT_SNAPSHOT);
 	PopActiveSnapshot();
-	return ke_xids_parse(ke_xids_text(datum));
+	return ke_outbox_xids_parse(ke_outbox_xids_text(datum));
 }
 
 static int
@@ -72,7 +72,7 @@ compare_xids(const void *a, const void *b)
 }
 
 bool
-ke_xids_have(const KeXids *xids, uint64 xid)
+ke_outbox_xids_have(const KeOutboxXids *xids, uint64 xid)
 {
 	return xid < xids->xmax &&
 		(xids->nrunning == 0 ||
@@ -81,13 +81,13 @@ ke_xids_have(const KeXids *xids, uint64 xid)
 }
 
 Datum
-ke_xids_datum(const char *text)
+ke_outbox_xids_datum(const char *text)
 {
 	return OidFunctionCall1(F_PG_SNAPSHOT_IN, CStringGetDatum(text));
 }
 
 char *
-ke_xids_text(Datum datum)
+ke_outbox_xids_text(Datum datum)
 {
 	return DatumGetCString(OidFunctionCall1(F_PG_SNAPSHOT_OUT, datum));
 }

@@ -93,12 +93,12 @@ extern void ke_relay_topics_unlearn(KeRelay *relay, const KeRelayRow *row);
 
 /* relay_send.c: from the window to brokers, and their reports */
 extern void ke_relay_send(KeRelay *relay, TimestampTz now);
-extern void ke_relay_serve(KeRelay *relay, TimestampTz now);
-extern void ke_relay_open_strict(KeRelay *relay);
+extern void ke_relay_send_serve(KeRelay *relay, TimestampTz now);
+extern void ke_relay_send_open_strict(KeRelay *relay);
 
 /* Something is in the way: said once, forgotten when a row goes through. */
 extern void ke_relay_trouble(KeRelay *relay, const char *fmt,...)
 			pg_attribute_printf(2, 3);
-extern void ke_relay_clear_trouble(KeRelay *relay);
+extern void ke_relay_trouble_clear(KeRelay *relay);
 
 #endif							/* KE_RELAY_H */

@@ -38,7 +38,7 @@ ke_relay_make(const KeRelaySetting *setting, MemoryContext parent)
 	relay->setting = *setting;
 	relay->context = AllocSetContextCreate(parent, "kafka_events relay",
 										   ALLOCSET_DEFAULT_SIZES);
-	relay->reader = ke_outbox_reader_make(setting->server, relay->context);
+	relay->reader = ke_outbox_read_make(setting->server, relay->context);
 	ke_relay_window_init(&relay->window, relay->context);
 	ke_relay_topics_init(relay);
 	relay->woken = true;
@@ -131,10 +131,10 @@ connect(KeRelay *relay, TimestampTz now, char **reason)
 	char	   *problem;
 
 	if (relay->strict == NULL)
-		ke_relay_open_strict(relay);
+		ke_relay_send_open_strict(relay);
 	relay->not_before = TimestampTzPlusMilliseconds(now, CONNECT_INTERVAL_MS);
 	record.heard = ke_producer_cluster_id(relay->strict, CLUSTER_ID_MS);
-	ke_relay_serve(relay, now);
+	ke_relay_send_serve(relay, now);
 	if (record.heard == NULL)
 	{
 		if (relay->trouble[0] == '\0')
@@ -149,7 +149,7 @@ connect(KeRelay *relay, TimestampTz now, char **reason)
 						   record.heard, record.service, record.other);
 	else
 	{
-		ke_relay_clear_trouble(relay);
+		ke_relay_trouble_clear(relay);
 		relay->not_before = 0;
 		relay->connected = true;
 	}
@@ -182,7 +182,7 @@ do_take(void *argument)
 {
 	KeRelay    *relay = (KeRelay *) argument;
 
-	relay->taken = ke_outbox_take(relay->reader);
+	relay->taken = ke_outbox_read_take(relay->reader);
 }
 
 /* Make what has been committed durable, and ours to publish. */
@@ -241,7 +241,7 @@ do_park(void *argument)
 		KeRelayRow *row = ke_relay_window_row(&relay->window, i);
 
 		if (row->state == KE_ROW_HOPELESS)
-			ke_outbox_park(relay->reader, &row->mark, row->reason,
+			ke_outbox_read_set_aside(relay->reader, &row->mark, row->reason,
 						   row->topic_is_absent);
 	}
 }
@@ -288,9 +288,9 @@ do_save(void *argument)
 {
 	KeRelay    *relay = (KeRelay *) argument;
 
-	ke_outbox_set_error(relay->reader, whats_wrong(relay));
-	if (ke_outbox_is_unsaved(relay->reader))
-		ke_outbox_save(relay->reader);
+	ke_outbox_read_set_error(relay->reader, whats_wrong(relay));
+	if (ke_outbox_read_is_unsaved(relay->reader))
+		ke_outbox_read_save(relay->reader);
 }
 
 static void
@@ -299,7 +299,7 @@ save(KeRelay *relay, TimestampTz now, char **reason)
 	static const bool durable = false;
 
 	if (now < relay->save_at ||
-		(!relay->trouble_is_unsaved && !ke_outbox_is_unsaved(relay->reader)))
+		(!relay->trouble_is_unsaved && !ke_outbox_read_is_unsaved(relay->reader)))
 		return;
 	relay->save_at = TimestampTzPlusMilliseconds(now, SAVE_INTERVAL_MS);
 	if (transact(relay, do_save, &durable, reason))
@@ -331,7 +331,7 @@ do_list(void *argument)
 {
 	KeRelay    *relay = (KeRelay *) argument;
 
-	relay->waiting = ke_outbox_waiting(relay->setting.server,
+	relay->waiting = ke_outbox_undeliverable_waiting(relay->setting.server,
 									   relay->context);
 }
 
@@ -340,7 +340,7 @@ do_resume(void *argument)
 {
 	KeRelay    *relay = (KeRelay *) argument;
 
-	ke_outbox_resume(relay->setting.server,
+	ke_outbox_undeliverable_resume(relay->setting.server,
 					 ((KeOutboxWaiting *) linitial(relay->waiting))->topic);
 }
 
@@ -414,14 +414,14 @@ retire(KeRelay *relay)
 	retired = ke_relay_window_retire(&relay->window, &published, &last);
 	if (retired > 0)
 	{
-		ke_outbox_done(relay->reader, &last, retired, published);
+		ke_outbox_read_done(relay->reader, &last, retired, published);
 		relay->next = Max(relay->next, relay->window.head);
 		KE_CRASH_POINT("relay: acknowledged");
 	}
 	if (relay->taken && relay->read &&
 		relay->window.head == relay->window.tail)
 	{
-		ke_outbox_finish(relay->reader);
+		ke_outbox_read_finish(relay->reader);
 		relay->taken = false;
 		relay->woken = true;
 	}
@@ -443,7 +443,7 @@ ke_relay_step(KeRelay *relay, char **reason)
 	*reason = NULL;
 	if (!relay->connected && !relay->closing && now >= relay->not_before)
 		connect(relay, now, reason);
-	ke_relay_serve(relay, now);
+	ke_relay_send_serve(relay, now);
 	published = retire(relay);
 	if (relay->connected && !relay->closing && now >= relay->not_before)
 	{
@@ -478,7 +478,7 @@ ke_relay_due(const KeRelay *relay)
 		due = Min(due, relay->not_before);
 	if (relay->recovering)
 		due = Min(due, relay->recall_at);
-	if (ke_outbox_is_unsaved(relay->reader) || relay->trouble_is_unsaved)
+	if (ke_outbox_read_is_unsaved(relay->reader) || relay->trouble_is_unsaved)
 		due = Min(due, relay->save_at);
 	return due;
 }

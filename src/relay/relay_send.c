@@ -42,7 +42,7 @@ ke_relay_trouble(KeRelay *relay, const char *fmt,...)
 }
 
 void
-ke_relay_clear_trouble(KeRelay *relay)
+ke_relay_trouble_clear(KeRelay *relay)
 {
 	if (relay->trouble[0] == '\0')
 		return;
@@ -59,7 +59,7 @@ put_off(KeRelay *relay, TimestampTz now, int ms)
 /* --------------------------------------------------------------- producers */
 
 void
-ke_relay_open_strict(KeRelay *relay)
+ke_relay_send_open_strict(KeRelay *relay)
 {
 	relay->strict = ke_producer_open(&relay->server->options,
 									 &relay->server->mapping,
@@ -119,7 +119,7 @@ start_over(KeRelay *relay, TimestampTz now)
 	if (relay->single_has_stopped)
 		close_producer(relay, &relay->single);
 	relay->single_has_stopped = false;
-	ke_relay_open_strict(relay);
+	ke_relay_send_open_strict(relay);
 	relay->recovering = false;
 	relay->next = relay->window.head;
 
@@ -158,7 +158,7 @@ row_is_published(KeRelay *relay, KeRelayRow *row)
 {
 	row->state = KE_ROW_PUBLISHED;
 	relay->progress = true;
-	ke_relay_clear_trouble(relay);
+	ke_relay_trouble_clear(relay);
 	if (row->alone)
 		ke_relay_topics_unlearn(relay, row);
 }
@@ -254,7 +254,7 @@ poll(KeRelay *relay, KeProducer *producer)
 
 /* Take what the producers report, and go on with what follows from it. */
 void
-ke_relay_serve(KeRelay *relay, TimestampTz now)
+ke_relay_send_serve(KeRelay *relay, TimestampTz now)
 {
 	poll(relay, relay->strict);
 	poll(relay, relay->single);

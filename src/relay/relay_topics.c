@@ -61,7 +61,7 @@ forget_refusal(KeRelayTopic *topic)
 static KeRelayVerdict
 refuse(KeRelay *relay, KeRelayTopic *topic, const char *reason, bool absent)
 {
-	ke_relay_clear_trouble(relay);
+	ke_relay_trouble_clear(relay);
 	forget_refusal(topic);
 	topic->refusal = MemoryContextStrdup(relay->context, reason);
 	topic->absent = absent;
@@ -105,7 +105,7 @@ static KeRelayVerdict
 miss_copy_topic(KeRelay *relay, KeRelayTopic *topic, const KeRelayRow *row)
 {
 	const KeServerOptions *options = &relay->server->options;
-	KeCopyTopic plan = {
+	KeRetryDlqTopic plan = {
 		.name = topic->name,
 		.source = row->source_topic,
 		.dead = row->kind == KE_OUTBOX_DEAD
@@ -119,7 +119,7 @@ miss_copy_topic(KeRelay *relay, KeRelayTopic *topic, const KeRelayRow *row)
 					  psprintf("topic \"%s\" does not exist, and the server option create_topics is off",
 							   topic->name), true);
 	plan.source_partitions = count_partitions(relay, plan.source);
-	err = ke_copy_topics_make(ke_producer_handle(relay->strict), options,
+	err = ke_retry_dlq_topics_make(ke_producer_handle(relay->strict), options,
 							  &plan, &created, &text, MAKE_MS);
 	if (err == 0)
 		return KE_RELAY_WAIT;

@@ -103,7 +103,7 @@ ke_guard_enter(int timeout_ms)
 {
 	Assert(!running);
 
-	ke_session_restore_role();
+	ke_role_restore();
 
 	nest_level = GetCurrentTransactionNestLevel();
 	limit_ms = timeout_ms;
@@ -121,7 +121,7 @@ ke_guard_leave(void)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_TRANSACTION_TERMINATION),
 				 errmsg("function returned inside a subtransaction of its own")));
-	ke_session_restore_role();
+	ke_role_restore();
 }
 
 void

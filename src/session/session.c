@@ -80,13 +80,13 @@ ke_session_set_synchronous_commit(bool on)
 
 /* As the role or the configuration has it, but not off. */
 const char *
-ke_session_durable_level(void)
+ke_xact_durable_level(void)
 {
 	return durable_level;
 }
 
 void
-ke_session_restore_role(void)
+ke_role_restore(void)
 {
 	Oid			owner = GetAuthenticatedUserId();
 

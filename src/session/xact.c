@@ -80,7 +80,7 @@ transaction_ends(XactEvent event, void *arg)
 static bool
 version_is_known(void)
 {
-	char	   *version = ke_catalog_extension_version();
+	char	   *version = ke_extension_version();
 
 	if (version != NULL && strcmp(version, KE_SQL_VERSION) == 0)
 		return true;
@@ -102,7 +102,7 @@ lock_extension(void)
 	if (now < extension_seen_at || now - extension_seen_at > LOOK_AGAIN_US)
 		extension_doubtful = true;
 	if (!OidIsValid(extension))
-		extension = ke_catalog_extension();
+		extension = ke_extension();
 
 	while (OidIsValid(extension))
 	{
@@ -112,7 +112,7 @@ lock_extension(void)
 		if (!extension_doubtful)
 			return true;
 
-		extension = ke_catalog_extension();
+		extension = ke_extension();
 		if (extension == locked)
 		{
 			if (!version_is_known())
@@ -214,7 +214,7 @@ void
 ke_xact_commit_durable(void)
 {
 	(void) set_config_option("synchronous_commit",
-							 ke_session_durable_level(),
+							 ke_xact_durable_level(),
 							 PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_LOCAL, true, 0, false);
 	PopActiveSnapshot();

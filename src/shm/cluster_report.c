@@ -9,7 +9,7 @@
 #include "shm/payload.h"
 
 StringInfo
-ke_findings_put_topics(const List *topics)
+ke_cluster_report_put_topics(const List *topics)
 {
 	StringInfo	payload = makeStringInfo();
 	const ListCell *lc;
@@ -17,7 +17,7 @@ ke_findings_put_topics(const List *topics)
 	ke_payload_put_int(payload, list_length(topics));
 	foreach(lc, topics)
 	{
-		const KeTopicFinding *topic = (KeTopicFinding *) lfirst(lc);
+		const KeTopicReport *topic = (KeTopicReport *) lfirst(lc);
 
 		ke_payload_put_string(payload, topic->name);
 		ke_payload_put_int(payload, topic->partitions);
@@ -27,14 +27,14 @@ ke_findings_put_topics(const List *topics)
 }
 
 List *
-ke_findings_get_topics(StringInfo payload)
+ke_cluster_report_get_topics(StringInfo payload)
 {
 	List	   *topics = NIL;
 	int			count = ke_payload_get_int(payload);
 
 	for (int i = 0; i < count; i++)
 	{
-		KeTopicFinding *topic = palloc(sizeof(KeTopicFinding));
+		KeTopicReport *topic = palloc(sizeof(KeTopicReport));
 
 		topic->name = ke_payload_get_string(payload);
 		topic->partitions = ke_payload_get_int(payload);
@@ -45,7 +45,7 @@ ke_findings_get_topics(StringInfo payload)
 }
 
 StringInfo
-ke_findings_put_health(const KeHealthFindings *health)
+ke_cluster_report_put_health(const KeHealthReport *health)
 {
 	StringInfo	payload = makeStringInfo();
 	ListCell   *lc;
@@ -58,10 +58,10 @@ ke_findings_put_health(const KeHealthFindings *health)
 	return payload;
 }
 
-KeHealthFindings *
-ke_findings_get_health(StringInfo payload)
+KeHealthReport *
+ke_cluster_report_get_health(StringInfo payload)
 {
-	KeHealthFindings *health = palloc0(sizeof(KeHealthFindings));
+	KeHealthReport *health = palloc0(sizeof(KeHealthReport));
 	int			count;
 
 	health->brokers = ke_payload_get_int(payload);
@@ -89,7 +89,7 @@ put_settings(StringInfo payload, const List *settings)
 }
 
 StringInfo
-ke_findings_put_settings(const List *settings)
+ke_cluster_report_put_settings(const List *settings)
 {
 	StringInfo	payload = makeStringInfo();
 
@@ -98,7 +98,7 @@ ke_findings_put_settings(const List *settings)
 }
 
 List *
-ke_findings_get_settings(StringInfo payload)
+ke_cluster_report_get_settings(StringInfo payload)
 {
 	List	   *settings = NIL;
 	int			count = ke_payload_get_int(payload);
@@ -115,23 +115,23 @@ ke_findings_get_settings(StringInfo payload)
 }
 
 StringInfo
-ke_findings_put_wish(const KeTopicWish *wish)
+ke_cluster_report_put_new_topic(const KeTopicRequest *request)
 {
 	StringInfo	payload = makeStringInfo();
 
-	ke_payload_put_int(payload, wish->partitions);
-	ke_payload_put_int(payload, wish->replication_factor);
-	put_settings(payload, wish->settings);
+	ke_payload_put_int(payload, request->partitions);
+	ke_payload_put_int(payload, request->replication_factor);
+	put_settings(payload, request->settings);
 	return payload;
 }
 
-KeTopicWish *
-ke_findings_get_wish(StringInfo payload)
+KeTopicRequest *
+ke_cluster_report_get_new_topic(StringInfo payload)
 {
-	KeTopicWish *wish = palloc0(sizeof(KeTopicWish));
+	KeTopicRequest *request = palloc0(sizeof(KeTopicRequest));
 
-	wish->partitions = ke_payload_get_int(payload);
-	wish->replication_factor = ke_payload_get_int(payload);
-	wish->settings = ke_findings_get_settings(payload);
-	return wish;
+	request->partitions = ke_payload_get_int(payload);
+	request->replication_factor = ke_payload_get_int(payload);
+	request->settings = ke_cluster_report_get_settings(payload);
+	return request;
 }

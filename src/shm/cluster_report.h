@@ -12,26 +12,26 @@
 #include "nodes/pg_list.h"
 
 /* KE_ASK_TOPICS: a list of these */
-typedef struct KeTopicFinding
+typedef struct KeTopicReport
 {
 	char	   *name;
 	int			partitions;
 	int			replication_factor;
-} KeTopicFinding;
+} KeTopicReport;
 
-extern StringInfo ke_findings_put_topics(const List *topics);
-extern List *ke_findings_get_topics(StringInfo payload);
+extern StringInfo ke_cluster_report_put_topics(const List *topics);
+extern List *ke_cluster_report_get_topics(StringInfo payload);
 
 /* KE_ASK_HEALTH */
-typedef struct KeHealthFindings
+typedef struct KeHealthReport
 {
 	int			brokers;
 	int64		latency_us;		/* of a question to one of them */
 	List	   *problems;		/* of char *, as sentences without period */
-} KeHealthFindings;
+} KeHealthReport;
 
-extern StringInfo ke_findings_put_health(const KeHealthFindings *health);
-extern KeHealthFindings *ke_findings_get_health(StringInfo payload);
+extern StringInfo ke_cluster_report_put_health(const KeHealthReport *health);
+extern KeHealthReport *ke_cluster_report_get_health(StringInfo payload);
 
 /* A property of a topic. */
 typedef struct KeTopicSetting
@@ -41,18 +41,18 @@ typedef struct KeTopicSetting
 } KeTopicSetting;
 
 /* KE_ASK_CONFIG: a list of these, both ways. */
-extern StringInfo ke_findings_put_settings(const List *settings);
-extern List *ke_findings_get_settings(StringInfo payload);
+extern StringInfo ke_cluster_report_put_settings(const List *settings);
+extern List *ke_cluster_report_get_settings(StringInfo payload);
 
 /* KE_ASK_CREATE: what the topic should be like. */
-typedef struct KeTopicWish
+typedef struct KeTopicRequest
 {
 	int			partitions;		/* -1: the broker's default; so for the next */
 	int			replication_factor;
 	List	   *settings;		/* of KeTopicSetting */
-} KeTopicWish;
+} KeTopicRequest;
 
-extern StringInfo ke_findings_put_wish(const KeTopicWish *wish);
-extern KeTopicWish *ke_findings_get_wish(StringInfo payload);
+extern StringInfo ke_cluster_report_put_new_topic(const KeTopicRequest *request);
+extern KeTopicRequest *ke_cluster_report_get_new_topic(StringInfo payload);
 
 #endif							/* KE_CLUSTER_REPORT_H */

@@ -48,14 +48,14 @@ static bool holding = false;
 static bool ending = false;
 
 void
-ke_hold_shmem_request(void)
+ke_database_hold_shmem_request(void)
 {
 	RequestAddinShmemSpace(sizeof(Holds));
 	RequestNamedLWLockTranche("kafka_events_holds", 1);
 }
 
 void
-ke_hold_shmem_init(void)
+ke_database_hold_shmem_init(void)
 {
 	bool		found;
 
@@ -170,7 +170,7 @@ set(Oid database)
 }
 
 bool
-ke_hold_is_held(Oid database)
+ke_database_hold_is_held(Oid database)
 {
 	bool		held = false;
 
@@ -183,7 +183,7 @@ ke_hold_is_held(Oid database)
 }
 
 void
-ke_hold_database(Oid database, int timeout_ms)
+ke_database_hold_wait(Oid database, int timeout_ms)
 {
 	TimestampTz deadline;
 	long		pause = 1;

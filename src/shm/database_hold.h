@@ -9,16 +9,16 @@
 #ifndef KE_DATABASE_HOLD_H
 #define KE_DATABASE_HOLD_H
 
-extern void ke_hold_shmem_request(void);
-extern void ke_hold_shmem_init(void);
+extern void ke_database_hold_shmem_request(void);
+extern void ke_database_hold_shmem_init(void);
 
 /*
  * Hold the database, stop its processes, and wait until they are gone, at
  * most timeout_ms.  Serves interrupts.  The hold stays in any case.
  */
-extern void ke_hold_database(Oid database, int timeout_ms);
+extern void ke_database_hold_wait(Oid database, int timeout_ms);
 
 /* Callers hold the slots' lock, which comes before ours. */
-extern bool ke_hold_is_held(Oid database);
+extern bool ke_database_hold_is_held(Oid database);
 
 #endif							/* KE_DATABASE_HOLD_H */

@@ -359,7 +359,7 @@ ke_request_ask(const KeQuestion *question, int timeout_ms)
 	Wait		wait = {.question = question};
 	KeAnswer   *answer;
 
-	ke_shmem_require();
+	ke_ready_require();
 	answer = refusal(question->server);
 	if (answer != NULL)
 		return answer;

@@ -40,7 +40,7 @@ max_needs(void)
 }
 
 void
-ke_need_shmem_request(void)
+ke_role_demand_shmem_request(void)
 {
 	RequestAddinShmemSpace(add_size(MAXALIGN(sizeof(bool)),
 									hash_estimate_size(max_needs(),
@@ -49,7 +49,7 @@ ke_need_shmem_request(void)
 }
 
 void
-ke_need_shmem_init(void)
+ke_role_demand_shmem_init(void)
 {
 	HASHCTL		ctl;
 	bool		found;
@@ -66,7 +66,7 @@ ke_need_shmem_init(void)
 }
 
 bool
-ke_need_has(Oid database, Oid server, KeRole role)
+ke_role_demand_has(Oid database, Oid server, KeRole role)
 {
 	NeedKey		key = {database, server, role};
 	bool		found;
@@ -80,13 +80,13 @@ ke_need_has(Oid database, Oid server, KeRole role)
 }
 
 void
-ke_need_set(Oid database, Oid server, KeRole role)
+ke_role_demand_set(Oid database, Oid server, KeRole role)
 {
 	NeedKey		key = {database, server, role};
 
 	Assert(role == KE_ROLE_RETRY || role == KE_ROLE_RELAY);
 
-	if (ke_need_has(database, server, role))
+	if (ke_role_demand_has(database, server, role))
 		return;
 
 	LWLockAcquire(needs_lock, LW_EXCLUSIVE);
@@ -99,7 +99,7 @@ ke_need_set(Oid database, Oid server, KeRole role)
 }
 
 void
-ke_need_forget(Oid database, Oid server)
+ke_role_demand_forget(Oid database, Oid server)
 {
 	HASH_SEQ_STATUS seq;
 	Need	   *need;

@@ -11,19 +11,19 @@
 
 #include "shm/slot.h"
 
-extern void ke_need_shmem_request(void);
-extern void ke_need_shmem_init(void);
+extern void ke_role_demand_shmem_request(void);
+extern void ke_role_demand_shmem_init(void);
 
 /*
  * For any backend, also in a transaction's callbacks: raises nothing.  What
  * makes the need is committed.  A new need wakes the manager; role is
  * KE_ROLE_RETRY or KE_ROLE_RELAY.
  */
-extern void ke_need_set(Oid database, Oid server, KeRole role);
+extern void ke_role_demand_set(Oid database, Oid server, KeRole role);
 
-extern bool ke_need_has(Oid database, Oid server, KeRole role);
+extern bool ke_role_demand_has(Oid database, Oid server, KeRole role);
 
 /* The server (InvalidOid: each of the database) needs nothing any more. */
-extern void ke_need_forget(Oid database, Oid server);
+extern void ke_role_demand_forget(Oid database, Oid server);
 
 #endif							/* KE_ROLE_DEMAND_H */

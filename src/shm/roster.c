@@ -64,7 +64,7 @@ ke_roster_expect(int index, const KeIdentityOfProcess *who, Datum *main_arg)
 	Assert(slot->in_use && slot->phase == KE_PHASE_EMPTY);
 
 	/* Whoever sets a hold looks at the slots afterwards: one of us sees it. */
-	held = ke_hold_is_held(who->database);
+	held = ke_database_hold_is_held(who->database);
 	if (!held)
 	{
 		slot->phase = KE_PHASE_EXPECTED;

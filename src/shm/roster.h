@@ -21,7 +21,7 @@ typedef struct KeSlotReport
 	int			index;
 	KeIdentityOfProcess who;
 	KePhase		phase;
-	bool		stop;			/* the parent's wish */
+	bool		stop;			/* the parent's request */
 	bool		terminating;	/* it got SIGTERM, from whomever */
 	bool		done;			/* it ended for want of anything to do */
 	int			pid;			/* of the last process; 0: never any */

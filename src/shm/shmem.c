@@ -40,9 +40,9 @@ request(void)
 	ke_slot_table_shmem_request();
 	ke_lag_shmem_request();
 	ke_metrics_shmem_request();
-	ke_hold_shmem_request();
+	ke_database_hold_shmem_request();
 	ke_reason_shmem_request();
-	ke_need_shmem_request();
+	ke_role_demand_shmem_request();
 	ke_circuit_shmem_request();
 	ke_request_shmem_request();
 	ke_task_shmem_request();
@@ -58,9 +58,9 @@ startup(void)
 	ke_slot_table_shmem_init();
 	ke_lag_shmem_init();
 	ke_metrics_shmem_init();
-	ke_hold_shmem_init();
+	ke_database_hold_shmem_init();
 	ke_reason_shmem_init();
-	ke_need_shmem_init();
+	ke_role_demand_shmem_init();
 	ke_circuit_shmem_init();
 	ke_request_shmem_init();
 	ke_task_shmem_init();
@@ -79,13 +79,13 @@ ke_shmem_register(void)
 }
 
 bool
-ke_shmem_ready(void)
+ke_ready(void)
 {
 	return ready;
 }
 
 void
-ke_shmem_require(void)
+ke_ready_require(void)
 {
 	if (!ready)
 		ereport(ERROR,

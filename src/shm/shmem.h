@@ -9,9 +9,9 @@
 extern void ke_shmem_register(void);
 
 /* True once shared memory is there: the library was preloaded. */
-extern bool ke_shmem_ready(void);
+extern bool ke_ready(void);
 
 /* Raises with the setting to change as a hint when it was not preloaded. */
-extern void ke_shmem_require(void);
+extern void ke_ready_require(void);
 
 #endif							/* KE_SHMEM_H */

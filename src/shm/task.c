@@ -262,7 +262,7 @@ ke_task_try(const KeTaskOrder *order, KeTaskVisit visit, void *argument)
 	KeTaskFailure *failure;
 	shm_mq	   *queue;
 
-	ke_shmem_require();
+	ke_ready_require();
 	refusal = ke_request_refusal(order->server);
 	if (refusal != NULL)
 		return make_failure(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,

@@ -4,7 +4,7 @@
  *
  * A fixed slot in shared memory and one DSM segment with a shm_mq per
  * request: replies are streamed, so they may be of any number and size, and
- * each side sees the other's end or death by the queue being detached.
+ * each side sees the other's end or cause by the queue being detached.
  * Privileges are checked by the asking backend before it asks.
  */
 #ifndef KE_TASK_H
@@ -113,22 +113,22 @@ extern void ke_task_refuse(Oid database, Oid server, KeTaskKind kind,
 typedef struct KeTask KeTask;
 
 /* The next order that waits, in the order they came; NULL: none. */
-extern KeTask *ke_task_take(Oid database, Oid server, KeTaskKind kind,
+extern KeTask *ke_task_work_take(Oid database, Oid server, KeTaskKind kind,
 							bool (*should_stop) (void));
-extern const KeTaskOrder *ke_task_order(const KeTask *task);
+extern const KeTaskOrder *ke_task_work_order(const KeTask *task);
 
 /* False: whoever asked does not wait any more, or we should stop. */
-extern bool ke_task_is_wanted(const KeTask *task);
+extern bool ke_task_work_is_wanted(const KeTask *task);
 
 /* Stream a reply, waiting for room; false as above. */
-extern bool ke_task_reply(KeTask *task, const StringInfoData *reply);
-extern void ke_task_report(KeTask *task, const KeTaskProgress *progress);
+extern bool ke_task_work_reply(KeTask *task, const StringInfoData *reply);
+extern void ke_task_work_report(KeTask *task, const KeTaskProgress *progress);
 
 /*
  * The last reply: all is done, or what is wrong.  The task is gone.
  */
-extern void ke_task_finish(KeTask *task);
-extern void ke_task_fail(KeTask *task, int sqlstate, const char *text,
+extern void ke_task_work_finish(KeTask *task);
+extern void ke_task_work_fail(KeTask *task, int sqlstate, const char *text,
 						 const char *detail, const char *hint);
 
 #endif							/* KE_TASK_H */

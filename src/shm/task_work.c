@@ -104,7 +104,7 @@ take_slot(Oid database, Oid server, KeTaskKind kind, dsm_handle *handle,
 }
 
 KeTask *
-ke_task_take(Oid database, Oid server, KeTaskKind kind,
+ke_task_work_take(Oid database, Oid server, KeTaskKind kind,
 			 bool (*should_stop) (void))
 {
 	KeTaskSlot *slot;
@@ -130,7 +130,7 @@ ke_task_take(Oid database, Oid server, KeTaskKind kind,
 }
 
 const KeTaskOrder *
-ke_task_order(const KeTask *task)
+ke_task_work_order(const KeTask *task)
 {
 	return &task->order;
 }
@@ -144,7 +144,7 @@ is_ours(const KeTask *task)
 }
 
 bool
-ke_task_is_wanted(const KeTask *task)
+ke_task_work_is_wanted(const KeTask *task)
 {
 	bool		wanted;
 
@@ -183,13 +183,13 @@ push(KeTask *task, char tag, const StringInfoData *rest)
 }
 
 bool
-ke_task_reply(KeTask *task, const StringInfoData *reply)
+ke_task_work_reply(KeTask *task, const StringInfoData *reply)
 {
 	return push(task, KE_TAG_REPLY, reply);
 }
 
 void
-ke_task_report(KeTask *task, const KeTaskProgress *progress)
+ke_task_work_report(KeTask *task, const KeTaskProgress *progress)
 {
 	LWLockAcquire(ke_task_lock, LW_EXCLUSIVE);
 	if (is_ours(task))
@@ -205,7 +205,7 @@ leave(KeTask *task)
 }
 
 void
-ke_task_finish(KeTask *task)
+ke_task_work_finish(KeTask *task)
 {
 	StringInfoData nothing = {.data = "", .len = 0};
 
@@ -222,7 +222,7 @@ put_string(StringInfo buf, const char *string)
 }
 
 void
-ke_task_fail(KeTask *task, int sqlstate, const char *text,
+ke_task_work_fail(KeTask *task, int sqlstate, const char *text,
 			 const char *detail, const char *hint)
 {
 	StringInfoData failure;

@@ -37,7 +37,7 @@ ke_sink_open(const KeSubscription *sub, MemoryContext parent)
 	KeSink	   *sink = MemoryContextAllocZero(context, sizeof(KeSink));
 
 	sink->context = context;
-	ke_sink_target_init(&sink->target, sub->into_table, sub->topic,
+	ke_sink_table_target_init(&sink->target, sub->into_table, sub->topic,
 						sub->options.row_format, sub->options.on_conflict,
 						context);
 	sink->writing = AllocSetContextCreate(context, "kafka_events write",
@@ -57,7 +57,7 @@ ke_sink_write(KeSink *sink, KeMessage **msgs, int count, volatile int *at)
 	if (count == 0)
 		return 0;
 	MemoryContextReset(sink->writing);
-	rel = ke_sink_target_open(&sink->target);
+	rel = ke_sink_table_target_open(&sink->target);
 	table = sink->target.table;
 	old = MemoryContextSwitchTo(sink->writing);
 	table->econtext = CreateStandaloneExprContext();

@@ -158,7 +158,7 @@ gather(KeSinkTable *table, Writing *writing, KeMessage *msg, int message)
 
 	*writing->at = message;
 	ExecClearTuple(slot);
-	ke_sink_table_row(table, msg, slot->tts_values, slot->tts_isnull);
+	ke_sink_row_fill(table, msg, slot->tts_values, slot->tts_isnull);
 	ExecStoreVirtualTuple(slot);
 	if (table->desc->constr != NULL)
 	{

@@ -185,7 +185,7 @@ ke_sink_insert_check_plan(const KeSinkTable *table, SPIPlanPtr plan)
 	if (!superuser_arg(GetUserId()))
 		return;
 	foreach(cell, source->relationOids)
-		ke_sink_check_owner(lfirst_oid(cell));
+		ke_sink_table_check_owner(lfirst_oid(cell));
 }
 
 static int64
@@ -228,7 +228,7 @@ find_present(KeSinkTable *table, KeMessage **msgs, int count,
 		MemoryContext old = MemoryContextSwitchTo(context);
 
 		*at = i;
-		ke_sink_table_row(table, msgs[i], values, nulls);
+		ke_sink_row_fill(table, msgs[i], values, nulls);
 		memcpy(&present[(Size) i * natts], table->present,
 			   natts * sizeof(bool));
 		MemoryContextSwitchTo(old);

@@ -56,10 +56,10 @@ make_operations(KeSinkTable *table, KeMessage **msgs, int count,
 			table->tombstone == KE_TOMBSTONE_DELETE;
 		operation->earlier = -1;
 		if (operation->row.deletes)
-			ke_sink_table_key(table, msgs[i], operation->row.values,
+			ke_sink_row_key(table, msgs[i], operation->row.values,
 							  operation->row.nulls);
 		else
-			ke_sink_table_row(table, msgs[i], operation->row.values,
+			ke_sink_row_fill(table, msgs[i], operation->row.values,
 							  operation->row.nulls);
 	}
 	*at = -1;

@@ -148,7 +148,7 @@ fill_columns(KeSinkTable *table, KeMessage *msg, Datum *values, bool *nulls,
 }
 
 void
-ke_sink_table_row(KeSinkTable *table, KeMessage *msg, Datum *values,
+ke_sink_row_fill(KeSinkTable *table, KeMessage *msg, Datum *values,
 				  bool *nulls)
 {
 	MemoryContext context = CurrentMemoryContext;
@@ -163,7 +163,7 @@ ke_sink_table_row(KeSinkTable *table, KeMessage *msg, Datum *values,
 				 errhint("With on_conflict \"update\", a message with a null value deletes the row of its key.")));
 
 	if (table->format == KE_ROW_FIELDS)
-		ke_decoder_object(table->decoder, msg->value, msg->value_len, values,
+		ke_decode_object(table->decoder, msg->value, msg->value_len, values,
 						  nulls, table->present);
 	else
 	{
@@ -193,13 +193,13 @@ static Datum
 convert_scalar_key(KeConverter *conv, KeMessage *msg)
 {
 	int32		len = msg->key_len;
-	const char *text = ke_text_to_server(msg->key, &len, key_subject);
+	const char *text = ke_json_scan_to_server(msg->key, &len, key_subject);
 	KeJson		json;
 	bool		isnull;
 
 	if (len < 2 || text[0] != '"' || text[len - 1] != '"')
 		return ke_convert_text(conv, text, len);
-	ke_json_init(&json, key_subject, CurrentMemoryContext);
+	ke_json_scan_init(&json, key_subject, CurrentMemoryContext);
 	ke_json_scan(&json, text, len, true);
 	return ke_convert_json(conv, &json, 0, &isnull);
 }
@@ -243,7 +243,7 @@ fill_key_fields(KeSinkTable *table, KeMessage *msg, Datum *values,
 		return;
 	}
 
-	ke_decoder_object(table->key_decoder, msg->key, msg->key_len, values,
+	ke_decode_object(table->key_decoder, msg->key, msg->key_len, values,
 					  nulls, table->present);
 	for (int i = 0; i < table->nkeys; i++)
 	{
@@ -258,7 +258,7 @@ fill_key_fields(KeSinkTable *table, KeMessage *msg, Datum *values,
 }
 
 void
-ke_sink_table_key(KeSinkTable *table, KeMessage *msg, Datum *values,
+ke_sink_row_key(KeSinkTable *table, KeMessage *msg, Datum *values,
 				  bool *nulls)
 {
 	MemoryContext context = CurrentMemoryContext;

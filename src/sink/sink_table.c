@@ -99,7 +99,7 @@ forget_target(void *arg)
 }
 
 void
-ke_sink_target_init(KeSinkTarget *target, Oid relid, const char *topic,
+ke_sink_table_target_init(KeSinkTarget *target, Oid relid, const char *topic,
 					KeRowFormat format, KeOnConflict on_conflict,
 					MemoryContext context)
 {
@@ -206,13 +206,13 @@ build_columns(KeSinkTable *table, Relation rel)
 			continue;
 		}
 		want[i] = column->source == KE_COLUMN_FIELD;
-		ke_converter_init(&column->converter, column->name, att->atttypid,
+		ke_convert_init(&column->converter, column->name, att->atttypid,
 						  att->atttypmod, table->context);
 		if (column->source <= KE_COLUMN_FIELD && table->takes_defaults)
 			column->default_value = build_default(table, rel, i + 1);
 	}
 	if (table->format == KE_ROW_FIELDS)
-		table->decoder = ke_decoder_make(table->desc, want, table->context);
+		table->decoder = ke_decode_make(table->desc, want, table->context);
 }
 
 /* The columns that statements of ours fill: all but dropped and generated. */
@@ -278,7 +278,7 @@ build_key(KeSinkTable *table, Relation rel)
 			column->source == KE_COLUMN_TIMESTAMP)
 			is_log = true;
 		if (column->generated)
-			ke_converter_init(&column->converter, column->name,
+			ke_convert_init(&column->converter, column->name,
 							  TupleDescAttr(table->desc,
 											attribute - 1)->atttypid,
 							  TupleDescAttr(table->desc,
@@ -290,8 +290,8 @@ build_key(KeSinkTable *table, Relation rel)
 	if (table->on_conflict != KE_CONFLICT_UPDATE || is_log)
 		return;
 	table->tombstone = KE_TOMBSTONE_DELETE;
-	table->key_decoder = ke_decoder_make(table->desc, want, table->context);
-	ke_decoder_set_subject(table->key_decoder, "message key");
+	table->key_decoder = ke_decode_make(table->desc, want, table->context);
+	ke_decode_set_subject(table->key_decoder, "message key");
 }
 
 /* Whether index entries leave nothing to be checked later. */
@@ -421,7 +421,7 @@ is_current(KeSinkTarget *target, Relation rel)
  * table could give it a trigger.
  */
 void
-ke_sink_check_owner(Oid relid)
+ke_sink_table_check_owner(Oid relid)
 {
 	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
 	Form_pg_class form;
@@ -448,18 +448,18 @@ check_superuser(Relation rel)
 
 	if (!superuser_arg(GetUserId()))
 		return;
-	ke_sink_check_owner(RelationGetRelid(rel));
+	ke_sink_table_check_owner(RelationGetRelid(rel));
 	if (!rel->rd_rel->relhassubclass)
 		return;
 	children = find_all_inheritors(RelationGetRelid(rel), AccessShareLock,
 								   NULL);
 	foreach(cell, children)
-		ke_sink_check_owner(lfirst_oid(cell));
+		ke_sink_table_check_owner(lfirst_oid(cell));
 	list_free(children);
 }
 
 Relation
-ke_sink_target_open(KeSinkTarget *target)
+ke_sink_table_target_open(KeSinkTarget *target)
 {
 	Relation	rel = try_table_open(target->relid, RowExclusiveLock);
 

@@ -99,7 +99,7 @@ typedef struct KeSinkTarget
 } KeSinkTarget;
 
 /* target is in context, and ends with it. */
-extern void ke_sink_target_init(KeSinkTarget *target, Oid relid,
+extern void ke_sink_table_target_init(KeSinkTarget *target, Oid relid,
 								const char *topic, KeRowFormat format,
 								KeOnConflict on_conflict,
 								MemoryContext context);
@@ -110,26 +110,26 @@ extern void ke_sink_target_init(KeSinkTarget *target, Oid relid,
  * gone, 42501 when a superuser would write into somebody else's table, 42P16
  * when on_conflict needs a primary key that is not there.
  */
-extern Relation ke_sink_target_open(KeSinkTarget *target);
+extern Relation ke_sink_table_target_open(KeSinkTarget *target);
 
 /*
  * Fill values and nulls, one per attribute, with the row that msg becomes, in
  * the current context; table->present says which columns the message had a
  * value for.  Raises data exceptions.
  */
-extern void ke_sink_table_row(KeSinkTable *table, KeMessage *msg,
+extern void ke_sink_row_fill(KeSinkTable *table, KeMessage *msg,
 							  Datum *values, bool *nulls);
 
 /*
  * As before, but only the primary key, of the row that a tombstone deletes.
  */
-extern void ke_sink_table_key(KeSinkTable *table, KeMessage *msg,
+extern void ke_sink_row_key(KeSinkTable *table, KeMessage *msg,
 							  Datum *values, bool *nulls);
 
 /* True if every column may be inserted into by the current user. */
 extern bool ke_sink_table_may_insert(const KeSinkTable *table);
 
 /* Refuse, for a superuser, a relation that belongs to somebody else. */
-extern void ke_sink_check_owner(Oid relid);
+extern void ke_sink_table_check_owner(Oid relid);
 
 #endif							/* KE_SINK_TABLE_H */

@@ -29,7 +29,7 @@ position_of(const KeDlqRange *range, const List *mirror)
  * failed behind it.
  */
 int64
-ke_dlq_range_pending(const KeDlqRange *range, const List *mirror,
+ke_dlq_pending_in_range(const KeDlqRange *range, const List *mirror,
 					 const List *letters)
 {
 	int64		position = position_of(range, mirror);

@@ -19,7 +19,7 @@ typedef struct KeDlqRange
 } KeDlqRange;
 
 /* mirror: of KeDlqPosition; letters: of KeDlqLetter; of the topic. */
-extern int64 ke_dlq_range_pending(const KeDlqRange *range, const List *mirror,
+extern int64 ke_dlq_pending_in_range(const KeDlqRange *range, const List *mirror,
 								  const List *letters);
 
 #endif							/* KE_DLQ_PENDING_H */

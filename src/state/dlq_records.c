@@ -112,7 +112,7 @@ take_position(KePrivateTable *table, void *argument)
 }
 
 List *
-ke_dlq_positions(const KePositionKey *key, const char *topic)
+ke_dlq_records_positions(const KePositionKey *key, const char *topic)
 {
 	List	   *list = NIL;
 	KePrivateTable table;
@@ -128,14 +128,14 @@ ke_dlq_positions(const KePositionKey *key, const char *topic)
 }
 
 List *
-ke_dlq_due_topics(const KePositionKey *key)
+ke_dlq_records_due_topics(const KePositionKey *key)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	const char *last = NULL;
 	List	   *topics = NIL;
 	ListCell   *lc;
 
-	foreach(lc, ke_dlq_positions(key, NULL))
+	foreach(lc, ke_dlq_records_positions(key, NULL))
 	{
 		const KeDlqPosition *position = (KeDlqPosition *) lfirst(lc);
 
@@ -173,7 +173,7 @@ fill_position(TupleTableSlot *slot, const void *row)
 }
 
 void
-ke_dlq_position_write(const KePositionKey *key, const KeDlqPosition *position)
+ke_dlq_records_position_write(const KePositionKey *key, const KeDlqPosition *position)
 {
 	PositionRow row = {key, position};
 	KePrivateTable table;
@@ -204,7 +204,7 @@ take_letter(KePrivateTable *table, void *argument)
 }
 
 List *
-ke_dlq_letters(const KePositionKey *key, const char *topic)
+ke_dlq_records_letters(const KePositionKey *key, const char *topic)
 {
 	List	   *list = NIL;
 	KePrivateTable table;
@@ -247,7 +247,7 @@ fill_letter(TupleTableSlot *slot, const void *row)
 }
 
 void
-ke_dlq_letter_write(const KePositionKey *key, const char *topic,
+ke_dlq_records_letter_write(const KePositionKey *key, const char *topic,
 					const KeDlqLetter *letter, const char *error)
 {
 	LetterRow	row = {key, topic, letter, error};
@@ -272,7 +272,7 @@ delete_row(KePrivateTable *table, void *argument)
 }
 
 void
-ke_dlq_letter_remove(const KePositionKey *key, const char *topic,
+ke_dlq_records_letter_remove(const KePositionKey *key, const char *topic,
 					 int32 partition, int64 offset)
 {
 	KePrivateTable table;
@@ -287,7 +287,7 @@ ke_dlq_letter_remove(const KePositionKey *key, const char *topic,
 }
 
 void
-ke_dlq_clear(void)
+ke_dlq_records_clear(void)
 {
 	static const char *const names[] = {"dlq_positions", "dlq_letters"};
 	Snapshot	now = RegisterSnapshot(GetLatestSnapshot());

@@ -26,7 +26,7 @@ void
 ke_private_table_open(KePrivateTable *table, const char *name,
 					  LOCKMODE lockmode)
 {
-	table->rel = table_open(ke_catalog_private_table(name), lockmode);
+	table->rel = table_open(ke_extension_private_table(name), lockmode);
 	table->slot = table_slot_create(table->rel, NULL);
 }
 

@@ -313,9 +313,9 @@ static void
 scan_due(const KePositionKey *key, const char *source, Visit visit,
 		 void *argument)
 {
-	Relation	rel = table_open(ke_catalog_private_table("retries"),
+	Relation	rel = table_open(ke_extension_private_table("retries"),
 								 AccessShareLock);
-	Relation	index = index_open(ke_catalog_private_table(DUE_INDEX),
+	Relation	index = index_open(ke_extension_private_table(DUE_INDEX),
 								   AccessShareLock);
 	Snapshot	now = RegisterSnapshot(GetLatestSnapshot());
 	ScanKeyData keys[3];

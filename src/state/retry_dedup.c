@@ -33,7 +33,7 @@ enum
 #define SEEN_INDEX "copies_seen"
 
 bool
-ke_copies_note(const char *group_id, const char *copy_id, TimestampTz now)
+ke_retry_dedup_note(const char *group_id, const char *copy_id, TimestampTz now)
 {
 	KePrivateTable table;
 	ScanKeyData keys[2];
@@ -62,7 +62,7 @@ ke_copies_note(const char *group_id, const char *copy_id, TimestampTz now)
 
 /* Collect where the old ones are, then delete: not under one's own scan. */
 bool
-ke_copies_forget(const char *group_id, TimestampTz now, int max)
+ke_retry_dedup_forget(const char *group_id, TimestampTz now, int max)
 {
 	KePrivateTable table;
 	TimestampTz limit = now - KE_COPIES_DAYS * USECS_PER_DAY;
@@ -80,7 +80,7 @@ ke_copies_forget(const char *group_id, TimestampTz now, int max)
 	ScanKeyInit(&keys[1], COPY_SEEN_AT, BTLessStrategyNumber,
 				F_TIMESTAMPTZ_LT, TimestampTzGetDatum(limit));
 	ke_private_table_open(&table, "copies", RowExclusiveLock);
-	index = index_open(ke_catalog_private_table(SEEN_INDEX),
+	index = index_open(ke_extension_private_table(SEEN_INDEX),
 					   AccessShareLock);
 	scan = systable_beginscan_ordered(table.rel, index, snapshot, 2, keys);
 	while (count < max &&

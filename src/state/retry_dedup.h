@@ -15,12 +15,12 @@
 #define KE_COPIES_DAYS 7
 
 /* Note that it was seen.  False: it was seen before. */
-extern bool ke_copies_note(const char *group_id, const char *copy_id,
+extern bool ke_retry_dedup_note(const char *group_id, const char *copy_id,
 						   TimestampTz now);
 
 /*
  * Forget at most max of those that are old enough.  True: there are more.
  */
-extern bool ke_copies_forget(const char *group_id, TimestampTz now, int max);
+extern bool ke_retry_dedup_forget(const char *group_id, TimestampTz now, int max);
 
 #endif							/* KE_RETRY_DEDUP_H */

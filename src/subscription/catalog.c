@@ -44,20 +44,20 @@
 /* ------------------------------------------------------ the extension */
 
 Oid
-ke_catalog_extension(void)
+ke_extension(void)
 {
 	return get_extension_oid(EXTENSION_NAME, true);
 }
 
 void
-ke_catalog_lock_extension(void)
+ke_extension_lock(void)
 {
-	Oid			extension = ke_catalog_extension();
+	Oid			extension = ke_extension();
 
 	if (OidIsValid(extension))
 		LockDatabaseObject(ExtensionRelationId, extension, 0,
 						   AccessShareLock);
-	if (!OidIsValid(extension) || ke_catalog_extension() != extension)
+	if (!OidIsValid(extension) || ke_extension() != extension)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("extension \"%s\" was dropped just now",
@@ -84,7 +84,7 @@ extension_tuple(Relation catalog)
 }
 
 Oid
-ke_catalog_extension_owner(void)
+ke_extension_owner(void)
 {
 	Relation	catalog = table_open(ExtensionRelationId, AccessShareLock);
 	HeapTuple	tuple = extension_tuple(catalog);
@@ -97,7 +97,7 @@ ke_catalog_extension_owner(void)
 }
 
 char *
-ke_catalog_extension_version(void)
+ke_extension_version(void)
 {
 	Relation	catalog = table_open(ExtensionRelationId, AccessShareLock);
 	HeapTuple	tuple = extension_tuple(catalog);
@@ -131,25 +131,25 @@ public_schema(void)
 }
 
 Oid
-ke_catalog_wrapper(void)
+ke_extension_wrapper(void)
 {
 	return get_foreign_data_wrapper_oid(WRAPPER_NAME, true);
 }
 
 Oid
-ke_catalog_schema(void)
+ke_extension_schema(void)
 {
 	return get_namespace_oid(SCHEMA_NAME, true);
 }
 
 Oid
-ke_catalog_private_table(const char *name)
+ke_extension_private_table(const char *name)
 {
-	return get_relname_relid(name, ke_catalog_schema());
+	return get_relname_relid(name, ke_extension_schema());
 }
 
 Oid
-ke_catalog_message_type(void)
+ke_extension_message_type(void)
 {
 	return GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
 						   CStringGetDatum("kafka_message"),
@@ -229,7 +229,7 @@ load_server(HeapTuple tuple)
 							Anum_pg_foreign_server_srvoptions, &isnull);
 	if (!isnull)
 		options = untransformRelOptions(datum);
-	ke_options_parse_server(options, &server->options, NULL);
+	ke_options_server_parse(options, &server->options, NULL);
 
 	/* required, but a superuser can take the wrapper its validator */
 	if (server->options.bootstrap_servers == NULL)
@@ -239,7 +239,7 @@ load_server(HeapTuple tuple)
 
 	if (!mapping_options(server->owner, server->oid, &mapping))
 		(void) mapping_options(InvalidOid, server->oid, &mapping);
-	ke_options_parse_mapping(mapping, &server->mapping, NULL);
+	ke_options_server_parse_mapping(mapping, &server->mapping, NULL);
 
 	server->fingerprint = fingerprint(server, options, mapping);
 	return server;
@@ -248,7 +248,7 @@ load_server(HeapTuple tuple)
 KeServer *
 ke_catalog_server(Oid serverid)
 {
-	Oid			wrapper = ke_catalog_wrapper();
+	Oid			wrapper = ke_extension_wrapper();
 	HeapTuple	tuple;
 	KeServer   *server = NULL;
 
@@ -266,7 +266,7 @@ ke_catalog_server(Oid serverid)
 List *
 ke_catalog_servers(void)
 {
-	Oid			wrapper = ke_catalog_wrapper();
+	Oid			wrapper = ke_extension_wrapper();
 	Relation	catalog;
 	ScanKeyData key;
 	SysScanDesc scan;
@@ -428,7 +428,7 @@ ke_catalog_read(KeServer *server, Oid relid, bool text_decides,
 	sub = (KeSubscription *) palloc0(sizeof(KeSubscription));
 	sub->oid = relid;
 	sub->server = table_server;
-	ke_options_parse_subscription(options, server->options.production,
+	ke_options_subscription_parse(options, server->options.production,
 								  &sub->options, NULL);
 	sub->owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
 	sub->topic = pstrdup(sub->options.topic != NULL ? sub->options.topic :

@@ -60,7 +60,7 @@ check_itself(KeServer *server, KeSubscription *sub, List **problems)
 	if (!HeapTupleIsValid(tuple))
 		return;					/* about to be made, or just dropped */
 	form = (Form_pg_class) GETSTRUCT(tuple);
-	if (form->relnamespace != ke_catalog_schema())
+	if (form->relnamespace != ke_extension_schema())
 		ke_options_problem(problems, NULL,
 						   "Foreign table %s is not in schema kafka_events",
 						   ke_names_of_table(sub->oid));
@@ -145,7 +145,7 @@ unfit_relation(Oid table)
 		get_rel_namespace(table) == PG_CATALOG_NAMESPACE ||
 		IsToastNamespace(get_rel_namespace(table)))
 		return "is a system relation";
-	if (get_rel_namespace(table) == ke_catalog_schema())
+	if (get_rel_namespace(table) == ke_extension_schema())
 		return "belongs to extension kafka_events";
 	switch (kind)
 	{
@@ -247,7 +247,7 @@ check_primary_key(KeSubscription *sub, List **problems)
 	if (!has_primary_key(sub->into_table))
 		ke_options_problem(problems, NULL,
 						   "Option \"on_conflict\" is '%s', but table %s has no primary key that is checked at once",
-						   ke_options_on_conflict_name(on_conflict),
+						   ke_options_subscription_on_conflict_name(on_conflict),
 						   ke_names_of_table(sub->into_table));
 }
 
@@ -411,7 +411,7 @@ void
 ke_checks_subscription(KeServer *server, KeSubscription *sub,
 					   List **problems)
 {
-	ke_options_check_subscription(&server->options, sub->topic,
+	ke_options_subscription_check(&server->options, sub->topic,
 								  &sub->options, problems);
 	check_itself(server, sub, problems);
 	ke_checks_owner(server, problems);

@@ -87,7 +87,7 @@ ke_names_of_function(Oid function)
 KeArgument
 ke_names_argument(Oid type)
 {
-	Oid			message = ke_catalog_message_type();
+	Oid			message = ke_extension_message_type();
 
 	type = getBaseType(type);
 	switch (type)

@@ -67,11 +67,11 @@ role_function(KeRole role)
 			return "ke_manager_main";
 		case KE_ROLE_MAIN:
 		case KE_ROLE_RETRY:
-			return "ke_consumer_main";
+			return "ke_consumer_process_main";
 		case KE_ROLE_RELAY:
-			return "ke_relay_main";
+			return "ke_relay_process_main";
 		case KE_ROLE_TASK:
-			return "ke_task_main";
+			return "ke_task_process_main";
 	}
 	pg_unreachable();
 }

@@ -159,7 +159,7 @@ resubscribe(Consumer *consumer)
 	int			i;
 
 	ke_slot_set_status(KE_STATUS_REBALANCING);
-	(void) ke_commits_wait(&consumer->engine, CLOSE_COMMIT_MS);
+	(void) ke_offset_commit_wait(&consumer->engine, CLOSE_COMMIT_MS);
 	ke_consumer_unsubscribe(consumer->engine.consumer);
 	for (i = 0; i < consumer->ntopics; i++)
 		pfree(unconstify(char *, consumer->topics[i]));
@@ -178,8 +178,8 @@ reload(Consumer *consumer)
 	if (loaded.server->fingerprint != consumer->engine.server->fingerprint)
 		give_up(consumer, "its server was altered");
 	ke_configuration_adopt(&consumer->engine, &loaded);
-	ke_mending_reloaded(&consumer->engine);
-	ke_assignment_recheck(&consumer->engine);
+	ke_breaker_recheck_reloaded(&consumer->engine);
+	ke_rebalance_recheck(&consumer->engine);
 	if (consumer->resubscribe_at == 0 && topics_changed(consumer))
 		resubscribe(consumer);
 }
@@ -269,9 +269,9 @@ finish(Consumer *consumer, bool in_user_code)
 	ke_slot_set_status(KE_STATUS_STOPPED);
 	if (planned || !in_user_code)
 	{
-		(void) ke_commits_wait(&consumer->engine, CLOSE_COMMIT_MS);
-		ke_assignment_release(&consumer->engine);
-		ke_due_release(&consumer->engine);
+		(void) ke_offset_commit_wait(&consumer->engine, CLOSE_COMMIT_MS);
+		ke_rebalance_release(&consumer->engine);
+		ke_retry_due_release(&consumer->engine);
 	}
 	ke_runtime_forget_fd();
 	ke_consumer_close(consumer->engine.consumer, planned && leave);
@@ -315,17 +315,17 @@ handle_event(Consumer *consumer, KeConsumerEvent *event)
 			ke_receive_end(engine, &event->part);
 			break;
 		case KE_CONSUMER_ASSIGN:
-			ke_assignment_added(engine, event->list);
+			ke_rebalance_assigned(engine, event->list);
 			ke_slot_set_status(KE_STATUS_RUNNING);
 			break;
 		case KE_CONSUMER_REVOKE:
 		case KE_CONSUMER_LOST:
-			ke_assignment_removed(engine, event->list);
+			ke_rebalance_revoked(engine, event->list);
 			if (consumer->resubscribe_at != 0 && engine->nparts == 0)
 				subscribe(consumer);
 			break;
 		case KE_CONSUMER_COMMITTED:
-			ke_receive_committed(engine, event->list);
+			ke_offset_commit_answered(engine, event->list);
 			break;
 		case KE_CONSUMER_PARTITION_ERROR:
 			ke_receive_partition_error(engine, event);
@@ -389,9 +389,9 @@ serve_queue(Consumer *consumer, TimestampTz now)
 		if (stage == NULL)
 			continue;
 		if (ke_stage_is_full(stage))
-			ke_assignment_crowd(engine, stage);
+			ke_partition_hold_back(engine, stage);
 		if (ke_stage_is_ready(stage) && stage->not_before <= now &&
-			!takes_long(stage, ke_consumer_waiting(engine->consumer)))
+			!takes_long(stage, ke_consumer_poll_waiting(engine->consumer)))
 			return false;
 	}
 	return false;
@@ -405,8 +405,8 @@ static KeBatchOutcome
 run_stage(KeEngine *engine, KeStage *stage)
 {
 	if (takes_long(stage, stage->count))
-		ke_assignment_crowd(engine, stage);
-	return engine->role == KE_ROLE_RETRY ? ke_park_run(engine, stage) :
+		ke_partition_hold_back(engine, stage);
+	return engine->role == KE_ROLE_RETRY ? ke_retry_store(engine, stage) :
 		ke_batch_run(engine, stage);
 }
 
@@ -445,11 +445,11 @@ run_stages(Consumer *consumer, TimestampTz now)
 			check_outcome(consumer, run_stage(engine, stage));
 			worked = true;
 		}
-		if (engine->role == KE_ROLE_RETRY && ke_due_at(stage) <= now)
+		if (engine->role == KE_ROLE_RETRY && ke_retry_due_at(stage) <= now)
 		{
 			ke_runtime_activity("retrying messages of topic %s",
 								stage->sub->topic);
-			check_outcome(consumer, ke_due_run(engine, stage));
+			check_outcome(consumer, ke_retry_due_run(engine, stage));
 			worked = true;
 		}
 	}
@@ -469,8 +469,8 @@ keep_house(Consumer *consumer, TimestampTz now)
 		resubscribe(consumer);
 	if (consumer->resubscribe_at != 0 && now >= consumer->resubscribe_at)
 		subscribe(consumer);
-	ke_starting_decide(engine, now);
-	ke_starting_finish(engine, now, true);
+	ke_partition_start_decide(engine, now);
+	ke_partition_start_finish(engine, now, true);
 	foreach(lc, engine->stages)
 	{
 		KeStage    *stage = (KeStage *) lfirst(lc);
@@ -479,14 +479,14 @@ keep_house(Consumer *consumer, TimestampTz now)
 			stage->halted = NULL;
 		if (stage->crowded && stage->halted == NULL &&
 			!ke_stage_is_ready(stage))
-			ke_assignment_uncrowd(engine, stage);
+			ke_partition_let_go_on(engine, stage);
 	}
 	if (engine->role == KE_ROLE_RETRY)
-		ke_park_forget_copies(engine, now);
+		ke_retry_store_forget_copies(engine, now);
 	if (now >= consumer->publish_at)
 	{
 		ke_slot_heartbeat();
-		ke_assignment_publish(engine);
+		ke_partition_publish(engine);
 		consumer->publish_at =
 			TimestampTzPlusMilliseconds(now, PUBLISH_INTERVAL_MS);
 	}
@@ -518,7 +518,7 @@ idle_ms(Consumer *consumer)
 		if (stage->count > 0)
 			sooner(&deadline, Max(stage->not_before, stage->room_at));
 		sooner(&deadline, engine->role == KE_ROLE_RETRY ?
-			   ke_due_at(stage) : ke_ordered_at(engine, stage));
+			   ke_retry_due_at(stage) : ke_ordered_at(engine, stage));
 	}
 	for (i = 0; i < engine->nparts; i++)
 		if (engine->parts[i]->status == KE_PARTITION_STARTING)
@@ -527,7 +527,7 @@ idle_ms(Consumer *consumer)
 }
 
 void
-ke_consumer_main(Datum main_arg)
+ke_consumer_process_main(Datum main_arg)
 {
 	Consumer   *consumer = MemoryContextAllocZero(TopMemoryContext,
 												  sizeof(Consumer));
@@ -548,7 +548,7 @@ ke_consumer_main(Datum main_arg)
 		empty = serve_queue(consumer, now);
 		worked = run_stages(consumer, now);
 		ke_batch_ends(engine);
-		ke_commits_send(engine, now);
+		ke_offset_commit_send(engine, now);
 		if (empty && !worked)
 		{
 			ke_runtime_activity("waiting for messages");

@@ -314,7 +314,7 @@ step_all(TimestampTz now)
 		databases = foreach_delete_current(databases, lc);
 		ke_child_free(database->manager);
 		ke_reason_forget(database->oid);
-		ke_need_forget(database->oid, InvalidOid);
+		ke_role_demand_forget(database->oid, InvalidOid);
 		if (ke_guc_enabled)
 		{
 			ke_lag_forget(database->oid, InvalidOid);

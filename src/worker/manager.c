@@ -105,7 +105,7 @@ look_for_extension(void *argument)
 	Reading    *reading = (Reading *) argument;
 
 	ke_xact_begin_shared();
-	reading->installed = OidIsValid(ke_catalog_extension());
+	reading->installed = OidIsValid(ke_extension());
 	ke_xact_commit();
 }
 
@@ -117,9 +117,9 @@ look_for_extension(void *argument)
 static void
 find_needs(Oid server)
 {
-	if (!ke_need_has(MyDatabaseId, server, KE_ROLE_RELAY) &&
-		ke_outbox_has_pending(server))
-		ke_need_set(MyDatabaseId, server, KE_ROLE_RELAY);
+	if (!ke_role_demand_has(MyDatabaseId, server, KE_ROLE_RELAY) &&
+		ke_outbox_tidy_has_pending(server))
+		ke_role_demand_set(MyDatabaseId, server, KE_ROLE_RELAY);
 }
 
 /* In a transaction: are its dead letters to be looked after? */
@@ -131,7 +131,7 @@ needs_upkeep(const KeServer *server)
 		.group_id = ke_catalog_admin_group(server)
 	};
 
-	return key.cluster_id != NULL && ke_dlq_due_topics(&key) != NIL;
+	return key.cluster_id != NULL && ke_dlq_records_due_topics(&key) != NIL;
 }
 
 static void
@@ -403,7 +403,7 @@ run_round(Manager *manager)
 		read_configuration(manager, now);
 
 	due = step_services(manager, now);
-	due = Min(due, ke_inquiry_serve(manager->services, now));
+	due = Min(due, ke_requests_serve(manager->services, now));
 	due = Min(due, look_at_clusters(manager, now));
 	return due;
 }

@@ -179,7 +179,7 @@ finish(Worker *worker)
 }
 
 void
-ke_relay_main(Datum main_arg)
+ke_relay_process_main(Datum main_arg)
 {
 	Worker	   *worker = MemoryContextAllocZero(TopMemoryContext,
 												sizeof(Worker));

@@ -98,8 +98,8 @@ try_answer(void *argument)
 	Try		   *attempt = (Try *) argument;
 	KeService  *service = attempt->service;
 	KeCluster  *cluster = attempt->question->kind == KE_ASK_DLQ ?
-		ke_watch_admin(service->watch, service->server) :
-		ke_watch_cluster(service->watch, service->server);
+		ke_watch_handles_admin(service->watch, service->server) :
+		ke_watch_handles_cluster(service->watch, service->server);
 
 	if (cluster == NULL || service->watch->blocked)
 		attempt->answer = ke_answers_refuse(service->watch->reason, NULL);
@@ -195,7 +195,7 @@ serve(Inquiry *inquiry, List *services, List **silences)
 }
 
 TimestampTz
-ke_inquiry_serve(List *services, TimestampTz now)
+ke_requests_serve(List *services, TimestampTz now)
 {
 	TimestampTz due = DT_NOEND;
 	List	   *silences = NIL;

@@ -11,6 +11,6 @@
  * Take new questions to this database, try to answer those that are due.
  * services: of KeService.  Returns when the next try is due.
  */
-extern TimestampTz ke_inquiry_serve(List *services, TimestampTz now);
+extern TimestampTz ke_requests_serve(List *services, TimestampTz now);
 
 #endif							/* KE_REQUESTS_H */

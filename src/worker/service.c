@@ -114,7 +114,7 @@ wanted_processes(const KeService *service, KeRole role)
 	const KeServerOptions *options = &service->server->options;
 
 	if (role != KE_ROLE_MAIN &&
-		!ke_need_has(MyDatabaseId, service->oid, role))
+		!ke_role_demand_has(MyDatabaseId, service->oid, role))
 		return 0;
 	if (role == KE_ROLE_RELAY)
 		return 1;
@@ -461,7 +461,7 @@ ke_service_free(KeService *service)
 	Assert(ke_service_is_over(service));
 
 	ke_reason_set(MyDatabaseId, service->oid, NULL);
-	ke_need_forget(MyDatabaseId, service->oid);
+	ke_role_demand_forget(MyDatabaseId, service->oid);
 	ke_watch_free(service->watch);
 	pfree(service);
 }

@@ -28,7 +28,7 @@
 static void
 report(KeTask *task, const KeFailure *fail)
 {
-	ke_task_fail(task, fail->sqlstate,
+	ke_task_work_fail(task, fail->sqlstate,
 				 fail->ours ? fail->message : ke_failure_describe(fail),
 				 fail->detail, fail->hint);
 }
@@ -36,7 +36,7 @@ report(KeTask *task, const KeFailure *fail)
 /* What the process is to do now. */
 typedef struct Work
 {
-	KeDesk	   *desk;
+	KeTaskContext	   *taskctx;
 	KeTask	   *task;
 	Oid			server;
 } Work;
@@ -45,32 +45,32 @@ static void
 carry_out(void *argument)
 {
 	Work	   *work = (Work *) argument;
-	const KeTaskOrder *order = ke_task_order(work->task);
+	const KeTaskOrder *order = ke_task_work_order(work->task);
 
-	ke_desk_open(work->desk, order);
-	MemoryContextSwitchTo(work->desk->work);
+	ke_task_context_open(work->taskctx, order);
+	MemoryContextSwitchTo(work->taskctx->work);
 	switch (order->kind)
 	{
 		case KE_TASK_BROWSE:
-			ke_browse_run(work->desk, work->task);
+			ke_dlq_browse(work->taskctx, work->task);
 			break;
 		case KE_TASK_REPROCESS:
-			ke_reprocess_run(work->desk, work->task);
+			ke_reprocess_run(work->taskctx, work->task);
 			break;
 	}
 }
 
 static void
-serve(KeDesk *desk, KeTask *task)
+serve(KeTaskContext *taskctx, KeTask *task)
 {
-	Work		work = {.desk = desk, .task = task};
+	Work		work = {.taskctx = taskctx, .task = task};
 	KeFailure  *fail = ke_attempt_caught(carry_out, &work);
 
 	if (fail != NULL)
 		report(task, fail);
 	else
-		ke_task_finish(task);
-	MemoryContextReset(desk->work);
+		ke_task_work_finish(task);
+	MemoryContextReset(taskctx->work);
 }
 
 static void
@@ -78,14 +78,14 @@ look_after_letters(void *argument)
 {
 	Work	   *work = (Work *) argument;
 
-	ke_reprocess_upkeep(work->desk, work->server, ke_runtime_should_stop);
+	ke_reprocess_upkeep(work->taskctx, work->server, ke_runtime_should_stop);
 }
 
 /* Nobody waits for it, so it may fail: it is tried again soon. */
 static void
-keep_up(KeDesk *desk, Oid server)
+keep_up(KeTaskContext *taskctx, Oid server)
 {
-	Work		work = {.desk = desk, .server = server};
+	Work		work = {.taskctx = taskctx, .server = server};
 	char	   *problem;
 
 	ke_runtime_activity("looking after dead letters");
@@ -93,12 +93,12 @@ keep_up(KeDesk *desk, Oid server)
 	if (problem != NULL)
 		ereport(LOG,
 				(errmsg("could not look after dead letters: %s", problem)));
-	MemoryContextReset(desk->work);
+	MemoryContextReset(taskctx->work);
 }
 
 /* Take the next task, if there is one. */
 static bool
-serve_next(KeDesk *desk, const KeIdentityOfProcess *who)
+serve_next(KeTaskContext *taskctx, const KeIdentityOfProcess *who)
 {
 	KeTaskKind	kind = (KeTaskKind) who->ordinal;
 	KeTask	   *task;
@@ -107,30 +107,30 @@ serve_next(KeDesk *desk, const KeIdentityOfProcess *who)
 		return false;
 
 	/* What was altered is for a process that begins anew. */
-	if (!ke_desk_is_current(desk, who->server))
+	if (!ke_task_context_is_current(taskctx, who->server))
 		proc_exit(0);
-	ke_runtime_serves(NameStr(desk->name));
-	task = ke_task_take(who->database, who->server, kind,
+	ke_runtime_serves(NameStr(taskctx->name));
+	task = ke_task_work_take(who->database, who->server, kind,
 						ke_runtime_should_stop);
 	if (task == NULL)
 		return false;
 	ke_runtime_activity("working on dead letters of topic %s",
-						ke_task_order(task)->topic);
-	serve(desk, task);
+						ke_task_work_order(task)->topic);
+	serve(taskctx, task);
 	return true;
 }
 
 void
-ke_task_main(Datum main_arg)
+ke_task_process_main(Datum main_arg)
 {
 	const KeIdentityOfProcess *who = ke_runtime_attach(main_arg);
 	TimestampTz idle_since = GetCurrentTimestamp();
 	bool		kept_up = who->ordinal != KE_TASK_REPROCESS;
-	KeDesk	   *desk;
+	KeTaskContext	   *taskctx;
 
 	ke_session_connect(who->database, InvalidOid, false);
-	desk = ke_desk_make();
-	MemoryContextSwitchTo(desk->work);
+	taskctx = ke_task_context_make();
+	MemoryContextSwitchTo(taskctx->work);
 
 	while (!ke_runtime_should_stop())
 	{
@@ -138,14 +138,14 @@ ke_task_main(Datum main_arg)
 
 		ke_slot_set_status(KE_STATUS_RUNNING);
 		ke_slot_heartbeat();
-		if (serve_next(desk, who))
+		if (serve_next(taskctx, who))
 		{
 			idle_since = GetCurrentTimestamp();
 			continue;
 		}
 		if (!kept_up)
 		{
-			keep_up(desk, who->server);
+			keep_up(taskctx, who->server);
 			kept_up = true;
 			continue;
 		}

@@ -6,6 +6,6 @@
 #define KE_TASK_PROCESS_H
 
 /* bgw_function_name of a task process; bgw_main_arg: the slot. */
-extern PGDLLEXPORT void ke_task_main(Datum main_arg);
+extern PGDLLEXPORT void ke_task_process_main(Datum main_arg);
 
 #endif							/* KE_TASK_PROCESS_H */

@@ -29,12 +29,12 @@ drive_strings(Datum array, int *count)
 	return result;
 }
 
-KeKafkaList *
+KePartitionList *
 drive_list(Datum array)
 {
 	int			count;
 	char	  **items = drive_strings(array, &count);
-	KeKafkaList *list = ke_kafka_list_make(count);
+	KePartitionList *list = ke_partition_list_make(count);
 
 	for (int i = 0; i < count; i++)
 	{
@@ -47,7 +47,7 @@ drive_list(Datum array)
 		if (offset == NULL)
 			elog(ERROR, "not a partition: %s", topic);
 		*partition = '\0';
-		part = ke_kafka_list_add(list, topic, atoi(partition + 1),
+		part = ke_partition_list_add(list, topic, atoi(partition + 1),
 								 strtoll(offset + 1, NULL, 10));
 		if (metadata != NULL)
 			part->metadata = metadata + 1;
@@ -71,7 +71,7 @@ show_partition(const KeKafkaPartition *part)
 }
 
 Datum
-drive_list_datum(const KeKafkaList *list)
+drive_list_datum(const KePartitionList *list)
 {
 	Datum	   *items = palloc((list->count + 1) * sizeof(Datum));
 
@@ -137,7 +137,7 @@ drive_options(KeServerOptions *server, KeMappingOptions *mapping,
 }
 
 Datum
-drive_answer(int error, const KeKafkaList *list)
+drive_answer(int error, const KePartitionList *list)
 {
 	Datum		name;
 

@@ -12,11 +12,11 @@
 #include "kafka/client.h"
 
 extern char **drive_strings(Datum array, int *count);
-extern KeKafkaList *drive_list(Datum array);
-extern Datum drive_list_datum(const KeKafkaList *list);
+extern KePartitionList *drive_list(Datum array);
+extern Datum drive_list_datum(const KePartitionList *list);
 
 /* The list as it comes back, or the error of the whole call alone. */
-extern Datum drive_answer(int error, const KeKafkaList *list);
+extern Datum drive_answer(int error, const KePartitionList *list);
 
 /* Defaults of the interface, then 'name=value' strings. */
 extern void drive_options(KeServerOptions *server, KeMappingOptions *mapping,

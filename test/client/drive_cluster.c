@@ -43,7 +43,7 @@ Datum
 client_cluster_ask(PG_FUNCTION_ARGS)
 {
 	char	   *verb = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	KeKafkaList *list = drive_list(PG_GETARG_DATUM(1));
+	KePartitionList *list = drive_list(PG_GETARG_DATUM(1));
 	int			timeout_ms = PG_GETARG_INT32(2);
 	int			error = 0;
 
@@ -57,7 +57,7 @@ client_cluster_ask(PG_FUNCTION_ARGS)
 
 		list->count = 0;
 		if (id != NULL)
-			ke_kafka_list_add(list, id, 0, 0);
+			ke_partition_list_add(list, id, 0, 0);
 	}
 	else
 		elog(ERROR, "no such verb: %s", verb);

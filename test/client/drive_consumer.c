@@ -360,7 +360,7 @@ client_act(PG_FUNCTION_ARGS)
 {
 	KeConsumer *consumer = member(fcinfo, 0);
 	char	   *verb = text_to_cstring(PG_GETARG_TEXT_PP(1));
-	KeKafkaList *list = drive_list(PG_GETARG_DATUM(2));
+	KePartitionList *list = drive_list(PG_GETARG_DATUM(2));
 
 	if (strcmp(verb, "assign") == 0)
 		ke_consumer_assign(consumer, list);
@@ -381,13 +381,13 @@ client_act(PG_FUNCTION_ARGS)
 
 /* Low and high as the answer to a question for watermarks. */
 static void
-put_watermarks(KeKafkaList *list, int64 low, int64 high)
+put_watermarks(KePartitionList *list, int64 low, int64 high)
 {
 	int32		partition = list->parts[0].partition;
 
 	list->count = 0;
-	ke_kafka_list_add(list, "low", partition, low);
-	ke_kafka_list_add(list, "high", partition, high);
+	ke_partition_list_add(list, "low", partition, low);
+	ke_partition_list_add(list, "high", partition, high);
 }
 
 /* client_ask(member, verb, list, timeout_ms) */
@@ -396,7 +396,7 @@ client_ask(PG_FUNCTION_ARGS)
 {
 	KeConsumer *consumer = member(fcinfo, 0);
 	char	   *verb = text_to_cstring(PG_GETARG_TEXT_PP(1));
-	KeKafkaList *list = drive_list(PG_GETARG_DATUM(2));
+	KePartitionList *list = drive_list(PG_GETARG_DATUM(2));
 	int			timeout_ms = PG_GETARG_INT32(3);
 	int			error = 0;
 
@@ -427,7 +427,7 @@ client_known_end(PG_FUNCTION_ARGS)
 	int64		high;
 	int64		last_stable;
 
-	ke_consumer_known_end(member(fcinfo, 0),
+	ke_consumer_partitions_known_end(member(fcinfo, 0),
 						  text_to_cstring(PG_GETARG_TEXT_PP(1)),
 						  PG_GETARG_INT32(2), &high, &last_stable);
 	PG_RETURN_TEXT_P(cstring_to_text(psprintf(INT64_FORMAT "/" INT64_FORMAT,
@@ -437,7 +437,7 @@ client_known_end(PG_FUNCTION_ARGS)
 Datum
 client_idle(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_INT64(ke_consumer_idle_ms(member(fcinfo, 0)));
+	PG_RETURN_INT64(ke_consumer_poll_idle_ms(member(fcinfo, 0)));
 }
 
 Datum

@@ -58,35 +58,35 @@ or_none(const char *text)
 }
 
 static char *
-show(const KeTrail *trail)
+show(const KeOrigin *origin)
 {
 	return psprintf("id %s, from %s/%d/" INT64_FORMAT " at " INT64_FORMAT " %s, service %s, copy %s, attempt %d, due " INT64_FORMAT,
-					trail->message_id, or_none(trail->original_topic),
-					trail->original_partition, trail->original_offset,
-					trail->original_timestamp,
-					or_none(trail->original_timestamp_type),
-					or_none(trail->service), or_none(trail->copy_id),
-					trail->attempt, trail->due_ms);
+					origin->message_id, or_none(origin->original_topic),
+					origin->original_partition, origin->original_offset,
+					origin->original_timestamp,
+					or_none(origin->original_timestamp_type),
+					or_none(origin->service), or_none(origin->copy_id),
+					origin->attempt, origin->due_ms);
 }
 
 Datum
 unit_copy_read(PG_FUNCTION_ARGS)
 {
 	KeMessage	msg = message_of(PG_GETARG_ARRAYTYPE_P(0));
-	KeTrail		trail;
+	KeOrigin		origin;
 	const char *problem;
 
-	switch (ke_copy_read(&msg, text_to_cstring(PG_GETARG_TEXT_PP(1)),
-						 PG_GETARG_INT32(2), &trail, &problem))
+	switch (ke_retry_headers_read(&msg, text_to_cstring(PG_GETARG_TEXT_PP(1)),
+						 PG_GETARG_INT32(2), &origin, &problem))
 	{
 		case KE_COPY_FOREIGN:
 			PG_RETURN_TEXT_P(cstring_to_text("foreign"));
 		case KE_COPY_OURS:
-			PG_RETURN_TEXT_P(cstring_to_text(show(&trail)));
+			PG_RETURN_TEXT_P(cstring_to_text(show(&origin)));
 		case KE_COPY_INVALID:
 			PG_RETURN_TEXT_P(cstring_to_text(psprintf("INVALID: %s|%s",
 													  problem,
-													  show(&trail))));
+													  show(&origin))));
 	}
 	pg_unreachable();
 }
@@ -124,13 +124,13 @@ unit_copy_hops(PG_FUNCTION_ARGS)
 {
 	KeMessage	msg = message_of(PG_GETARG_ARRAYTYPE_P(0));
 	int			hops = PG_GETARG_INT32(1);
-	KeDeath		death = {
+	KeDeadLetterCause		cause = {
 		.reason = text_to_cstring(PG_GETARG_TEXT_PP(2)),
 		.sqlstate = ERRCODE_RAISE_EXCEPTION,
 		.handler = text_to_cstring(PG_GETARG_TEXT_PP(3)),
 		.time_ms = INT64CONST(1767323045678)
 	};
-	KeTrail		trail;
+	KeOrigin		origin;
 	const char *problem;
 	KeHeader   *headers;
 	int			count;
@@ -141,14 +141,14 @@ unit_copy_hops(PG_FUNCTION_ARGS)
 	msg.offset = 5;
 	msg.timestamp_ms = INT64CONST(1767323000001);
 	msg.timestamp_type = KE_TIMESTAMP_CREATE;
-	ke_copy_trail_of_source(&msg, &trail);
+	ke_retry_headers_read_source(&msg, &origin);
 	for (int hop = 1; hop <= hops; hop++)
 	{
-		trail.service = "order-service";
-		trail.copy_id = psprintf("copy-%d", hop);
-		trail.attempt++;
-		trail.due_ms = INT64CONST(1767323045678) + hop;
-		headers = ke_copy_retry_headers(&msg, &trail, 1000 * hop, &count);
+		origin.service = "order-service";
+		origin.copy_id = psprintf("copy-%d", hop);
+		origin.attempt++;
+		origin.due_ms = INT64CONST(1767323045678) + hop;
+		headers = ke_retry_headers_of_retry(&msg, &origin, 1000 * hop, &count);
 		put_rows(fcinfo, hop, headers, count);
 
 		msg.topic = "orders.retry";
@@ -157,13 +157,13 @@ unit_copy_hops(PG_FUNCTION_ARGS)
 		msg.timestamp_type = KE_TIMESTAMP_APPEND;
 		msg.headers = headers;
 		msg.nheaders = count;
-		if (ke_copy_read(&msg, "order-service", hops, &trail,
+		if (ke_retry_headers_read(&msg, "order-service", hops, &origin,
 						 &problem) != KE_COPY_OURS)
 			elog(ERROR, "%s", problem);
 	}
-	trail.service = "order-service";
-	trail.copy_id = "copy-dead";
-	headers = ke_copy_dead_headers(&msg, &trail, &death, &count);
+	origin.service = "order-service";
+	origin.copy_id = "copy-dead";
+	headers = ke_retry_headers_of_dead_letter(&msg, &origin, &cause, &count);
 	put_rows(fcinfo, hops + 1, headers, count);
 	return (Datum) 0;
 }
@@ -171,11 +171,11 @@ unit_copy_hops(PG_FUNCTION_ARGS)
 Datum
 unit_show_time(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_TEXT_P(cstring_to_text(ke_copy_show_time(PG_GETARG_INT64(0))));
+	PG_RETURN_TEXT_P(cstring_to_text(ke_retry_headers_show_time(PG_GETARG_INT64(0))));
 }
 
 Datum
 unit_copy_id(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_TEXT_P(cstring_to_text(ke_copy_make_id()));
+	PG_RETURN_TEXT_P(cstring_to_text(ke_retry_headers_make_copy_id()));
 }

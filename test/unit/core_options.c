@@ -63,7 +63,7 @@ unit_server(PG_FUNCTION_ARGS)
 	List	   *lines = NIL;
 	ListCell   *lc;
 
-	ke_options_parse_server(untransformRelOptions(PG_GETARG_DATUM(0)),
+	ke_options_server_parse(untransformRelOptions(PG_GETARG_DATUM(0)),
 							&server, NULL);
 	show(&lines, "bootstrap_servers", server.bootstrap_servers);
 	show(&lines, "service_name", server.service_name);
@@ -103,7 +103,7 @@ unit_server_problems(PG_FUNCTION_ARGS)
 	KeServerOptions server;
 	List	   *problems = NIL;
 
-	ke_options_parse_server(untransformRelOptions(PG_GETARG_DATUM(0)),
+	ke_options_server_parse(untransformRelOptions(PG_GETARG_DATUM(0)),
 							&server, &problems);
 	PG_RETURN_DATUM(strings_datum(problems));
 }
@@ -114,7 +114,7 @@ unit_mapping(PG_FUNCTION_ARGS)
 	KeMappingOptions mapping;
 	List	   *lines = NIL;
 
-	ke_options_parse_mapping(untransformRelOptions(PG_GETARG_DATUM(0)),
+	ke_options_server_parse_mapping(untransformRelOptions(PG_GETARG_DATUM(0)),
 							 &mapping, NULL);
 	show(&lines, "username", mapping.username);
 	show(&lines, "password", mapping.password);
@@ -130,7 +130,7 @@ unit_mapping_problems(PG_FUNCTION_ARGS)
 	KeMappingOptions mapping;
 	List	   *problems = NIL;
 
-	ke_options_parse_mapping(untransformRelOptions(PG_GETARG_DATUM(0)),
+	ke_options_server_parse_mapping(untransformRelOptions(PG_GETARG_DATUM(0)),
 							 &mapping, &problems);
 	PG_RETURN_DATUM(strings_datum(problems));
 }
@@ -142,23 +142,23 @@ unit_subscription(PG_FUNCTION_ARGS)
 	List	   *lines = NIL;
 	int			i;
 
-	ke_options_parse_subscription(untransformRelOptions(PG_GETARG_DATUM(0)),
+	ke_options_subscription_parse(untransformRelOptions(PG_GETARG_DATUM(0)),
 								  PG_GETARG_BOOL(1), &sub, NULL);
 	show(&lines, "topic", sub.topic);
 	show(&lines, "handler", sub.handler);
 	show(&lines, "into_table", sub.into_table);
-	show(&lines, "row_format", ke_options_row_format_name(sub.row_format));
-	show(&lines, "on_conflict", ke_options_on_conflict_name(sub.on_conflict));
-	show(&lines, "ordering", ke_options_ordering_name(sub.ordering));
+	show(&lines, "row_format", ke_options_subscription_row_format_name(sub.row_format));
+	show(&lines, "on_conflict", ke_options_subscription_on_conflict_name(sub.on_conflict));
+	show(&lines, "ordering", ke_options_subscription_ordering_name(sub.ordering));
 	show(&lines, "validator", sub.validator);
 	for (i = 0; i < sub.nrequired_headers; i++)
 		show(&lines, "required_header", sub.required_headers[i]);
-	show(&lines, "start_from", ke_options_start_from_name(sub.start_from));
+	show(&lines, "start_from", ke_options_subscription_start_from_name(sub.start_from));
 	show_int(&lines, "batch_size", sub.batch_size);
 	show_int(&lines, "handler_timeout_ms", sub.handler_timeout_ms);
 	show_int(&lines, "max_retries", sub.max_retries);
 	show(&lines, "retry_strategy",
-		 ke_options_retry_strategy_name(sub.retry_strategy));
+		 ke_options_subscription_retry_strategy_name(sub.retry_strategy));
 	show_int(&lines, "initial_delay_ms", sub.initial_delay_ms);
 	show_int(&lines, "max_delay_ms", sub.max_delay_ms);
 	show(&lines, "multiplier", psprintf("%g", sub.multiplier));
@@ -175,7 +175,7 @@ unit_subscription_problems(PG_FUNCTION_ARGS)
 	KeSubscriptionOptions sub;
 	List	   *problems = NIL;
 
-	ke_options_parse_subscription(untransformRelOptions(PG_GETARG_DATUM(0)),
+	ke_options_subscription_parse(untransformRelOptions(PG_GETARG_DATUM(0)),
 								  false, &sub, &problems);
 	PG_RETURN_DATUM(strings_datum(problems));
 }
@@ -188,11 +188,11 @@ unit_pair_problems(PG_FUNCTION_ARGS)
 	KeSubscriptionOptions sub;
 	List	   *problems = NIL;
 
-	ke_options_parse_server(untransformRelOptions(PG_GETARG_DATUM(0)),
+	ke_options_server_parse(untransformRelOptions(PG_GETARG_DATUM(0)),
 							&server, NULL);
-	ke_options_parse_subscription(untransformRelOptions(PG_GETARG_DATUM(1)),
+	ke_options_subscription_parse(untransformRelOptions(PG_GETARG_DATUM(1)),
 								  server.production, &sub, NULL);
-	ke_options_check_subscription(&server,
+	ke_options_subscription_check(&server,
 								  text_to_cstring(PG_GETARG_TEXT_PP(2)),
 								  &sub, &problems);
 	PG_RETURN_DATUM(strings_datum(problems));

@@ -104,7 +104,7 @@ options_of(ArrayType *array)
 		list = lappend(list, makeDefElem(name, (Node *) makeString(value),
 										 -1));
 	}
-	ke_options_parse_subscription(list, false, &options, &problems);
+	ke_options_subscription_parse(list, false, &options, &problems);
 	if (problems != NIL)
 		elog(ERROR, "%s", (char *) linitial(problems));
 	return options;

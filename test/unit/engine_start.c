@@ -69,11 +69,11 @@ unit_start(PG_FUNCTION_ARGS)
 
 	facts.has_stamp = !PG_ARGISNULL(3) &&
 		ke_stamp_parse(text_to_cstring(PG_GETARG_TEXT_PP(3)), &facts.stamp);
-	decision = ke_start_decide(&facts);
+	decision = ke_start_decision_make(&facts);
 	PG_RETURN_TEXT_P(cstring_to_text(psprintf("%s %lld%s",
 											  verdict_name(decision.verdict),
 											  (long long) decision.offset,
-											  ke_start_needs_bounds(&facts) ?
+											  ke_start_decision_needs_bounds(&facts) ?
 											  ", bounds looked at" : "")));
 }
 

@@ -154,8 +154,8 @@ static void
 reopen_inspector(Session *session)
 {
 	if (session->inspector != NULL)
-		ke_inspector_close(session->inspector);
-	session->inspector = ke_inspector_open(&session->sub, TopMemoryContext);
+		ke_inspect_close(session->inspector);
+	session->inspector = ke_inspect_open(&session->sub, TopMemoryContext);
 }
 
 static void
@@ -250,9 +250,9 @@ run_batch(Session *session, bool commit, bool quiet)
 		begin();
 		if (session->inspector != NULL)
 		{
-			ke_inspector_begin(session->inspector);
+			ke_inspect_begin(session->inspector);
 			for (at = 0; at < session->count; at++)
-				ke_inspector_check(session->inspector, &session->messages[at]);
+				ke_inspect_check(session->inspector, &session->messages[at]);
 			at = -1;
 		}
 		ke_handler_begin(session->handler);

@@ -100,7 +100,7 @@ unit_headers_read(PG_FUNCTION_ARGS)
 Datum
 unit_outbox_reader(PG_FUNCTION_ARGS)
 {
-	reader = ke_outbox_reader_make(PG_GETARG_OID(0), TopMemoryContext);
+	reader = ke_outbox_read_make(PG_GETARG_OID(0), TopMemoryContext);
 	nmarks = ndone = 0;
 	PG_RETURN_VOID();
 }
@@ -109,7 +109,7 @@ Datum
 unit_outbox_take(PG_FUNCTION_ARGS)
 {
 	nmarks = ndone = 0;
-	PG_RETURN_BOOL(ke_outbox_take(reader));
+	PG_RETURN_BOOL(ke_outbox_read_take(reader));
 }
 
 /* An entry in one line. */
@@ -182,7 +182,7 @@ unit_outbox_read(PG_FUNCTION_ARGS)
 Datum
 unit_outbox_rewind(PG_FUNCTION_ARGS)
 {
-	ke_outbox_rewind(reader);
+	ke_outbox_read_rewind(reader);
 	nmarks = ndone;
 	PG_RETURN_VOID();
 }
@@ -206,7 +206,7 @@ unit_outbox_show(PG_FUNCTION_ARGS)
 {
 	text	   *line = NULL;
 
-	(void) ke_outbox_show(reader, &marks[PG_GETARG_INT32(0) - 1], visit_one,
+	(void) ke_outbox_read_show(reader, &marks[PG_GETARG_INT32(0) - 1], visit_one,
 						  &line);
 	PG_RETURN_TEXT_P(line);
 }
@@ -217,7 +217,7 @@ unit_outbox_done(PG_FUNCTION_ARGS)
 {
 	int			n = PG_GETARG_INT32(0);
 
-	ke_outbox_done(reader, &marks[n - 1], n - ndone, PG_GETARG_INT32(1));
+	ke_outbox_read_done(reader, &marks[n - 1], n - ndone, PG_GETARG_INT32(1));
 	ndone = n;
 	PG_RETURN_VOID();
 }
@@ -225,7 +225,7 @@ unit_outbox_done(PG_FUNCTION_ARGS)
 Datum
 unit_outbox_park(PG_FUNCTION_ARGS)
 {
-	ke_outbox_park(reader, &marks[PG_GETARG_INT32(0) - 1],
+	ke_outbox_read_set_aside(reader, &marks[PG_GETARG_INT32(0) - 1],
 				   text_to_cstring(PG_GETARG_TEXT_PP(1)), false);
 	PG_RETURN_VOID();
 }
@@ -233,22 +233,22 @@ unit_outbox_park(PG_FUNCTION_ARGS)
 Datum
 unit_outbox_finish(PG_FUNCTION_ARGS)
 {
-	ke_outbox_finish(reader);
+	ke_outbox_read_finish(reader);
 	PG_RETURN_VOID();
 }
 
 Datum
 unit_outbox_error(PG_FUNCTION_ARGS)
 {
-	ke_outbox_set_error(reader, PG_ARGISNULL(0) ? NULL :
+	ke_outbox_read_set_error(reader, PG_ARGISNULL(0) ? NULL :
 						text_to_cstring(PG_GETARG_TEXT_PP(0)));
-	PG_RETURN_BOOL(ke_outbox_is_unsaved(reader));
+	PG_RETURN_BOOL(ke_outbox_read_is_unsaved(reader));
 }
 
 Datum
 unit_outbox_save(PG_FUNCTION_ARGS)
 {
-	ke_outbox_save(reader);
+	ke_outbox_read_save(reader);
 	PG_RETURN_VOID();
 }
 
@@ -262,5 +262,5 @@ unit_outbox_tidy(PG_FUNCTION_ARGS)
 Datum
 unit_outbox_has_pending(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(ke_outbox_has_pending(PG_GETARG_OID(0)));
+	PG_RETURN_BOOL(ke_outbox_tidy_has_pending(PG_GETARG_OID(0)));
 }

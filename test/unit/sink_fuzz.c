@@ -83,7 +83,7 @@ ours_row(Run *run)
 {
 	bool	   *present = palloc(run->row->natts * sizeof(bool));
 
-	ke_decoder_object(run->decoder, run->bytes, run->len, run->values,
+	ke_decode_object(run->decoder, run->bytes, run->len, run->values,
 					  run->nulls, present);
 }
 
@@ -266,7 +266,7 @@ unit_fuzz_row(PG_FUNCTION_ARGS)
 		names[i] = NameStr(TupleDescAttr(row, i)->attname);
 	ours.row = theirs.row = row;
 	ours.decode = ours_row;
-	ours.decoder = ke_decoder_make(row, NULL, CurrentMemoryContext);
+	ours.decoder = ke_decode_make(row, NULL, CurrentMemoryContext);
 	theirs.decode = theirs_row;
 	sql = psprintf("SELECT (json_populate_record(NULL::%s, $1::json)).*",
 				   format_type_be(type));

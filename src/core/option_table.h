@@ -1,13 +1,13 @@
 /*
- * option.h
+ * option_table.h
  *	  One table per kind of object drives parsing, checking and error texts.
  *
  * Private to core/options*.c.  An entry says where in the struct a value
  * goes, what is allowed, and what stands there when nothing is written; the
  * initial value takes the same way through the parser as a written one.
  */
-#ifndef KE_OPTION_H
-#define KE_OPTION_H
+#ifndef KE_OPTION_TABLE_H
+#define KE_OPTION_TABLE_H
 
 #include "nodes/pg_list.h"
 
@@ -65,31 +65,31 @@ typedef struct KeOptionSet
 } KeOptionSet;
 
 /* Fill the struct from a list of DefElem. */
-extern void ke_option_parse(const KeOptionSet *set, List *options,
+extern void ke_option_table_parse(const KeOptionSet *set, List *options,
 							bool production, void *out, List **problems);
 
 /*
  * Put one value into the struct.  Returns what is wrong with it ("must be
  * ..."), and leaves the struct alone then; NULL if it is right.
  */
-extern const char *ke_option_assign(const KeOption *option,
+extern const char *ke_option_table_assign(const KeOption *option,
 									const char *value, void *out);
 
 /* The table's entry for a name, or NULL. */
-extern const KeOption *ke_option_by_name(const KeOptionSet *set,
+extern const KeOption *ke_option_table_find(const KeOptionSet *set,
 										 const char *name);
 
 /* A hint with the closest name of the table, or NULL if none is close. */
-extern char *ke_option_closest_hint(const KeOptionSet *set,
+extern char *ke_option_table_closest_hint(const KeOptionSet *set,
 									const char *name);
 
 /* All names of the table, separated by commas. */
-extern char *ke_option_names(const KeOptionSet *set);
+extern char *ke_option_table_names(const KeOptionSet *set);
 
 /* The value that was written for a name, or NULL. */
-extern const char *ke_option_written(List *options, const char *name);
+extern const char *ke_option_table_written(List *options, const char *name);
 
 /* At most 64 bytes of a value, in quotes and on one line, for an error. */
-extern char *ke_option_quote(const char *value);
+extern char *ke_option_table_quote(const char *value);
 
-#endif							/* KE_OPTION_H */
+#endif							/* KE_OPTION_TABLE_H */

@@ -1,5 +1,5 @@
 /*
- * option.c
+ * option_table.c
  *	  Reads options as a table of them says.
  */
 #include "postgres.h"
@@ -13,14 +13,14 @@
 #include "utils/guc.h"
 
 #include "core/literal.h"
-#include "core/option.h"
+#include "core/option_table.h"
 #include "core/options.h"
 
 /* Longest part of a value that an error quotes. */
 #define QUOTE_LEN	64
 
 char *
-ke_option_quote(const char *value)
+ke_option_table_quote(const char *value)
 {
 	int			length = strlen(value);
 	int			shown = pg_mbcliplen(value, length, QUOTE_LEN);
@@ -37,7 +37,7 @@ ke_option_quote(const char *value)
 }
 
 const char *
-ke_option_written(List *options, const char *name)
+ke_option_table_written(List *options, const char *name)
 {
 	const char *value = NULL;
 	ListCell   *lc;
@@ -53,7 +53,7 @@ ke_option_written(List *options, const char *name)
 }
 
 const KeOption *
-ke_option_by_name(const KeOptionSet *set, const char *name)
+ke_option_table_find(const KeOptionSet *set, const char *name)
 {
 	int			i;
 
@@ -66,7 +66,7 @@ ke_option_by_name(const KeOptionSet *set, const char *name)
 }
 
 char *
-ke_option_names(const KeOptionSet *set)
+ke_option_table_names(const KeOptionSet *set)
 {
 	StringInfoData buf;
 	int			i;
@@ -79,7 +79,7 @@ ke_option_names(const KeOptionSet *set)
 }
 
 char *
-ke_option_closest_hint(const KeOptionSet *set, const char *name)
+ke_option_table_closest_hint(const KeOptionSet *set, const char *name)
 {
 	ClosestMatchState state;
 	const char *closest;
@@ -218,7 +218,7 @@ assign_text(const KeOption *option, const char *value, void *member)
 }
 
 const char *
-ke_option_assign(const KeOption *option, const char *value, void *out)
+ke_option_table_assign(const KeOption *option, const char *value, void *out)
 {
 	void	   *member = (char *) out + option->offset;
 	bool		flag;
@@ -256,13 +256,13 @@ parse_one(const KeOption *option, List *options, bool production, void *out,
 		  List **problems)
 {
 	const char *initial = option->initial;
-	const char *value = ke_option_written(options, option->name);
+	const char *value = ke_option_table_written(options, option->name);
 	const char *rule;
 
 	if (production && option->initial_production != NULL)
 		initial = option->initial_production;
 	if (initial != NULL)
-		(void) ke_option_assign(option, initial, out);
+		(void) ke_option_table_assign(option, initial, out);
 
 	if (value == NULL)
 	{
@@ -271,7 +271,7 @@ parse_one(const KeOption *option, List *options, bool production, void *out,
 							   option->name);
 		return;
 	}
-	rule = ke_option_assign(option, value, out);
+	rule = ke_option_table_assign(option, value, out);
 	if (rule == NULL)
 		return;
 	if (option->kind == KE_OPTION_SECRET || *value == '\0')
@@ -279,7 +279,7 @@ parse_one(const KeOption *option, List *options, bool production, void *out,
 						   option->name, rule);
 	else
 		ke_options_problem(problems, NULL, "Option \"%s\" %s, but is %s",
-						   option->name, rule, ke_option_quote(value));
+						   option->name, rule, ke_option_table_quote(value));
 }
 
 static void
@@ -290,17 +290,17 @@ unknown_option(const KeOptionSet *set, const char *name, List **problems)
 
 	if (problems == NULL)
 		return;
-	closest = ke_option_closest_hint(set, name);
+	closest = ke_option_table_closest_hint(set, name);
 	hint = psprintf("%s%sThe options of %s are: %s.",
 					closest != NULL ? closest : "",
 					closest != NULL ? "\n" : "",
-					set->object, ke_option_names(set));
+					set->object, ke_option_table_names(set));
 	ke_options_problem(problems, hint, "Option %s does not exist",
-					   ke_option_quote(name));
+					   ke_option_table_quote(name));
 }
 
 void
-ke_option_parse(const KeOptionSet *set, List *options, bool production,
+ke_option_table_parse(const KeOptionSet *set, List *options, bool production,
 				void *out, List **problems)
 {
 	ListCell   *lc;
@@ -314,10 +314,10 @@ ke_option_parse(const KeOptionSet *set, List *options, bool production,
 	{
 		DefElem    *def = lfirst_node(DefElem, lc);
 
-		if (ke_option_by_name(set, def->defname) != NULL)
+		if (ke_option_table_find(set, def->defname) != NULL)
 			continue;
 		if (set->other != NULL &&
-			set->other(def->defname, ke_option_written(options, def->defname),
+			set->other(def->defname, ke_option_table_written(options, def->defname),
 					   out, problems))
 			continue;
 		unknown_option(set, def->defname, problems);
