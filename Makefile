@@ -10,7 +10,7 @@ PG_CPPFLAGS = -Isrc $(shell pkg-config --cflags rdkafka)
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Werror
 SHLIB_LINK = $(shell pkg-config --libs rdkafka)
 
-REGRESS = connect subscribe ddl steer failures dlq privileges outbox see
+REGRESS = connect subscribe ddl control failures dlq privileges outbox views
 REGRESS_OPTS = --inputdir=.
 
 ISOLATION = $(patsubst test/isolation/specs/%.spec,%,$(wildcard test/isolation/specs/*.spec))

@@ -6,6 +6,7 @@
  * transaction commits.
  */
 #include "postgres.h"
+#include "api/fcinfo.h"
 #include "core/compat.h"
 
 #include "fmgr.h"
@@ -15,8 +16,8 @@
 #include "api/row.h"
 #include "api/subscription_ddl.h"
 #include "shm/circuit.h"
+#include "shm/ready.h"
 #include "shm/roster.h"
-#include "shm/shmem.h"
 #include "subscription/catalog.h"
 
 PG_FUNCTION_INFO_V1(kafka_circuit_breakers);
@@ -76,8 +77,10 @@ kafka_circuit_reset(PG_FUNCTION_ARGS)
 	KeSubscription *sub;
 
 	ke_ready_require();
-	topic = ke_subscription_ddl_argument_required(fcinfo, 0, "topic");
-	server = ke_subscription_ddl_server(ke_subscription_ddl_argument_name(fcinfo, 1));
+	topic = ke_fcinfo_required(fcinfo, 0, "topic");
+	server =
+		ke_subscription_ddl_server(ke_fcinfo_name(fcinfo,
+												  1));
 	sub = ke_subscription_ddl_find(server, topic);
 
 	/* the workers need not wait until they look again by themselves */

@@ -8,6 +8,7 @@
  * compare-and-set, rolls back, and starts again from the new one.
  */
 #include "postgres.h"
+#include "api/fcinfo.h"
 #include "core/compat.h"
 
 #include "fmgr.h"
@@ -25,11 +26,12 @@
 #include "core/unix_time.h"
 #include "outbox/outbox_adopt.h"
 #include "outbox/outbox_read.h"
+#include "shm/ready.h"
 #include "shm/request.h"
-#include "shm/shmem.h"
 #include "state/dlq_records.h"
 #include "state/identity.h"
 #include "state/positions.h"
+#include "subscription/extension.h"
 
 PG_FUNCTION_INFO_V1(kafka_consumer_pause);
 PG_FUNCTION_INFO_V1(kafka_consumer_resume);
@@ -56,8 +58,8 @@ kafka_consumer_pause(PG_FUNCTION_ARGS)
 	KeSubscription *sub;
 
 	ke_ready_require();
-	topic = ke_subscription_ddl_argument_required(fcinfo, 0, "topic");
-	server = ke_subscription_ddl_server(ke_subscription_ddl_argument_name(fcinfo, 1));
+	topic = ke_fcinfo_required(fcinfo, 0, "topic");
+	server = ke_subscription_ddl_server(ke_fcinfo_name(fcinfo, 1));
 	sub = ke_subscription_ddl_find(server, topic);
 	if (!sub->options.paused)
 		set_paused(sub, DEFELEM_SET);
@@ -78,8 +80,8 @@ kafka_consumer_resume(PG_FUNCTION_ARGS)
 
 	ke_ready_require();
 	PreventCommandIfReadOnly("kafka_consumer_resume()");
-	topic = ke_subscription_ddl_argument_required(fcinfo, 0, "topic");
-	server = ke_subscription_ddl_server(ke_subscription_ddl_argument_name(fcinfo, 1));
+	topic = ke_fcinfo_required(fcinfo, 0, "topic");
+	server = ke_subscription_ddl_server(ke_fcinfo_name(fcinfo, 1));
 	sub = ke_subscription_ddl_find(server, topic);
 	set_paused(sub, DEFELEM_DROP);
 
@@ -153,7 +155,8 @@ read_target(FunctionCallInfo fcinfo, Seek *seek)
 	}
 	else
 	{
-		char	   *position = ke_subscription_ddl_argument_text(fcinfo, ARG_POSITION);
+		char	   *position = ke_fcinfo_text(fcinfo,
+											  ARG_POSITION);
 
 		if (strcmp(position, "earliest") == 0)
 			seek->target = KE_ASK_EARLIEST;
@@ -292,7 +295,8 @@ kafka_consumer_seek(PG_FUNCTION_ARGS)
 
 	ke_ready_require();
 	PreventCommandIfReadOnly("kafka_consumer_seek()");
-	seek.topic = ke_subscription_ddl_argument_required(fcinfo, ARG_TOPIC, "topic");
+	seek.topic = ke_fcinfo_required(fcinfo, ARG_TOPIC,
+									"topic");
 	read_target(fcinfo, &seek);
 	if (!PG_ARGISNULL(ARG_PARTITION))
 	{
@@ -302,7 +306,8 @@ kafka_consumer_seek(PG_FUNCTION_ARGS)
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("partition must not be negative")));
 	}
-	seek.server = ke_subscription_ddl_server(ke_subscription_ddl_argument_name(fcinfo, ARG_SERVER));
+	seek.server =
+		ke_subscription_ddl_server(ke_fcinfo_name(fcinfo, ARG_SERVER));
 	(void) ke_subscription_ddl_find(seek.server, seek.topic);
 
 	InitMaterializedSRF(fcinfo, 0);

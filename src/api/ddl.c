@@ -38,6 +38,7 @@
 #include "outbox/outbox_adopt.h"
 #include "subscription/catalog.h"
 #include "subscription/checks.h"
+#include "subscription/extension.h"
 #include "subscription/references.h"
 
 /* ------------------------------------------------------------- finding */
@@ -318,7 +319,8 @@ before_alter_server(AlterForeignServerStmt *stmt)
 
 		if (strcmp(option->defname, "service_name") != 0)
 			continue;
-		LockDatabaseObject(ForeignDataWrapperRelationId, ke_extension_wrapper(),
+		LockDatabaseObject(ForeignDataWrapperRelationId,
+						   ke_extension_wrapper(),
 						   0, ShareUpdateExclusiveLock);
 		if (option->arg != NULL &&
 			strcmp(defGetString(option), server->options.service_name) == 0)

@@ -21,8 +21,10 @@ extern void ke_ddl_before(Node *statement);
 extern void ke_ddl_after(Node *statement);
 
 /* Refuses foreign things in schema kafka_events. */
-extern void ke_schema_guard_object_access(ObjectAccessType access, Oid class_id,
-								 Oid object_id, int sub_id, void *arg);
+extern void ke_schema_guard_object_access(ObjectAccessType access,
+										  Oid class_id,
+										  Oid object_id, int sub_id,
+										  void *arg);
 
 /* Raise unless the user belongs to the server's owner. */
 extern void ke_ddl_require_membership(KeServer *server);

@@ -7,6 +7,7 @@
  * through a task process.
  */
 #include "postgres.h"
+#include "api/fcinfo.h"
 #include "core/compat.h"
 
 #include "fmgr.h"
@@ -24,11 +25,12 @@
 #include "core/dlq_reply.h"
 #include "core/guc.h"
 #include "core/retry_headers.h"
+#include "shm/ready.h"
 #include "shm/request.h"
-#include "shm/shmem.h"
 #include "shm/task.h"
 #include "state/dlq_pending.h"
 #include "state/identity.h"
+#include "subscription/extension.h"
 
 PG_FUNCTION_INFO_V1(kafka_dlq_stats);
 PG_FUNCTION_INFO_V1(kafka_dlq_messages);
@@ -247,11 +249,11 @@ emit_known(FunctionCallInfo fcinfo, KeServer *server)
 Datum
 kafka_dlq_stats(PG_FUNCTION_ARGS)
 {
-	char	   *topic = ke_subscription_ddl_argument_text(fcinfo, 0);
+	char	   *topic = ke_fcinfo_text(fcinfo, 0);
 	KeServer   *server;
 
 	ke_ready_require();
-	server = ke_dlq_functions_server(ke_subscription_ddl_argument_name(fcinfo, 1));
+	server = ke_dlq_functions_server(ke_fcinfo_name(fcinfo, 1));
 	InitMaterializedSRF(fcinfo, 0);
 	if (topic != NULL)
 		emit_one(fcinfo, server, topic);
@@ -314,7 +316,7 @@ put_count(KeRow *row, int count)
 static void
 emit_letter(Browse *browse, KeMessage *msg)
 {
-	KeDeadLetter	letter;
+	KeDeadLetter letter;
 	KeRow		row = {0};
 
 	ke_retry_headers_read_dead(msg, &letter);
@@ -353,7 +355,7 @@ visit_letter(StringInfo reply, void *argument)
 
 int64
 ke_dlq_functions_count(FunctionCallInfo fcinfo, int n, const char *name,
-				 bool is_bigint)
+					   bool is_bigint)
 {
 	int64		value;
 
@@ -376,17 +378,18 @@ kafka_dlq_messages(PG_FUNCTION_ARGS)
 	KeServer   *server;
 
 	ke_ready_require();
-	topic = ke_subscription_ddl_argument_required(fcinfo, ARG_TOPIC, "topic");
+	topic = ke_fcinfo_required(fcinfo, ARG_TOPIC, "topic");
 	order.max_messages = ke_dlq_functions_count(fcinfo, ARG_MAX_MESSAGES,
-										  "max_messages", false);
-	order.offset = ke_dlq_functions_count(fcinfo, ARG_FROM_OFFSET, "from_offset",
-									true);
+												"max_messages", false);
+	order.offset = ke_dlq_functions_count(fcinfo, ARG_FROM_OFFSET,
+										  "from_offset",
+										  true);
 	order.partition = (int32) ke_dlq_functions_count(fcinfo, ARG_PARTITION,
-											   "partition", false);
+													 "partition", false);
 	order.pending_only = !PG_ARGISNULL(ARG_PENDING_ONLY) &&
 		PG_GETARG_BOOL(ARG_PENDING_ONLY);
 	order.timeout_ms = ke_guc_request_timeout;
-	server = ke_dlq_functions_server(ke_subscription_ddl_argument_name(fcinfo, ARG_SERVER));
+	server = ke_dlq_functions_server(ke_fcinfo_name(fcinfo, ARG_SERVER));
 	order.server = server->oid;
 	strlcpy(order.topic, ke_dlq_functions_topic(server, topic),
 			sizeof(order.topic));

@@ -17,10 +17,11 @@ extern KeServer *ke_dlq_functions_server(const char *name);
 extern char *ke_dlq_functions_topic(const KeServer *server, const char *topic);
 
 /* The source topic of a DLQ topic. */
-extern char *ke_dlq_functions_source(const KeServer *server, const char *dlq_topic);
+extern char *ke_dlq_functions_source(const KeServer *server,
+									 const char *dlq_topic);
 
 /* An argument from 0 on, or KE_TASK_ANY where none is given. */
 extern int64 ke_dlq_functions_count(FunctionCallInfo fcinfo, int n,
-							  const char *name, bool is_bigint);
+									const char *name, bool is_bigint);
 
 #endif							/* KE_DLQ_FUNCTIONS_H */

@@ -7,6 +7,7 @@
  * the user.
  */
 #include "postgres.h"
+#include "api/fcinfo.h"
 #include "core/compat.h"
 
 #include "fmgr.h"
@@ -24,7 +25,7 @@
 #include "api/subscription_define.h"
 #include "core/dlq_reply.h"
 #include "core/guc.h"
-#include "shm/shmem.h"
+#include "shm/ready.h"
 #include "shm/task.h"
 
 PG_FUNCTION_INFO_V1(kafka_dlq_reprocess);
@@ -69,7 +70,7 @@ target_name(KeTaskTarget target)
 static void
 read_target(FunctionCallInfo fcinfo, KeTaskOrder *order)
 {
-	char	   *target = ke_subscription_ddl_argument_text(fcinfo, ARG_TARGET);
+	char	   *target = ke_fcinfo_text(fcinfo, ARG_TARGET);
 
 	order->target = KE_TARGET_ORIGINAL;
 	order->target_given = target != NULL;
@@ -90,9 +91,9 @@ static void
 read_letters(FunctionCallInfo fcinfo, KeTaskOrder *order)
 {
 	order->max_messages = ke_dlq_functions_count(fcinfo, ARG_MAX_MESSAGES,
-										   "max_messages", true);
+												 "max_messages", true);
 	order->partition = (int32) ke_dlq_functions_count(fcinfo, ARG_PARTITION,
-												"partition", false);
+													  "partition", false);
 	order->offset = ke_dlq_functions_count(fcinfo, ARG_OFFSET, "offset", true);
 	if (order->offset != KE_TASK_ANY && order->partition == KE_TASK_ANY)
 		ereport(ERROR,
@@ -123,7 +124,9 @@ check_retry(KeServer *server, const char *source)
 static void
 make_order(FunctionCallInfo fcinfo, KeTaskOrder *order)
 {
-	char	   *topic = ke_subscription_ddl_argument_required(fcinfo, ARG_TOPIC, "topic");
+	char	   *topic = ke_fcinfo_required(fcinfo,
+										   ARG_TOPIC,
+										   "topic");
 	KeServer   *server;
 
 	memset(order, 0, sizeof(KeTaskOrder));
@@ -131,7 +134,7 @@ make_order(FunctionCallInfo fcinfo, KeTaskOrder *order)
 	order->timeout_ms = ke_guc_request_timeout;
 	read_target(fcinfo, order);
 	read_letters(fcinfo, order);
-	server = ke_dlq_functions_server(ke_subscription_ddl_argument_name(fcinfo, ARG_SERVER));
+	server = ke_dlq_functions_server(ke_fcinfo_name(fcinfo, ARG_SERVER));
 	order->server = server->oid;
 	strlcpy(order->topic, ke_dlq_functions_topic(server, topic),
 			sizeof(order->topic));

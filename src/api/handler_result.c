@@ -1,11 +1,11 @@
 /*
  * handler_result.c
- *	  How a handler says what is to become of its message: kafka_retry,
- *	  kafka_reject, kafka_skip.
+ *	  What a handler asks and says about its message: kafka_current_message,
+ *	  kafka_retry, kafka_reject, kafka_skip.
  *
- * Each raises an error, so that nothing after the call runs and what the
- * handler did before is rolled back.  RAISE with these SQLSTATEs does the
- * same; only the delay of kafka_retry cannot be said that way.
+ * Each of the last three raises an error, so that nothing after the call runs
+ * and what the handler did before is rolled back.  RAISE with these SQLSTATEs
+ * does the same; only the delay of kafka_retry cannot be said that way.
  */
 #include "postgres.h"
 #include "core/compat.h"
@@ -20,7 +20,9 @@
 #include "core/failure.h"
 #include "core/literal.h"
 #include "core/retry.h"
+#include "handler/handler.h"
 
+PG_FUNCTION_INFO_V1(kafka_current_message);
 PG_FUNCTION_INFO_V1(kafka_retry);
 PG_FUNCTION_INFO_V1(kafka_reject);
 PG_FUNCTION_INFO_V1(kafka_skip);
@@ -84,4 +86,14 @@ kafka_skip(PG_FUNCTION_ARGS)
 			(errcode(KE_SQLSTATE_SKIP),
 			 errmsg("%s", reason(fcinfo))));
 	PG_RETURN_VOID();
+}
+
+Datum
+kafka_current_message(PG_FUNCTION_ARGS)
+{
+	KeMessage  *msg = ke_handler_current();
+
+	if (msg == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(ke_handler_message_datum(msg));
 }

@@ -6,6 +6,7 @@
  * a broker that is dead is down, and not an error.
  */
 #include "postgres.h"
+#include "api/fcinfo.h"
 #include "core/compat.h"
 
 #include "fmgr.h"
@@ -23,8 +24,8 @@
 #include "outbox/outbox_read.h"
 #include "shm/circuit.h"
 #include "shm/cluster_report.h"
+#include "shm/ready.h"
 #include "shm/request.h"
-#include "shm/shmem.h"
 
 PG_FUNCTION_INFO_V1(kafka_health);
 
@@ -349,7 +350,7 @@ kafka_health(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(0))
 	{
 		emit_server(fcinfo,
-					ke_catalog_server_by_name(ke_subscription_ddl_argument_name(fcinfo, 0)),
+					ke_catalog_server_by_name(ke_fcinfo_name(fcinfo, 0)),
 					&observed);
 		return (Datum) 0;
 	}

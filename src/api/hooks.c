@@ -38,7 +38,7 @@
 
 #include "api/ddl.h"
 #include "api/hooks.h"
-#include "shm/database_hold.h"
+#include "shm/database_hold_wait.h"
 #include "shm/roster.h"
 
 /* How long a statement waits for our processes to leave a database. */

@@ -13,7 +13,7 @@
 
 #include "api/row.h"
 #include "shm/metrics.h"
-#include "shm/shmem.h"
+#include "shm/ready.h"
 #include "subscription/catalog.h"
 
 PG_FUNCTION_INFO_V1(kafka_metrics);

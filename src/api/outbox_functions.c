@@ -15,9 +15,10 @@
 
 #include "outbox/outbox_read.h"
 #include "outbox/outbox_undeliverable.h"
-#include "shm/shmem.h"
+#include "shm/ready.h"
 #include "state/identity.h"
 #include "subscription/catalog.h"
+#include "subscription/extension.h"
 
 PG_FUNCTION_INFO_V1(kafka_outbox_status);
 PG_FUNCTION_INFO_V1(kafka_outbox_retry);

@@ -8,6 +8,7 @@
  * tombstones.
  */
 #include "postgres.h"
+#include "api/fcinfo.h"
 #include "core/compat.h"
 
 #include "catalog/pg_foreign_server.h"
@@ -24,7 +25,7 @@
 #include "api/subscription_ddl.h"
 #include "convert/encode_headers.h"
 #include "outbox/outbox_write.h"
-#include "shm/shmem.h"
+#include "shm/ready.h"
 
 PG_FUNCTION_INFO_V1(kafka_produce_text);
 PG_FUNCTION_INFO_V1(kafka_produce_bytea);
@@ -124,7 +125,9 @@ text_argument(FunctionCallInfo fcinfo, int n, int32 *len)
 static char *
 topic_argument(FunctionCallInfo fcinfo)
 {
-	char	   *topic = ke_subscription_ddl_argument_required(fcinfo, ARG_TOPIC, "topic");
+	char	   *topic = ke_fcinfo_required(fcinfo,
+										   ARG_TOPIC,
+										   "topic");
 	const char *problem = ke_options_topic_problem(topic);
 
 	if (problem != NULL)

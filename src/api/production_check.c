@@ -6,16 +6,17 @@
  * not good enough.  Whatever keeps a check from being made makes it fail.
  */
 #include "postgres.h"
+#include "api/fcinfo.h"
 #include "core/compat.h"
 
 #include "fmgr.h"
-#include "foreign/foreign.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "replication/logicallauncher.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "api/check_row.h"
 #include "api/monitor.h"
 #include "api/production_check.h"
 #include "api/row.h"
@@ -23,64 +24,14 @@
 #include "core/format.h"
 #include "core/guc.h"
 #include "shm/metrics.h"
-#include "shm/shmem.h"
+#include "shm/ready.h"
 #include "shm/task.h"
+#include "subscription/extension.h"
 
 PG_FUNCTION_INFO_V1(kafka_production_check);
 
 /* A lag that is gone after that long is under control. */
 #define CATCH_UP_S 60
-
-/* ---------------------------------------------------------------- checks */
-
-void
-ke_production_check_row_begin(KeCheckRow *check, const char *name)
-{
-	check->name = name;
-	initStringInfo(&check->wrong);
-	initStringInfo(&check->hints);
-}
-
-void
-ke_production_check_row_fail(KeCheckRow *check, const char *hint, const char *fmt,...)
-{
-	va_list		args;
-
-	va_start(args, fmt);
-	ke_format_add(&check->wrong, fmt, args);
-	va_end(args);
-	if (hint != NULL && strstr(check->hints.data, hint) == NULL)
-		appendStringInfo(&check->hints, "%s%s",
-						 check->hints.len > 0 ? " " : "", hint);
-}
-
-void
-ke_production_check_row_emit(KeProductionCheck *inspection, KeCheckRow *check, const char *fine)
-{
-	bool		ok = check->wrong.len == 0;
-	const char *detail = ok ? fine : check->wrong.data;
-	KeRow		row = {0};
-
-	if (inspection->several)
-		detail = psprintf("server \"%s\": %s", inspection->server->name,
-						  detail);
-	ke_row_put_text(&row, check->name);
-	ke_row_put_bool(&row, ok);
-	ke_row_put_text(&row, detail);
-	ke_row_put_text(&row, check->hints.data);
-	ke_row_emit(&row, inspection->fcinfo);
-}
-
-char *
-ke_production_check_row_alter(const KeServer *server, const char *option, const char *value)
-{
-	List	   *options = GetForeignServer(server->oid)->options;
-	bool		is_set = ke_subscription_ddl_option(options, option) != NULL;
-
-	return psprintf("ALTER SERVER %s OPTIONS (%s %s %s);",
-					quote_identifier(server->name), is_set ? "SET" : "ADD",
-					option, quote_literal_cstr(value));
-}
 
 /* ---------------------------------------------------------------- server */
 
@@ -89,18 +40,20 @@ check_service_name(KeProductionCheck *inspection)
 {
 	const KeServer *server = inspection->server;
 	const char *name = server->options.service_name;
-	KeCheckRow		check;
+	KeCheckRow	check;
 
-	ke_production_check_row_begin(&check, "service_name");
+	ke_check_row_begin(&check, "service_name");
 	if (ke_options_server_is_stock_name(name))
-		ke_production_check_row_fail(&check,
-					  psprintf("Name it after what it does, when nothing is subscribed: %s",
-							   ke_production_check_row_alter(server, "service_name",
-											  "order-service")),
-					  "\"%s\" is a stock name: another service may use the same consumer groups",
-					  name);
-	ke_production_check_row_emit(inspection, &check,
-				  psprintf("\"%s\", the same after every start", name));
+		ke_check_row_fail(&check,
+						  psprintf("Name it after what it does, when nothing is subscribed: %s",
+								   ke_check_row_alter(server,
+													  "service_name",
+													  "order-service")),
+						  "\"%s\" is a stock name: another service may use the same consumer groups",
+						  name);
+	ke_check_row_emit(inspection, &check,
+					  psprintf("\"%s\", the same after every start",
+							   name));
 }
 
 static void
@@ -109,18 +62,20 @@ check_tls(KeProductionCheck *inspection)
 	const KeServer *server = inspection->server;
 	const char *protocol = server->options.security_protocol;
 	bool		sasl = strncmp(protocol, "sasl", 4) == 0;
-	KeCheckRow		check;
+	KeCheckRow	check;
 
-	ke_production_check_row_begin(&check, "tls");
+	ke_check_row_begin(&check, "tls");
 	if (strstr(protocol, "ssl") == NULL)
-		ke_production_check_row_fail(&check,
-					  psprintf("With a TLS listener's address in bootstrap_servers: %s",
-							   ke_production_check_row_alter(server, "security_protocol",
-											  sasl ? "sasl_ssl" : "ssl")),
-					  "security_protocol is %s: messages%s travel in the clear",
-					  protocol, sasl ? " and passwords" : "");
-	ke_production_check_row_emit(inspection, &check,
-				  psprintf("security_protocol is %s", protocol));
+		ke_check_row_fail(&check,
+						  psprintf("With a TLS listener's address in bootstrap_servers: %s",
+								   ke_check_row_alter(server,
+													  "security_protocol",
+													  sasl ? "sasl_ssl" : "ssl")),
+						  "security_protocol is %s: messages%s travel in the clear",
+						  protocol, sasl ? " and passwords" : "");
+	ke_check_row_emit(inspection, &check,
+					  psprintf("security_protocol is %s",
+							   protocol));
 }
 
 /* Processes of all servers here, were all of them needed at once. */
@@ -160,25 +115,25 @@ check_processes(KeProductionCheck *inspection)
 	int			slots = count_own_processes() + count_foreign_processes();
 	int			wanted = slots + 1; /* the launcher */
 	int			others = max_logical_replication_workers > 0 ? 1 : 0;
-	KeCheckRow		check;
+	KeCheckRow	check;
 
-	ke_production_check_row_begin(&check, "max_worker_processes");
+	ke_check_row_begin(&check, "max_worker_processes");
 	if (wanted + others > max_worker_processes)
-		ke_production_check_row_fail(&check,
-					  psprintf("ALTER SYSTEM SET max_worker_processes = %d; and restart PostgreSQL.",
-							   wanted + others),
-					  "%d are set; kafka_events may need %d, and %d belong to PostgreSQL itself",
-					  max_worker_processes, wanted, others);
+		ke_check_row_fail(&check,
+						  psprintf("ALTER SYSTEM SET max_worker_processes = %d; and restart PostgreSQL.",
+								   wanted + others),
+						  "%d are set; kafka_events may need %d, and %d belong to PostgreSQL itself",
+						  max_worker_processes, wanted, others);
 	if (slots > ke_guc_max_workers)
-		ke_production_check_row_fail(&check,
-					  psprintf("ALTER SYSTEM SET kafka_events.max_workers = %d; and restart PostgreSQL.",
-							   slots),
-					  "kafka_events.max_workers is %d, and %d processes may be needed",
-					  ke_guc_max_workers, slots);
-	ke_production_check_row_emit(inspection, &check,
-				  psprintf("%d are set; kafka_events may need %d, which leaves %d",
-						   max_worker_processes, wanted,
-						   max_worker_processes - wanted));
+		ke_check_row_fail(&check,
+						  psprintf("ALTER SYSTEM SET kafka_events.max_workers = %d; and restart PostgreSQL.",
+								   slots),
+						  "kafka_events.max_workers is %d, and %d processes may be needed",
+						  ke_guc_max_workers, slots);
+	ke_check_row_emit(inspection, &check,
+					  psprintf("%d are set; kafka_events may need %d, which leaves %d",
+							   max_worker_processes, wanted,
+							   max_worker_processes - wanted));
 }
 
 /* ------------------------------------------------------------------- lag */
@@ -240,31 +195,34 @@ judge_backlog(KeProductionCheck *inspection, const KeSubscription *sub,
 
 	if (sub->options.paused)
 	{
-		ke_production_check_row_fail(check,
-					  psprintf("SELECT kafka_consumer_resume(%s, %s);",
-							   quote_literal_cstr(sub->topic),
-							   quote_literal_cstr(server->name)),
-					  "topic \"%s\" is paused", sub->topic);
+		ke_check_row_fail(check,
+						  psprintf("SELECT kafka_consumer_resume(%s, %s);",
+								   quote_literal_cstr(sub->topic),
+								   quote_literal_cstr(server->name)),
+						  "topic \"%s\" is paused", sub->topic);
 		return;
 	}
 	if (backlog->unknown > 0)
-		ke_production_check_row_fail(check, where,
-					  "topic \"%s\": the lag of %d partitions is not known",
-					  sub->topic, backlog->unknown);
+		ke_check_row_fail(check, where,
+						  "topic \"%s\": the lag of %d partitions is not known",
+						  sub->topic, backlog->unknown);
 	if (backlog->standing > 0)
-		ke_production_check_row_fail(check, where,
-					  "topic \"%s\": " INT64_FORMAT " messages wait in partitions that are not consumed",
-					  sub->topic, backlog->standing);
+		ke_check_row_fail(check, where,
+						  "topic \"%s\": " INT64_FORMAT " messages wait in partitions that are not consumed",
+						  sub->topic, backlog->standing);
 	else if (backlog->messages <= sub->options.batch_size)
 		return;
 	else if (seconds < 0)
-		ke_production_check_row_fail(check, where,
-					  "topic \"%s\": " INT64_FORMAT " messages behind, and none was processed yet",
-					  sub->topic, backlog->messages);
+		ke_check_row_fail(check, where,
+						  "topic \"%s\": " INT64_FORMAT " messages behind, and none was processed yet",
+						  sub->topic, backlog->messages);
 	else if (seconds > CATCH_UP_S)
-		ke_production_check_row_fail(check, ke_production_check_row_alter(server, "workers", twice),
-					  "topic \"%s\": " INT64_FORMAT " messages behind, which take about " INT64_FORMAT " s",
-					  sub->topic, backlog->messages, seconds);
+		ke_check_row_fail(check,
+						  ke_check_row_alter(server,
+											 "workers",
+											 twice),
+						  "topic \"%s\": " INT64_FORMAT " messages behind, which take about " INT64_FORMAT " s",
+						  sub->topic, backlog->messages, seconds);
 }
 
 static void
@@ -273,10 +231,10 @@ check_lag(KeProductionCheck *inspection)
 	int			nrows;
 	KeLagRow   *rows = ke_lag_rows(MyDatabaseId, &nrows);
 	int64		total = 0;
-	KeCheckRow		check;
+	KeCheckRow	check;
 	ListCell   *lc;
 
-	ke_production_check_row_begin(&check, "lag");
+	ke_check_row_begin(&check, "lag");
 	foreach(lc, inspection->subscriptions)
 	{
 		const KeSubscription *sub = (KeSubscription *) lfirst(lc);
@@ -286,14 +244,16 @@ check_lag(KeProductionCheck *inspection)
 		judge_backlog(inspection, sub, &backlog, &check);
 		total += backlog.messages;
 	}
-	ke_production_check_row_emit(inspection, &check,
-				  psprintf(INT64_FORMAT " messages behind", total));
+	ke_check_row_emit(inspection, &check,
+					  psprintf(INT64_FORMAT " messages behind",
+							   total));
 }
 
 /* ------------------------------------------------------------- consumers */
 
 static int
-check_role(KeProductionCheck *inspection, KeRole role, const KeSlotReport *reports,
+check_role(KeProductionCheck *inspection, KeRole role,
+		   const KeSlotReport *reports,
 		   int nreports, KeCheckRow *check)
 {
 	const KeServer *server = inspection->server;
@@ -312,8 +272,11 @@ check_role(KeProductionCheck *inspection, KeRole role, const KeSlotReport *repor
 		if (error[0] == '\0')
 			error = report != NULL ? ke_slot_status_name(report->status) :
 				"starting";
-		ke_production_check_row_fail(check, "SELECT * FROM kafka_consumer_health;",
-					  "%s: %s", ke_monitor_consumer(server, role, i), error);
+		ke_check_row_fail(check,
+						  "SELECT * FROM kafka_consumer_health;",
+						  "%s: %s",
+						  ke_monitor_consumer(server, role, i),
+						  error);
 	}
 	return expected;
 }
@@ -325,19 +288,23 @@ check_consumers(KeProductionCheck *inspection)
 	int			nreports;
 	KeSlotReport *reports = ke_roster_reports(MyDatabaseId, &nreports);
 	int			expected;
-	KeCheckRow		check;
+	KeCheckRow	check;
 
-	ke_production_check_row_begin(&check, "consumers");
+	ke_check_row_begin(&check, "consumers");
 	if (server->options.workers == 0)
-		ke_production_check_row_fail(&check, ke_production_check_row_alter(server, "workers", "1"),
-					  "the server option workers is 0: nothing is consumed");
+		ke_check_row_fail(&check,
+						  ke_check_row_alter(server,
+											 "workers",
+											 "1"),
+						  "the server option workers is 0: nothing is consumed");
 	expected =
 		check_role(inspection, KE_ROLE_MAIN, reports, nreports, &check) +
 		check_role(inspection, KE_ROLE_RETRY, reports, nreports, &check) +
 		check_role(inspection, KE_ROLE_RELAY, reports, nreports, &check);
-	ke_production_check_row_emit(inspection, &check,
-				  psprintf("%d of %d processes are healthy", expected,
-						   expected));
+	ke_check_row_emit(inspection, &check,
+					  psprintf("%d of %d processes are healthy",
+							   expected,
+							   expected));
 }
 
 /* -------------------------------------------------------------- function */
@@ -360,13 +327,13 @@ inspect(KeProductionCheck *inspection, KeServer *server)
 static void
 miss_server(KeProductionCheck *inspection)
 {
-	KeCheckRow		check;
+	KeCheckRow	check;
 
-	ke_production_check_row_begin(&check, "service_name");
-	ke_production_check_row_fail(&check,
-				  "CREATE SERVER shop FOREIGN DATA WRAPPER kafka_events OPTIONS (bootstrap_servers 'host1:9092,host2:9092', service_name 'order-service');",
-				  "this database has no server of kafka_events");
-	ke_production_check_row_emit(inspection, &check, NULL);
+	ke_check_row_begin(&check, "service_name");
+	ke_check_row_fail(&check,
+					  "CREATE SERVER shop FOREIGN DATA WRAPPER kafka_events OPTIONS (bootstrap_servers 'host1:9092,host2:9092', service_name 'order-service');",
+					  "this database has no server of kafka_events");
+	ke_check_row_emit(inspection, &check, NULL);
 }
 
 Datum
@@ -382,7 +349,7 @@ kafka_production_check(PG_FUNCTION_ARGS)
 		servers = ke_catalog_every_server();
 	else
 		servers =
-			list_make1(ke_catalog_server_by_name(ke_subscription_ddl_argument_name(fcinfo, 0)));
+			list_make1(ke_catalog_server_by_name(ke_fcinfo_name(fcinfo, 0)));
 	InitMaterializedSRF(fcinfo, 0);
 	inspection.several = list_length(servers) > 1;
 	inspection.deadline =

@@ -1,13 +1,11 @@
 /*
  * production_check.h
- *	  The inside of kafka_production_check: for production.c and
- *	  production_topics.c.
+ *	  The inside of kafka_production_check: what its files share.
  */
 #ifndef KE_PRODUCTION_CHECK_H
 #define KE_PRODUCTION_CHECK_H
 
 #include "fmgr.h"
-#include "lib/stringinfo.h"
 
 #include "shm/request.h"
 #include "subscription/catalog.h"
@@ -23,29 +21,7 @@ typedef struct KeProductionCheck
 	KeAnswer   *silence;		/* why the cluster is not asked any more */
 } KeProductionCheck;
 
-/* A check on its way to a row. */
-typedef struct KeCheckRow
-{
-	const char *name;
-	StringInfoData wrong;		/* empty: nothing is */
-	StringInfoData hints;		/* each once */
-} KeCheckRow;
-
-extern void ke_production_check_row_begin(KeCheckRow *check, const char *name);
-
-/* Something is wrong; hint: what to do, or NULL. */
-extern void ke_production_check_row_fail(KeCheckRow *check, const char *hint,
-						  const char *fmt,...) pg_attribute_printf(3, 4);
-
-/* The check's row; fine: what it says if nothing is wrong. */
-extern void ke_production_check_row_emit(KeProductionCheck *inspection, KeCheckRow *check,
-						  const char *fine);
-
-/* The statement that gives the server another value of an option. */
-extern char *ke_production_check_row_alter(const KeServer *server, const char *option,
-							const char *value);
-
-/* production_topics.c: everything that the cluster has to be asked about. */
+/* production_check_topics.c: whatever the cluster has to be asked about. */
 extern void ke_production_check_topics(KeProductionCheck *inspection);
 
 #endif							/* KE_PRODUCTION_CHECK_H */

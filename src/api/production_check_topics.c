@@ -13,6 +13,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "api/check_row.h"
 #include "api/monitor.h"
 #include "api/production_check.h"
 #include "core/dlq_reply.h"
@@ -36,7 +37,7 @@ typedef struct CopyTopic
 	const KeSubscription *sub;
 	bool		dead;
 	char	   *name;
-	const KeTopicReport *found;	/* NULL: it is not there */
+	const KeTopicReport *found; /* NULL: it is not there */
 	const char *problem;		/* why the rest is not known, or NULL */
 	const char *hint;
 	const char *policy;
@@ -90,8 +91,8 @@ ask(KeProductionCheck *inspection, KeQuestion *question)
 static void
 fail_for_silence(const KeProductionCheck *inspection, KeCheckRow *check)
 {
-	ke_production_check_row_fail(check, inspection->silence->hint, "%s",
-				  inspection->silence->text);
+	ke_check_row_fail(check, inspection->silence->hint, "%s",
+					  inspection->silence->text);
 }
 
 static const KeTopicReport *
@@ -213,27 +214,30 @@ check_partitions(KeProductionCheck *inspection, const Findings *findings,
 	const KeTopicReport *topic = find_topic(findings, sub->topic);
 	int			workers = server->options.workers;
 	int			partitions = topic != NULL ? topic->partitions : 0;
-	KeCheckRow		check;
+	KeCheckRow	check;
 
-	ke_production_check_row_begin(&check, "partitions");
+	ke_check_row_begin(&check, "partitions");
 	if (inspection->silence != NULL)
 		fail_for_silence(inspection, &check);
 	else if (topic == NULL)
-		ke_production_check_row_fail(&check,
-					  creation_of(server, sub->topic, Max(workers, 1), NULL),
-					  "topic \"%s\" does not exist in the cluster, or is not to be seen",
-					  sub->topic);
+		ke_check_row_fail(&check,
+						  creation_of(server, sub->topic,
+									  Max(workers, 1), NULL),
+						  "topic \"%s\" does not exist in the cluster, or is not to be seen",
+						  sub->topic);
 	else if (partitions < workers)
-		ke_production_check_row_fail(&check,
-					  psprintf("%s Or, with Kafka's own tool: kafka-topics.sh --alter --topic %s --partitions %d",
-							   ke_production_check_row_alter(server, "workers",
-											  psprintf("%d", partitions)),
-							   sub->topic, workers),
-					  "topic \"%s\" has %d partitions for %d workers: some have nothing to do",
-					  sub->topic, partitions, workers);
-	ke_production_check_row_emit(inspection, &check,
-				  psprintf("topic \"%s\" has %d partitions for %d workers",
-						   sub->topic, partitions, workers));
+		ke_check_row_fail(&check,
+						  psprintf("%s Or, with Kafka's own tool: kafka-topics.sh --alter --topic %s --partitions %d",
+								   ke_check_row_alter(server,
+													  "workers",
+													  psprintf("%d",
+															   partitions)),
+								   sub->topic, workers),
+						  "topic \"%s\" has %d partitions for %d workers: some have nothing to do",
+						  sub->topic, partitions, workers);
+	ke_check_row_emit(inspection, &check,
+					  psprintf("topic \"%s\" has %d partitions for %d workers",
+							   sub->topic, partitions, workers));
 }
 
 static void
@@ -242,20 +246,22 @@ judge_replication(KeProductionCheck *inspection, const KeTopicReport *topic,
 {
 	if (topic == NULL || topic->replication_factor > 1)
 		return;
-	ke_production_check_row_fail(check,
-				  psprintf("kafka-reassign-partitions.sh gives topics more replicas; for those that are made from now on: %s",
-						   ke_production_check_row_alter(inspection->server,
-										  "topic_replication_factor", "3")),
-				  "topic \"%s\" is on one broker only", topic->name);
+	ke_check_row_fail(check,
+					  psprintf("kafka-reassign-partitions.sh gives topics more replicas; for those that are made from now on: %s",
+							   ke_check_row_alter(inspection->server,
+												  "topic_replication_factor",
+												  "3")),
+					  "topic \"%s\" is on one broker only",
+					  topic->name);
 }
 
 static void
 check_replication(KeProductionCheck *inspection, const Findings *findings)
 {
-	KeCheckRow		check;
+	KeCheckRow	check;
 	ListCell   *lc;
 
-	ke_production_check_row_begin(&check, "replication");
+	ke_check_row_begin(&check, "replication");
 	if (inspection->silence != NULL)
 		fail_for_silence(inspection, &check);
 	foreach(lc, inspection->subscriptions)
@@ -266,8 +272,8 @@ check_replication(KeProductionCheck *inspection, const Findings *findings)
 	foreach(lc, findings->copies)
 		judge_replication(inspection, ((CopyTopic *) lfirst(lc))->found,
 						  &check);
-	ke_production_check_row_emit(inspection, &check,
-				  "every topic is on two brokers or more");
+	ke_check_row_emit(inspection, &check,
+					  "every topic is on two brokers or more");
 }
 
 /* ------------------------------------------------- topics for copies */
@@ -280,10 +286,10 @@ static void
 check_copies(KeProductionCheck *inspection, const Findings *findings,
 			 const char *name, Judge judge, const char *fine)
 {
-	KeCheckRow		check;
+	KeCheckRow	check;
 	ListCell   *lc;
 
-	ke_production_check_row_begin(&check, name);
+	ke_check_row_begin(&check, name);
 	foreach(lc, findings->copies)
 	{
 		if (inspection->silence == NULL)
@@ -291,7 +297,7 @@ check_copies(KeProductionCheck *inspection, const Findings *findings,
 	}
 	if (inspection->silence != NULL)
 		fail_for_silence(inspection, &check);
-	ke_production_check_row_emit(inspection, &check, fine);
+	ke_check_row_emit(inspection, &check, fine);
 }
 
 static void
@@ -306,12 +312,13 @@ judge_existence(KeProductionCheck *inspection, const CopyTopic *topic,
 	if (topic->dead)
 		config = psprintf("{\"cleanup.policy\": \"delete\", \"retention.ms\": " INT64_FORMAT "}",
 						  options->dlq_retention_ms);
-	ke_production_check_row_fail(check,
-				  creation_of(inspection->server, topic->name,
-							  Max(options->topic_partitions, 1), config),
-				  "topic \"%s\" does not exist%s", topic->name,
-				  options->create_topics ? ", and could not be made yet" :
-				  ", and create_topics is off");
+	ke_check_row_fail(check,
+					  creation_of(inspection->server, topic->name,
+								  Max(options->topic_partitions, 1),
+								  config),
+					  "topic \"%s\" does not exist%s", topic->name,
+					  options->create_topics ? ", and could not be made yet" :
+					  ", and create_topics is off");
 }
 
 static void
@@ -321,13 +328,13 @@ judge_policy(KeProductionCheck *inspection, const CopyTopic *topic,
 	if (topic->found == NULL)
 		return;
 	if (topic->problem != NULL)
-		ke_production_check_row_fail(check, topic->hint, "%s", topic->problem);
+		ke_check_row_fail(check, topic->hint, "%s", topic->problem);
 	else if (strstr(topic->policy, "compact") != NULL)
-		ke_production_check_row_fail(check,
-					  psprintf("kafka-configs.sh --alter --entity-type topics --entity-name %s --add-config cleanup.policy=delete",
-							   topic->name),
-					  "topic \"%s\" is compacted: of copies with the same key only the last one stays",
-					  topic->name);
+		ke_check_row_fail(check,
+						  psprintf("kafka-configs.sh --alter --entity-type topics --entity-name %s --add-config cleanup.policy=delete",
+								   topic->name),
+						  "topic \"%s\" is compacted: of copies with the same key only the last one stays",
+						  topic->name);
 }
 
 /* ------------------------------------------------------- foreign copies */
@@ -373,6 +380,17 @@ visit_foreigner(StringInfo reply, void *argument)
 	MemoryContextSwitchTo(old);
 }
 
+/* The statement that keeps this service's copies in topics of their own. */
+static char *
+alter_suffix(const KeServer *server, bool dead)
+{
+	char	   *suffix = psprintf(".%s%s", server->options.service_name,
+								  dead ? ".dlq" : ".retry");
+
+	return ke_check_row_alter(server, dead ? "dlq_suffix" : "retry_suffix",
+							  suffix);
+}
+
 static void
 judge_owner(KeProductionCheck *inspection, const CopyTopic *topic,
 			KeCheckRow *check)
@@ -395,17 +413,13 @@ judge_owner(KeProductionCheck *inspection, const CopyTopic *topic,
 	strlcpy(order.topic, topic->name, sizeof(order.topic));
 	failure = ke_task_try(&order, visit_foreigner, &foreigner);
 	if (failure != NULL)
-		ke_production_check_row_fail(check, failure->hint, "topic \"%s\": %s", topic->name,
-					  failure->text);
+		ke_check_row_fail(check, failure->hint, "topic \"%s\": %s",
+						  topic->name,
+						  failure->text);
 	else if (foreigner.service != NULL)
-		ke_production_check_row_fail(check,
-					  ke_production_check_row_alter(server, topic->dead ?
-									 "dlq_suffix" : "retry_suffix",
-									 psprintf(".%s%s",
-											  server->options.service_name,
-											  topic->dead ? ".dlq" : ".retry")),
-					  "topic \"%s\" holds copies of service \"%s\", too",
-					  topic->name, foreigner.service);
+		ke_check_row_fail(check, alter_suffix(server, topic->dead),
+						  "topic \"%s\" holds copies of service \"%s\", too",
+						  topic->name, foreigner.service);
 }
 
 /* ------------------------------------------------------------- retention */
@@ -471,27 +485,29 @@ judge_retention(KeProductionCheck *inspection, const CopyTopic *topic,
 		return;
 	if (topic->problem != NULL)
 	{
-		ke_production_check_row_fail(check, topic->hint, "%s", topic->problem);
+		ke_check_row_fail(check, topic->hint, "%s", topic->problem);
 		return;
 	}
 	if (topic->retention_bytes >= 0)
-		ke_production_check_row_fail(check, raise,
-					  "topic \"%s\" keeps " INT64_FORMAT " bytes of a partition, however new its letters are",
-					  topic->name, topic->retention_bytes);
+		ke_check_row_fail(check, raise,
+						  "topic \"%s\" keeps " INT64_FORMAT " bytes of a partition, however new its letters are",
+						  topic->name, topic->retention_bytes);
 	if (topic->retention_ms < 0)
 		return;
 	if (topic->retention_ms <= WARNING_MS)
-		ke_production_check_row_fail(check, raise,
-					  "topic \"%s\" keeps letters for %s only", topic->name,
-					  ke_literal_show_interval(topic->retention_ms));
+		ke_check_row_fail(check, raise,
+						  "topic \"%s\" keeps letters for %s only",
+						  topic->name,
+						  ke_literal_show_interval(topic->retention_ms));
 	endangered = count_endangered(inspection, topic);
 	if (endangered > 0)
-		ke_production_check_row_fail(check,
-					  psprintf("SELECT * FROM kafka_dlq_reprocess(%s, server => %s); or, for more time: %s",
-							   quote_literal_cstr(topic->sub->topic),
-							   quote_literal_cstr(server->name), raise),
-					  INT64_FORMAT " pending letters of topic \"%s\" may be lost within 24 hours",
-					  endangered, topic->name);
+		ke_check_row_fail(check,
+						  psprintf("SELECT * FROM kafka_dlq_reprocess(%s, server => %s); or, for more time: %s",
+								   quote_literal_cstr(topic->sub->topic),
+								   quote_literal_cstr(server->name),
+								   raise),
+						  INT64_FORMAT " pending letters of topic \"%s\" may be lost within 24 hours",
+						  endangered, topic->name);
 }
 
 /* ------------------------------------------------------------------- all */

@@ -23,7 +23,7 @@
 #include "outbox/outbox_read.h"
 #include "shm/circuit.h"
 #include "shm/metrics.h"
-#include "shm/shmem.h"
+#include "shm/ready.h"
 
 PG_FUNCTION_INFO_V1(kafka_metrics_prometheus);
 
@@ -426,7 +426,7 @@ put_outboxes(Scrape *scrape)
 
 	for (int i = 0; i < count; i++)
 		ke_outbox_tidy_status(((KeServer *) list_nth(scrape->servers, i))->oid,
-						 &status[i]);
+							  &status[i]);
 	for (int f = 0; f < lengthof(families); f++)
 	{
 		begin_family(scrape->out, families[f].name, families[f].type,

@@ -28,6 +28,7 @@
 #include "api/ddl.h"
 #include "api/subscription_define.h"
 #include "subscription/catalog.h"
+#include "subscription/extension.h"
 
 /* The row of an object as this command has just left it, or NULL. */
 static HeapTuple
@@ -109,8 +110,9 @@ stranger(Oid class_id, Oid object_id, Oid schema)
 }
 
 void
-ke_schema_guard_object_access(ObjectAccessType access, Oid class_id, Oid object_id,
-					 int sub_id, void *arg)
+ke_schema_guard_object_access(ObjectAccessType access, Oid class_id,
+							  Oid object_id,
+							  int sub_id, void *arg)
 {
 	Oid			schema;
 	char	   *name;

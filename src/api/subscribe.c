@@ -7,6 +7,7 @@
  * statement made.
  */
 #include "postgres.h"
+#include "api/fcinfo.h"
 #include "core/compat.h"
 
 #include "catalog/namespace.h"
@@ -27,13 +28,14 @@
 #include "api/subscription_define.h"
 #include "core/guc.h"
 #include "core/literal.h"
+#include "shm/ready.h"
 #include "shm/reason.h"
 #include "shm/request.h"
 #include "shm/roster.h"
-#include "shm/shmem.h"
 #include "state/identity.h"
 #include "state/positions.h"
 #include "subscription/checks.h"
+#include "subscription/extension.h"
 #include "subscription/names.h"
 #include "subscription/references.h"
 
@@ -118,7 +120,7 @@ argument_text(FunctionCallInfo fcinfo, int n, ArgumentKind kind)
 	switch (kind)
 	{
 		case ARG_TEXT:
-			return ke_subscription_ddl_argument_text(fcinfo, n);
+			return ke_fcinfo_text(fcinfo, n);
 		case ARG_TABLE:
 			return table_text(PG_GETARG_OID(n));
 		case ARG_TEXTS:
@@ -348,8 +350,8 @@ kafka_subscribe(PG_FUNCTION_ARGS)
 	Oid			relid;
 
 	ke_ready_require();
-	topic = ke_subscription_ddl_argument_required(fcinfo, ARG_TOPIC, "topic");
-	server = ke_subscription_ddl_server(ke_subscription_ddl_argument_name(fcinfo, ARG_SERVER));
+	topic = ke_fcinfo_required(fcinfo, ARG_TOPIC, "topic");
+	server = ke_subscription_ddl_server(ke_fcinfo_name(fcinfo, ARG_SERVER));
 	if (OidIsValid(ke_catalog_find(server, topic, InvalidOid)))
 		ke_subscription_define_refuse_second(server, topic);
 
@@ -384,8 +386,8 @@ kafka_subscription_alter(PG_FUNCTION_ARGS)
 	ListCell   *lc;
 
 	ke_ready_require();
-	topic = ke_subscription_ddl_argument_required(fcinfo, ARG_TOPIC, "topic");
-	server = ke_subscription_ddl_server(ke_subscription_ddl_argument_name(fcinfo, ARG_SERVER));
+	topic = ke_fcinfo_required(fcinfo, ARG_TOPIC, "topic");
+	server = ke_subscription_ddl_server(ke_fcinfo_name(fcinfo, ARG_SERVER));
 	sub = ke_subscription_ddl_find(server, topic);
 
 	changes = argument_options(fcinfo, true);
@@ -414,8 +416,8 @@ kafka_unsubscribe(PG_FUNCTION_ARGS)
 	KeServer   *server;
 
 	ke_ready_require();
-	topic = ke_subscription_ddl_argument_required(fcinfo, 0, "topic");
-	server = ke_subscription_ddl_server(ke_subscription_ddl_argument_name(fcinfo, 1));
+	topic = ke_fcinfo_required(fcinfo, 0, "topic");
+	server = ke_subscription_ddl_server(ke_fcinfo_name(fcinfo, 1));
 	ke_subscription_ddl_drop(ke_subscription_ddl_find(server, topic));
 	PG_RETURN_TEXT_P(cstring_to_text(topic));
 }

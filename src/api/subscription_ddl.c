@@ -23,31 +23,8 @@
 
 #include "api/ddl.h"
 #include "api/subscription_ddl.h"
+#include "subscription/extension.h"
 #include "subscription/names.h"
-
-char *
-ke_subscription_ddl_argument_text(FunctionCallInfo fcinfo, int n)
-{
-	return PG_ARGISNULL(n) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(n));
-}
-
-char *
-ke_subscription_ddl_argument_name(FunctionCallInfo fcinfo, int n)
-{
-	return PG_ARGISNULL(n) ? NULL : pstrdup(NameStr(*PG_GETARG_NAME(n)));
-}
-
-char *
-ke_subscription_ddl_argument_required(FunctionCallInfo fcinfo, int n, const char *name)
-{
-	char	   *value = ke_subscription_ddl_argument_text(fcinfo, n);
-
-	if (value == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("%s must not be null", name)));
-	return value;
-}
 
 /* -------------------------------------------------------------- finding */
 
@@ -159,7 +136,8 @@ ke_subscription_ddl_alter(KeSubscription *sub, List *options)
 	{
 		DefElem    *option = lfirst_node(DefElem, lc);
 		bool		there = ke_subscription_ddl_option(stored,
-												   option->defname) != NULL;
+													   option->defname) !=
+														NULL;
 		const char *separator = buf.len > 0 ? ", " : "";
 
 		if (option->defaction != DEFELEM_DROP)

@@ -6,8 +6,6 @@
 #ifndef KE_SUBSCRIPTION_DDL_H
 #define KE_SUBSCRIPTION_DDL_H
 
-#include "fmgr.h"
-
 #include "subscription/catalog.h"
 
 /*
@@ -18,11 +16,11 @@ extern KeServer *ke_subscription_ddl_server(const char *name);
 
 /* The subscription of a topic; raises with a hint if there is none. */
 extern KeSubscription *ke_subscription_ddl_find(KeServer *server,
-											const char *topic);
+												const char *topic);
 
 /* CREATE FOREIGN TABLE in schema kafka_events; returns its oid. */
 extern Oid	ke_subscription_ddl_create(KeServer *server, const char *table,
-								   List *options);
+									   List *options);
 
 /*
  * ALTER FOREIGN TABLE: options are set, or added where they are not there
@@ -37,13 +35,5 @@ extern List *ke_subscription_ddl_options(Oid relid);
 
 /* The option of this name, or NULL. */
 extern DefElem *ke_subscription_ddl_option(List *options, const char *name);
-
-/* Arguments of SQL functions: a text or name, or NULL. */
-extern char *ke_subscription_ddl_argument_text(FunctionCallInfo fcinfo, int n);
-extern char *ke_subscription_ddl_argument_name(FunctionCallInfo fcinfo, int n);
-
-/* A text that must not be NULL; raises naming the argument. */
-extern char *ke_subscription_ddl_argument_required(FunctionCallInfo fcinfo, int n,
-								  const char *name);
 
 #endif							/* KE_SUBSCRIPTION_DDL_H */

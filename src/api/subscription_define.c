@@ -27,6 +27,7 @@
 #include "state/identity.h"
 #include "state/positions.h"
 #include "subscription/checks.h"
+#include "subscription/extension.h"
 #include "subscription/names.h"
 #include "subscription/references.h"
 

@@ -30,13 +30,16 @@ extern char *ke_subscription_define_name(const char *topic);
 extern void ke_subscription_define_require_identity(void);
 
 /* Are there positions of the topic, so that it goes on from them? */
-extern bool ke_subscription_define_was_consumed(KeServer *server, const char *topic);
+extern bool ke_subscription_define_was_consumed(KeServer *server,
+												const char *topic);
 
 /* Raise: there is a subscription of this topic. */
 extern void ke_subscription_define_refuse_second(KeServer *server,
-								   const char *topic) pg_attribute_noreturn();
+												 const char *topic)
+			pg_attribute_noreturn();
 
 /* Raise: a thing of this name is no subscription. */
-extern void ke_subscription_define_refuse_stranger(const char *name) pg_attribute_noreturn();
+extern void ke_subscription_define_refuse_stranger(const char *name)
+			pg_attribute_noreturn();
 
 #endif							/* KE_SUBSCRIPTION_DEFINE_H */

@@ -20,7 +20,7 @@
 #include "api/monitor.h"
 #include "shm/circuit.h"
 #include "shm/lag.h"
-#include "shm/shmem.h"
+#include "shm/ready.h"
 #include "state/identity.h"
 #include "subscription/catalog.h"
 
@@ -293,17 +293,21 @@ set_options(Row *row, const KeSubscription *sub)
 {
 	const KeSubscriptionOptions *options = &sub->options;
 
-	set_text(row, ke_options_subscription_row_format_name(options->row_format));
-	set_text(row, ke_options_subscription_on_conflict_name(options->on_conflict));
+	set_text(row,
+			 ke_options_subscription_row_format_name(options->row_format));
+	set_text(row,
+			 ke_options_subscription_on_conflict_name(options->on_conflict));
 	set_text(row, ke_options_subscription_ordering_name(options->ordering));
 	set_text(row, function_text(sub->validator, options->validator));
 	set(row, texts_datum(options->required_headers,
 						 options->nrequired_headers));
-	set_text(row, ke_options_subscription_start_from_name(options->start_from));
+	set_text(row,
+			 ke_options_subscription_start_from_name(options->start_from));
 	set(row, Int32GetDatum(options->batch_size));
 	set(row, interval_datum(options->handler_timeout_ms));
 	set(row, Int32GetDatum(options->max_retries));
-	set_text(row, ke_options_subscription_retry_strategy_name(options->retry_strategy));
+	set_text(row, ke_options_subscription_retry_strategy_name(
+															  options->retry_strategy));
 	set(row, interval_datum(options->initial_delay_ms));
 	set(row, interval_datum(options->max_delay_ms));
 	set(row, Float8GetDatum(options->multiplier));

@@ -5,6 +5,7 @@
  * The manager asks the cluster; who may have it asked is decided here.
  */
 #include "postgres.h"
+#include "api/fcinfo.h"
 #include "core/compat.h"
 
 #include "catalog/pg_authid.h"
@@ -22,8 +23,8 @@
 #include "api/subscription_ddl.h"
 #include "core/guc.h"
 #include "shm/cluster_report.h"
+#include "shm/ready.h"
 #include "shm/request.h"
-#include "shm/shmem.h"
 
 PG_FUNCTION_INFO_V1(kafka_topics);
 PG_FUNCTION_INFO_V1(kafka_topic_create);
@@ -73,7 +74,7 @@ kafka_topics(PG_FUNCTION_ARGS)
 	ListCell   *lc;
 
 	ke_ready_require();
-	server = ke_catalog_server_by_name(ke_subscription_ddl_argument_name(fcinfo, 0));
+	server = ke_catalog_server_by_name(ke_fcinfo_name(fcinfo, 0));
 	require_reader(server);
 	InitMaterializedSRF(fcinfo, 0);
 	question.server = server->oid;
@@ -173,7 +174,7 @@ kafka_topic_create(PG_FUNCTION_ARGS)
 
 	ke_ready_require();
 	PreventCommandIfReadOnly("kafka_topic_create()");
-	topic = ke_subscription_ddl_argument_required(fcinfo, ARG_TOPIC, "topic");
+	topic = ke_fcinfo_required(fcinfo, ARG_TOPIC, "topic");
 	problem = ke_options_topic_problem(topic);
 	if (problem != NULL)
 		ereport(ERROR,
@@ -181,10 +182,10 @@ kafka_topic_create(PG_FUNCTION_ARGS)
 				 errmsg("topic \"%s\" %s", topic, problem)));
 	request.partitions = argument_count(fcinfo, ARG_PARTITIONS, "partitions");
 	request.replication_factor = argument_count(fcinfo, ARG_REPLICATION,
-											 "replication_factor");
+												"replication_factor");
 	if (!PG_ARGISNULL(ARG_CONFIG))
 		request.settings = settings_of(PG_GETARG_JSONB_P(ARG_CONFIG));
-	server = ke_catalog_server_by_name(ke_subscription_ddl_argument_name(fcinfo, ARG_SERVER));
+	server = ke_catalog_server_by_name(ke_fcinfo_name(fcinfo, ARG_SERVER));
 	ke_ddl_require_membership(server);
 
 	question.server = server->oid;

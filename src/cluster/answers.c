@@ -219,8 +219,9 @@ answer_config(KeCluster *cluster, const KeServer *server,
 
 	for (int i = 0; i < count; i++)
 		configs[i].name = ((KeTopicSetting *) list_nth(settings, i))->name;
-	error = ke_topic_admin_describe(ke_cluster_handle(cluster), question->topic,
-							   configs, count, timeout_ms);
+	error = ke_topic_admin_describe(ke_cluster_handle(cluster),
+									question->topic,
+									configs, count, timeout_ms);
 	if (ke_client_is_silence(error))
 	{
 		*problem = not_reachable(cluster, server, error);
@@ -262,7 +263,8 @@ static KeAnswer *
 answer_create(KeCluster *cluster, const KeServer *server,
 			  const KeQuestion *question)
 {
-	KeTopicRequest *request = ke_cluster_report_get_new_topic(question->payload);
+	KeTopicRequest *request =
+		ke_cluster_report_get_new_topic(question->payload);
 	KeNewTopic	topic = {
 		.name = question->topic,
 		.partitions = request->partitions,
@@ -290,7 +292,8 @@ answer_create(KeCluster *cluster, const KeServer *server,
 	left_ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
 											  question->answer_by);
 	error = ke_topic_admin_create(ke_cluster_handle(cluster), &topic, &created,
-							 &text, (int) Min(left_ms, CREATE_PATIENCE_MS));
+								  &text,
+								  (int) Min(left_ms, CREATE_PATIENCE_MS));
 	if (ke_client_is_silence(error))
 		return not_reachable(cluster, server, error);
 

@@ -9,13 +9,11 @@
 #include "utils/timestamp.h"
 
 #include "cluster/survey.h"
+#include "cluster/survey_ask.h"
 #include "core/stamp.h"
 #include "core/unix_time.h"
 #include "session/attempt.h"
 #include "state/positions.h"
-
-/* What each question may take; a broker that is well needs a millisecond. */
-#define MAX_PATIENCE_MS 500
 
 /* Partitions that nobody has for so long will not find an owner alone. */
 #define FIRST_REJOIN_MS 10000
@@ -45,7 +43,8 @@ position_key(const KeSurvey *survey)
 static KePartitionList *
 all_partitions(const KeSurvey *survey, int64 offset)
 {
-	KePartitionList *list = ke_partition_list_make(Max(survey->watch->partitions, 1));
+	KePartitionList *list =
+		ke_partition_list_make(Max(survey->watch->partitions, 1));
 	int			i = 0;
 	ListCell   *lc;
 
@@ -58,62 +57,6 @@ all_partitions(const KeSurvey *survey, int64 offset)
 		i++;
 	}
 	return list;
-}
-
-/* --------------------------------------------------------------- questions */
-
-/*
- * Brokers may die in the middle of a look.  Each question that got no answer
- * halves what the others may take, and all of them together less than twice
- * the first.
- */
-int
-ke_survey_ask_patience(const KeSurvey *survey)
-{
-	return MAX_PATIENCE_MS >> Min(survey->unanswered, 9);
-}
-
-int
-ke_survey_ask_note(KeSurvey *survey, int error)
-{
-	if (ke_client_is_silence(error))
-		survey->unanswered++;
-	return error;
-}
-
-int
-ke_survey_ask_topic(KeSurvey *survey, const char *name, KeTopicInfo **topic)
-{
-	List	   *topics = NIL;
-	int			error;
-
-	error = ke_cluster_topics(survey->watch->cluster, name, &topics,
-							  ke_survey_ask_patience(survey));
-	if (error == 0 && topics == NIL)
-		error = KE_KAFKA_TIMED_OUT;
-	if (error == 0)
-		*topic = (KeTopicInfo *) linitial(topics);
-	return ke_survey_ask_note(survey, error);
-}
-
-int
-ke_survey_ask_offsets(KeSurvey *survey, KePartitionList *times)
-{
-	int			error;
-
-	error = ke_cluster_offsets_for_time(survey->watch->cluster, times,
-										ke_survey_ask_patience(survey));
-	return ke_survey_ask_note(survey, error);
-}
-
-int
-ke_survey_ask_committed(KeSurvey *survey, KeCluster *cluster,
-						KePartitionList *list)
-{
-	int			error;
-
-	error = ke_cluster_committed(cluster, list, ke_survey_ask_patience(survey));
-	return ke_survey_ask_note(survey, error);
 }
 
 /* ------------------------------------------------------------------ topics */
@@ -339,7 +282,7 @@ ke_survey_starts(KeSurvey *survey)
 typedef struct Unowned
 {
 	KeSurvey   *survey;
-	KePartitionList *ends;			/* the partitions, and where they end */
+	KePartitionList *ends;		/* the partitions, and where they end */
 	KePosition *positions;		/* one for each */
 	bool	   *known;
 } Unowned;
@@ -430,7 +373,7 @@ ke_survey_unowned(KeSurvey *survey)
 	KeLagRow   *rows = ke_lag_rows(survey->facts->database, &nrows);
 	KePartitionList *list = ke_partition_list_make(16);
 	Oid		   *subscriptions;
-	Unowned		unowned = {.survey = survey,.ends = list};
+	Unowned		unowned = {.survey = survey, .ends = list};
 	bool		stalled;
 	int			i = 0;
 	ListCell   *lc;

@@ -5,8 +5,9 @@
 #ifndef KE_SURVEY_H
 #define KE_SURVEY_H
 
-#include "cluster/watch.h"
+#include "cluster/watch_state.h"
 #include "shm/lag.h"
+#include "subscription/catalog.h"
 
 typedef struct KeSurvey
 {
@@ -22,19 +23,6 @@ typedef struct KeSurvey
 
 	int			unanswered;		/* questions of this look, so far */
 } KeSurvey;
-
-/*
- * The questions of a look.  How long each may wait, in ms, depends on those
- * before it; ke_survey_ask_note returns its error.  cluster is the watch's, or
- * its admin.
- */
-extern int	ke_survey_ask_patience(const KeSurvey *survey);
-extern int	ke_survey_ask_note(KeSurvey *survey, int error);
-extern int	ke_survey_ask_topic(KeSurvey *survey, const char *name,
-								KeTopicInfo **topic);
-extern int	ke_survey_ask_offsets(KeSurvey *survey, KePartitionList *times);
-extern int	ke_survey_ask_committed(KeSurvey *survey, KeCluster *cluster,
-									KePartitionList *list);
 
 /*
  * Count the partitions of the subscribed topics, and tell the views which
@@ -57,7 +45,7 @@ extern void ke_survey_retry_demand(KeSurvey *survey);
 
 /* Partitions of one of these topics; 0: it is not known to be there. */
 extern int	ke_survey_missing_topics_partitions(const KeWatch *watch,
-									  const char *topic);
+												const char *topic);
 
 /* Count the dead letters that are pending, for the metrics. */
 extern void ke_survey_dlq_counts(KeSurvey *survey);
@@ -73,7 +61,7 @@ extern void ke_survey_unowned(KeSurvey *survey);
  * rows is what the lag table holds now.
  */
 extern bool ke_survey_stalled(KeSurvey *survey, const KeLagRow *rows,
-								 int nrows);
+							  int nrows);
 
 /*
  * Has a commit with this database's uuid and another manager's incarnation

@@ -10,6 +10,8 @@
 #include "core/compat.h"
 
 #include "cluster/survey.h"
+#include "cluster/survey_ask.h"
+#include "cluster/watch_handles.h"
 #include "session/attempt.h"
 #include "shm/metrics.h"
 #include "state/dlq_pending.h"
@@ -29,7 +31,7 @@ typedef struct Letters
 	List	   *topics;			/* of Topic, one for each subscription */
 	KePartitionList *lows;
 	KePartitionList *highs;
-	KePartitionList *committed;		/* NULL: there are no letters to ask about */
+	KePartitionList *committed; /* NULL: there are no letters to ask about */
 } Letters;
 
 static List *
@@ -47,7 +49,8 @@ find_topics(const KeSurvey *survey)
 		topic->name = psprintf("%s%s", sub->topic,
 							   survey->server->options.dlq_suffix);
 		topic->partitions = sub->options.dlq ?
-			ke_survey_missing_topics_partitions(survey->watch, topic->name) : 0;
+			ke_survey_missing_topics_partitions(survey->watch,
+												topic->name) : 0;
 		topics = lappend(topics, topic);
 	}
 	return topics;

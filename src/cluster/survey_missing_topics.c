@@ -14,6 +14,7 @@
 #include "utils/timestamp.h"
 
 #include "cluster/survey.h"
+#include "cluster/survey_ask.h"
 #include "kafka/retry_dlq_topics.h"
 
 static KeTopicInfo *
@@ -59,8 +60,8 @@ make(KeSurvey *survey, const KeRetryDlqTopic *topic)
 	int			err;
 
 	err = ke_retry_dlq_topics_make(ke_cluster_handle(survey->watch->cluster),
-							  &survey->server->options, topic, &created,
-							  &text, 2 * ke_survey_ask_patience(survey));
+								   &survey->server->options, topic, &created,
+								   &text, 2 * ke_survey_ask_patience(survey));
 	if (ke_survey_ask_note(survey, err) == 0)
 		return true;
 	ereport(DEBUG1,

@@ -10,6 +10,7 @@
 #include "core/compat.h"
 
 #include "cluster/survey.h"
+#include "cluster/survey_ask.h"
 #include "session/attempt.h"
 #include "shm/role_demand.h"
 #include "state/retries.h"
@@ -46,7 +47,8 @@ has_parked(const KeSurvey *survey)
 
 /* Both ends of the partitions of all retry topics there are. */
 static void
-list_partitions(KeSurvey *survey, KePartitionList *lows, KePartitionList *highs)
+list_partitions(KeSurvey *survey, KePartitionList *lows,
+				KePartitionList *highs)
 {
 	ListCell   *lc;
 
@@ -93,9 +95,9 @@ ke_survey_retry_demand(KeSurvey *survey)
 	if (survey->subscriptions == NIL ||
 		survey->facts->identity != KE_IDENTITY_OURS ||
 		ke_role_demand_has(survey->facts->database, survey->server->oid,
-					KE_ROLE_RETRY))
+						   KE_ROLE_RETRY))
 		return;
 	if (has_parked(survey) || has_copies(survey))
 		ke_role_demand_set(survey->facts->database, survey->server->oid,
-					KE_ROLE_RETRY);
+						   KE_ROLE_RETRY);
 }

@@ -14,6 +14,7 @@
 #include "utils/timestamp.h"
 
 #include "cluster/survey.h"
+#include "cluster/survey_ask.h"
 #include "shm/lag.h"
 #include "shm/roster.h"
 
@@ -112,7 +113,7 @@ any_has_more(KeSurvey *survey, const KePartitionList *positions)
 
 	for (int i = 0; i < positions->count; i++)
 		ke_partition_list_add(ends, positions->parts[i].topic,
-						  positions->parts[i].partition, KE_KAFKA_END);
+							  positions->parts[i].partition, KE_KAFKA_END);
 	if (ke_survey_ask_offsets(survey, ends) != 0)
 		return false;
 	for (int i = 0; i < ends->count; i++)
@@ -150,7 +151,7 @@ is_stuck(KeSurvey *survey, const KeSlotReport *slots, int nslots,
 		marks[nmarks].messages = slot->messages;
 		if (is_unchanged(watch, &marks[nmarks]))
 			ke_partition_list_add(still, topic, rows[i].partition,
-							  rows[i].position);
+								  rows[i].position);
 		nmarks++;
 	}
 	if (watch->stall_marks != NULL)

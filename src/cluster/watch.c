@@ -15,6 +15,7 @@
 
 #include "cluster/survey.h"
 #include "cluster/watch.h"
+#include "cluster/watch_handles.h"
 #include "session/attempt.h"
 
 #define LOOK_INTERVAL_MS 10000
@@ -49,109 +50,11 @@ ke_watch_make(void)
 	return watch;
 }
 
-/* Another cluster, or other options, may have other ones. */
-static void
-forget_copy_topics(KeWatch *watch)
-{
-	ListCell   *lc;
-
-	foreach(lc, watch->copy_topics)
-		pfree(((KeTopicInfo *) lfirst(lc))->name);
-	list_free_deep(watch->copy_topics);
-	watch->copy_topics = NIL;
-	watch->retry_partitions = -1;
-}
-
-static void
-close_cluster(KeWatch *watch)
-{
-	if (watch->cluster != NULL)
-		ke_cluster_close(watch->cluster);
-	watch->cluster = NULL;
-	if (watch->admin != NULL)
-		ke_cluster_close(watch->admin);
-	watch->admin = NULL;
-	if (watch->cluster_id != NULL)
-		pfree(watch->cluster_id);
-	watch->cluster_id = NULL;
-	forget_copy_topics(watch);
-}
-
 void
 ke_watch_free(KeWatch *watch)
 {
-	close_cluster(watch);
+	ke_watch_handles_close(watch);
 	MemoryContextDelete(watch->context);
-}
-
-/* ------------------------------------------------------------ the handle */
-
-typedef struct Opening
-{
-	KeWatch    *watch;
-	KeServer   *server;
-} Opening;
-
-static void
-open_cluster(void *argument)
-{
-	Opening    *opening = (Opening *) argument;
-	KeServer   *server = opening->server;
-	char	   *client = psprintf("%.20s-manager",
-								  server->options.service_name);
-
-	opening->watch->cluster =
-		ke_cluster_open(&server->options, &server->mapping,
-						ke_catalog_main_group(server), client, true);
-	opening->watch->fingerprint = server->fingerprint;
-}
-
-KeCluster *
-ke_watch_handles_cluster(KeWatch *watch, KeServer *server)
-{
-	if (watch->cluster != NULL && watch->fingerprint != server->fingerprint)
-	{
-		close_cluster(watch);
-		watch->blocked = false;
-		watch->reason[0] = '\0';
-	}
-	if (watch->cluster == NULL)
-	{
-		Opening		opening = {watch, server};
-		char	   *problem = ke_attempt(open_cluster, &opening);
-
-		if (problem != NULL)
-			strlcpy(watch->reason, problem, sizeof(watch->reason));
-	}
-	return watch->cluster;
-}
-
-static void
-open_admin(void *argument)
-{
-	Opening    *opening = (Opening *) argument;
-	KeServer   *server = opening->server;
-	char	   *client = psprintf("%.20s-manager",
-								  server->options.service_name);
-
-	opening->watch->admin =
-		ke_cluster_open(&server->options, &server->mapping,
-						ke_catalog_admin_group(server), client, false);
-}
-
-KeCluster *
-ke_watch_handles_admin(KeWatch *watch, KeServer *server)
-{
-	Opening		opening = {watch, server};
-	char	   *problem;
-
-	/* The other one is renewed when the server has changed. */
-	if (ke_watch_handles_cluster(watch, server) == NULL || watch->admin != NULL)
-		return watch->admin;
-	problem = ke_attempt(open_admin, &opening);
-	if (problem != NULL)
-		strlcpy(watch->reason, problem, sizeof(watch->reason));
-	return watch->admin;
 }
 
 /* ------------------------------------------------------- which cluster */
@@ -211,7 +114,7 @@ check_cluster(KeWatch *watch, const KeWatchFacts *facts, KeServer *server)
 							  record.stored));
 
 		/* A handle keeps the first id it hears: ask with a new one. */
-		close_cluster(watch);
+		ke_watch_handles_close(watch);
 		return false;
 	}
 	return true;

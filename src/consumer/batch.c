@@ -195,7 +195,7 @@ announce(KeEngine *engine, KeStage *stage)
 		return true;
 	trial.part->pos = before;
 	ke_partition_restart(engine, trial.part,
-						   "another process took the partition over");
+						 "another process took the partition over");
 	return false;
 }
 

@@ -86,7 +86,7 @@ ke_configuration_adopt(KeEngine *engine, KeConfiguration *from)
 	}
 	foreach(lc, before)
 		if (!list_member_ptr(kept, lfirst(lc)))
-			ke_rebalance_detach(engine, (KeStage *) lfirst(lc));
+		ke_rebalance_detach(engine, (KeStage *) lfirst(lc));
 	ke_rebalance_attach(engine);
 	if (former != NULL)
 		MemoryContextDelete(former);

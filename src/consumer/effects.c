@@ -13,11 +13,11 @@
 #include "utils/timestamp.h"
 
 #include "consumer/effects.h"
-#include "consumer/measure.h"
 #include "core/testing.h"
 #include "session/guard.h"
 #include "session/session.h"
 #include "session/xact.h"
+#include "shm/metrics.h"
 
 /* Rows are written ahead of the handler's calls for about this long. */
 #define CHUNK_MS 50
@@ -172,6 +172,26 @@ transact(KeEngine *engine, KeEffects *effects, const KeEffectsFrame *frame)
 	effects->committed = true;
 }
 
+/* One addition to shared memory per transaction, whatever its size. */
+static void
+count_effects(const KeEngine *engine, const KeEffects *effects,
+			  TimestampTz started)
+{
+	KeMetricsDelta delta = {0};
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (effects->done == 0)
+		return;
+	for (int i = 0; i < effects->done; i++)
+		ke_metrics_count(&delta, effects->msgs[i], now);
+	delta.counters.succeeded = effects->done - effects->skipped;
+	delta.counters.skipped = effects->skipped;
+	delta.counters.rows = effects->rows;
+	delta.counters.batches = 1;
+	delta.counters.processing_us = now - started;
+	ke_metrics_add(engine->database, effects->stage->sub->oid, &delta);
+}
+
 void
 ke_effects_transact(KeEngine *engine, KeEffects *effects,
 					const KeEffectsFrame *frame)
@@ -201,7 +221,7 @@ ke_effects_transact(KeEngine *engine, KeEffects *effects,
 	PG_END_TRY();
 	error_context_stack = context.previous;
 	if (effects->committed)
-		ke_measure_effects(engine, effects, started);
+		count_effects(engine, effects, started);
 	if (effects->stage->sink != NULL)
 		ke_sink_end(effects->stage->sink);
 	MemoryContextSwitchTo(engine->scratch);

@@ -51,7 +51,7 @@ typedef struct KePartition
 	int64		end;			/* end of partition not stored yet, or -1 */
 	int64		asked_end;		/* while not fetched: what was asked for */
 	int			careful;		/* messages still to run alone */
-	KeRetryChains  *chains;		/* its parked messages; see ordered.c */
+	KeRetryChains *chains;		/* its parked messages; see ordered.c */
 	bool		held;			/* not fetched: it waits for one of them */
 	TimestampTz start_at;
 	bool		counted;		/* scratch of ke_progress_collect */
@@ -123,7 +123,7 @@ typedef struct KeEngine
 	int			next_to_ask;	/* whose end is asked for next */
 	KePartition *last_found;
 	TimestampTz commit_at;		/* when Kafka's commit is due; 0: nothing */
-	KePosition	runner;			/* retry consumers: see due.c */
+	KePosition	runner;			/* retry consumers: see retry_due.c */
 	bool		has_runner;
 	int			runner_careful; /* parked messages still to be announced */
 	TimestampTz forget_at;		/* when old copies are forgotten next */
@@ -167,46 +167,50 @@ extern void ke_stage_wait_for_database(KeStage *stage,
 extern void ke_stage_note_speed(KeStage *stage, int count,
 								int64 microseconds);
 
-/* assignment.c: partitions come, go, stop and are shown */
+/* partition.c: one partition is held, stopped, released and shown */
+extern KePartition *ke_partition_find(KeEngine *engine, const char *topic,
+									  int32 partition);
+extern const char *ke_partition_obstacle(const KeStage *stage);
+extern void ke_partition_enter(KePartition *part);
+extern void ke_partition_hold(KeEngine *engine, KePartition *part);
+extern void ke_partition_stop(KeEngine *engine, KePartition *part,
+							  const char *reason);
+extern void ke_partition_restart(KeEngine *engine, KePartition *part,
+								 const char *reason);
+extern void ke_partition_release(KeEngine *engine, List *parts);
+extern void ke_partition_hold_back(KeEngine *engine, KeStage *stage);
+extern void ke_partition_let_go_on(KeEngine *engine, KeStage *stage);
+extern void ke_partition_halt(KeEngine *engine, KeStage *stage,
+							  const char *reason);
+extern void ke_partition_wait_for_breaker(KeEngine *engine, KeStage *stage,
+										  TimestampTz ask_at);
+extern void ke_partition_publish(KeEngine *engine);
+
+/* rebalance.c: partitions come and go */
 extern void ke_rebalance_assigned(KeEngine *engine, KePartitionList *list);
 extern void ke_rebalance_revoked(KeEngine *engine, KePartitionList *list);
 extern void ke_rebalance_attach(KeEngine *engine);
 extern void ke_rebalance_detach(KeEngine *engine, KeStage *stage);
-extern KePartition *ke_partition_find(KeEngine *engine, const char *topic,
-									   int32 partition);
-extern void ke_partition_stop(KeEngine *engine, KePartition *part,
-							   const char *reason);
-extern void ke_partition_restart(KeEngine *engine, KePartition *part,
-								   const char *reason);
 extern void ke_rebalance_recheck(KeEngine *engine);
 extern void ke_rebalance_release(KeEngine *engine);
-extern void ke_partition_publish(KeEngine *engine);
-extern void ke_partition_hold(KeEngine *engine, KePartition *part);
-extern void ke_partition_hold_back(KeEngine *engine, KeStage *stage);
-extern void ke_partition_let_go_on(KeEngine *engine, KeStage *stage);
-extern void ke_partition_halt(KeEngine *engine, KeStage *stage,
-							   const char *reason);
-extern void ke_partition_wait_for_breaker(KeEngine *engine, KeStage *stage,
-										   TimestampTz ask_at);
-extern const char *ke_partition_obstacle(const KeStage *stage);
 
-/* starting.c: from assigned to fetched */
+/* partition_start.c: from assigned to fetched */
 extern void ke_partition_start_decide(KeEngine *engine, TimestampTz now);
 extern void ke_partition_start_finish(KeEngine *engine, TimestampTz now,
-							   bool in_library);
+									  bool in_library);
 
-/* receiving.c: what the queue delivers */
+/* receive.c: what the queue delivers */
 extern KeStage *ke_receive_message(KeEngine *engine, KeMessage *msg);
 extern void ke_receive_end(KeEngine *engine, const KeKafkaPartition *end);
-extern void ke_offset_commit_answered(KeEngine *engine, KePartitionList *list);
 extern void ke_receive_partition_error(KeEngine *engine,
 									   const KeConsumerEvent *event);
 
-/* commits.c: Kafka's copy of the positions */
+/* offset_commit.c: Kafka's copy of the positions */
+extern void ke_offset_commit_answered(KeEngine *engine, KePartitionList *list);
 extern void ke_offset_commit_send(KeEngine *engine, TimestampTz now);
 extern bool ke_offset_commit_wait(KeEngine *engine, int timeout_ms);
 extern char *ke_offset_commit_stamp(KeEngine *engine, const KePartition *part,
-							  int64 offset);
+									int64 offset);
 
 /* batch.c: messages into effects */
 typedef enum KeBatchOutcome

@@ -48,7 +48,7 @@ outdated(KeEngine *engine)
 			part->sent == part->pos.next)
 			continue;
 		ke_partition_list_add(list, part->topic, part->partition,
-						  part->pos.next)->metadata =
+							  part->pos.next)->metadata =
 			ke_offset_commit_stamp(engine, part, part->pos.next);
 		part->sent = part->pos.next;
 	}
@@ -87,4 +87,30 @@ ke_offset_commit_wait(KeEngine *engine, int timeout_ms)
 		return false;
 	ke_offset_commit_answered(engine, list);
 	return true;
+}
+
+/* Kafka answered a commit; list has what was asked and the errors. */
+void
+ke_offset_commit_answered(KeEngine *engine, KePartitionList *list)
+{
+	int			i;
+
+	KE_CRASH_POINT("after_kafka_commit");
+	for (i = 0; i < list->count; i++)
+	{
+		KeKafkaPartition *answer = &list->parts[i];
+		KePartition *part = ke_partition_find(engine, answer->topic,
+											  answer->partition);
+
+		if (part == NULL)
+			continue;
+		if (answer->error == 0)
+			part->pos.committed = answer->offset;
+		else if (part->sent == answer->offset)
+		{
+			/* Not now: send it again with the next round */
+			part->sent = -1;
+			engine->commit_at = GetCurrentTimestamp() + USECS_PER_SEC;
+		}
+	}
 }

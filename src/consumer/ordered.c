@@ -32,8 +32,9 @@ ke_ordered_load(KeEngine *engine, KePartition *part)
 {
 	if (part->chains == NULL)
 		part->chains = ke_retry_chain_make(engine->context);
-	ke_retry_chain_load(part->chains, ke_retries_list(&engine->key, part->topic,
-												   part->partition));
+	ke_retry_chain_load(part->chains,
+						ke_retries_list(&engine->key, part->topic,
+										part->partition));
 }
 
 static KeRetryChain *
@@ -89,11 +90,11 @@ void
 ke_ordered_note(KeEngine *engine, const KeStage *stage, KePartition *part,
 				const KeMessage *msg)
 {
-	KeRetryChain    *chain = chain_of(stage, part, msg);
+	KeRetryChain *chain = chain_of(stage, part, msg);
 
 	if (!ke_retry_chain_contains(chain, msg->offset))
 		ke_retry_chain_add(part->chains, chain->id, chain->ordering,
-					   msg->offset, DT_NOEND);
+						   msg->offset, DT_NOEND);
 }
 
 bool
@@ -124,7 +125,7 @@ ke_ordered_note_culprit(KeEngine *engine, KePartition *part,
 	KeOrdering	ordering = culprit->stage->sub->options.ordering;
 
 	ke_retry_chain_add(part->chains, ke_retries_chain(ordering, culprit->msg),
-				   ordering, culprit->msg->offset, due_at);
+					   ordering, culprit->msg->offset, due_at);
 }
 
 /* ---------------------------------------------------------------- fetching */
@@ -186,7 +187,7 @@ ke_ordered_settle(KeEngine *engine, KePartition *part)
 	if (part->held)
 		ke_partition_hold(engine, part);
 	else
-		part->fetch_from = part->pos.next;	/* starting.c resumes it */
+		part->fetch_from = part->pos.next;	/* partition_start.c resumes it */
 }
 
 /* --------------------------------------------------------------- one chain */
@@ -239,7 +240,7 @@ run_first(KeEngine *engine, KePartition *part, KeRetryChain *chain)
 			break;
 		case KE_PARKED_UNDECIDED:
 			ke_retry_chain_put_off(part->chains, chain,
-							   GetCurrentTimestamp() + AFTER_TRY_US);
+								   GetCurrentTimestamp() + AFTER_TRY_US);
 			break;
 	}
 	ke_ordered_settle(engine, part);
@@ -290,7 +291,7 @@ ke_ordered_run(KeEngine *engine, KeStage *stage)
 		TimestampTz now = GetCurrentTimestamp();
 		KeBreakerTurn turn;
 		KePartition *part = next_due(engine, stage, after, now);
-		KeRetryChain    *chain;
+		KeRetryChain *chain;
 
 		if (part == NULL)
 			break;

@@ -195,7 +195,7 @@ ask_committed(KeEngine *engine, Starts *starts)
 
 	for (i = 0; i < starts->count; i++)
 		ke_partition_list_add(list, starts->each[i].part->topic,
-						  starts->each[i].part->partition, KE_KAFKA_NONE);
+							  starts->each[i].part->partition, KE_KAFKA_NONE);
 	error = ke_consumer_committed(engine->consumer, list, ASK_TIMEOUT_MS);
 	for (i = 0; i < starts->count; i++)
 	{
@@ -299,17 +299,17 @@ decide(KeEngine *engine, Start *start)
 		case KE_START_REFUSED_FOREIGN:
 			start->failed = true;
 			ke_partition_stop(engine, part,
-							   psprintf("group \"%s\" belongs to database %s: let both set the server option shared, or, if this is a copy, call kafka_identity_confirm('new') and give the server another service_name",
-										engine->key.group_id,
-										start->facts.stamp.uuid));
+							  psprintf("group \"%s\" belongs to database %s: let both set the server option shared, or, if this is a copy, call kafka_identity_confirm('new') and give the server another service_name",
+									   engine->key.group_id,
+									   start->facts.stamp.uuid));
 			break;
 		case KE_START_REFUSED_RANGE:
 			start->failed = true;
 			ke_partition_stop(engine, part,
-							   psprintf("offset %lld is outside of the log (%lld to %lld): retention passed it, or the topic was deleted and made again",
-										(long long) start->decision.offset,
-										(long long) start->facts.low,
-										(long long) start->facts.high));
+							  psprintf("offset %lld is outside of the log (%lld to %lld): retention passed it, or the topic was deleted and made again",
+									   (long long) start->decision.offset,
+									   (long long) start->facts.low,
+									   (long long) start->facts.high));
 			break;
 	}
 }
@@ -391,7 +391,7 @@ commit_decided(KeEngine *engine, TimestampTz now)
 		if (part->status == KE_PARTITION_STARTING && part->decided &&
 			part->start_at <= now)
 			ke_partition_list_add(list, part->topic, part->partition,
-							  part->pos.next)->metadata =
+								  part->pos.next)->metadata =
 				ke_offset_commit_stamp(engine, part, part->pos.next);
 	}
 	if (list->count == 0)
@@ -400,7 +400,7 @@ commit_decided(KeEngine *engine, TimestampTz now)
 	for (i = 0; i < list->count; i++)
 	{
 		KePartition *part = ke_partition_find(engine, list->parts[i].topic,
-											   list->parts[i].partition);
+											  list->parts[i].partition);
 
 		if (error == 0 && list->parts[i].error == 0)
 		{
@@ -438,7 +438,7 @@ ke_partition_start_finish(KeEngine *engine, TimestampTz now, bool in_library)
 			part->held)
 			continue;
 		ke_partition_list_add(list, part->topic, part->partition,
-						  part->fetch_from);
+							  part->fetch_from);
 		part->fetching = true;
 		part->reason[0] = '\0';
 	}

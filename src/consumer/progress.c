@@ -136,5 +136,5 @@ void
 ke_progress_give_up(KeEngine *engine, KeProgress *progress)
 {
 	ke_partition_restart(engine, progress->lost,
-						   "another process took the partition over");
+						 "another process took the partition over");
 }

@@ -24,8 +24,8 @@ verify(KeEngine *engine, KePartition *part, const KeMessage *msg)
 			ke_message_fingerprint(msg) == part->pos.last_crc)
 			return true;
 		ke_partition_stop(engine, part,
-						   psprintf("the message at offset %lld is not the one that was processed: the topic was deleted and made again, or restored",
-									(long long) msg->offset));
+						  psprintf("the message at offset %lld is not the one that was processed: the topic was deleted and made again, or restored",
+								   (long long) msg->offset));
 		return true;
 	}
 	ereport(WARNING,
@@ -45,7 +45,7 @@ KeStage *
 ke_receive_message(KeEngine *engine, KeMessage *msg)
 {
 	KePartition *part = ke_partition_find(engine, msg->topic,
-										   msg->partition);
+										  msg->partition);
 
 	if (part == NULL || !part->fetching ||
 		part->status != KE_PARTITION_RUNNING ||
@@ -68,39 +68,13 @@ void
 ke_receive_end(KeEngine *engine, const KeKafkaPartition *end)
 {
 	KePartition *part = ke_partition_find(engine, end->topic,
-										   end->partition);
+										  end->partition);
 
 	if (part == NULL || !part->fetching ||
 		part->status != KE_PARTITION_RUNNING)
 		return;
 	part->verifying = false;
 	part->end = end->offset;
-}
-
-/* Kafka answered a commit; list has what was asked and the errors. */
-void
-ke_offset_commit_answered(KeEngine *engine, KePartitionList *list)
-{
-	int			i;
-
-	KE_CRASH_POINT("after_kafka_commit");
-	for (i = 0; i < list->count; i++)
-	{
-		KeKafkaPartition *answer = &list->parts[i];
-		KePartition *part = ke_partition_find(engine, answer->topic,
-											   answer->partition);
-
-		if (part == NULL)
-			continue;
-		if (answer->error == 0)
-			part->pos.committed = answer->offset;
-		else if (part->sent == answer->offset)
-		{
-			/* Not now: send it again with the next round */
-			part->sent = -1;
-			engine->commit_at = GetCurrentTimestamp() + USECS_PER_SEC;
-		}
-	}
 }
 
 /*
@@ -111,15 +85,15 @@ void
 ke_receive_partition_error(KeEngine *engine, const KeConsumerEvent *event)
 {
 	KePartition *part = ke_partition_find(engine, event->part.topic,
-										   event->part.partition);
+										  event->part.partition);
 
 	if (part == NULL || !part->fetching ||
 		part->status != KE_PARTITION_RUNNING)
 		return;
 	if (event->out_of_range)
 		ke_partition_stop(engine, part,
-						   psprintf("offset %lld is not in the log any more or not yet: retention passed it, or the topic was made again",
-									(long long) part->pos.next));
+						  psprintf("offset %lld is not in the log any more or not yet: retention passed it, or the topic was made again",
+								   (long long) part->pos.next));
 	else
 		ke_partition_restart(engine, part, event->text);
 }

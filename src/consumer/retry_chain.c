@@ -30,7 +30,7 @@ make_chains(KeRetryChains *chains)
 	ctl.entrysize = sizeof(KeRetryChain);
 	ctl.hcxt = chains->context;
 	chains->by_id = hash_create("kafka_events chains", 64, &ctl,
-								  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+								HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	chains->count = chains->holders = 0;
 	chains->due_at = DT_NOEND;
 }
@@ -41,7 +41,8 @@ ke_retry_chain_make(MemoryContext parent)
 	MemoryContext context = AllocSetContextCreate(parent,
 												  "kafka_events chains",
 												  ALLOCSET_SMALL_SIZES);
-	KeRetryChains  *chains = MemoryContextAllocZero(parent, sizeof(KeRetryChains));
+	KeRetryChains *chains = MemoryContextAllocZero(parent,
+												   sizeof(KeRetryChains));
 
 	chains->context = context;
 	make_chains(chains);
@@ -67,7 +68,7 @@ ke_retry_chain_load(KeRetryChains *chains, const List *entries)
 		const KeRetryEntry *entry = (KeRetryEntry *) lfirst(lc);
 
 		ke_retry_chain_add(chains, entry->chain, entry->ordering,
-					   entry->offset, entry->due_at);
+						   entry->offset, entry->due_at);
 	}
 }
 
@@ -91,10 +92,11 @@ grow(KeRetryChains *chains, KeRetryChain *chain)
 
 void
 ke_retry_chain_add(KeRetryChains *chains, uint64 id, KeOrdering ordering,
-			   int64 offset, TimestampTz due_at)
+				   int64 offset, TimestampTz due_at)
 {
 	bool		found;
-	KeRetryChain    *chain = hash_search(chains->by_id, &id, HASH_ENTER, &found);
+	KeRetryChain *chain = hash_search(chains->by_id, &id, HASH_ENTER,
+									  &found);
 
 	if (!found)
 	{
@@ -147,7 +149,8 @@ ke_retry_chain_shift(KeRetryChains *chains, KeRetryChain *chain)
 }
 
 void
-ke_retry_chain_put_off(KeRetryChains *chains, KeRetryChain *chain, TimestampTz due_at)
+ke_retry_chain_put_off(KeRetryChains *chains, KeRetryChain *chain,
+					   TimestampTz due_at)
 {
 	chain->due_at = due_at;
 	chains->due_at = 0;
@@ -158,8 +161,8 @@ static KeRetryChain *
 earliest(KeRetryChains *chains)
 {
 	HASH_SEQ_STATUS seq;
-	KeRetryChain    *chain;
-	KeRetryChain    *best = NULL;
+	KeRetryChain *chain;
+	KeRetryChain *best = NULL;
 
 	hash_seq_init(&seq, chains->by_id);
 	while ((chain = hash_seq_search(&seq)) != NULL)
@@ -171,7 +174,7 @@ earliest(KeRetryChains *chains)
 KeRetryChain *
 ke_retry_chain_next(KeRetryChains *chains, TimestampTz now)
 {
-	KeRetryChain    *chain;
+	KeRetryChain *chain;
 
 	if (chains->due_at > now)
 		return NULL;

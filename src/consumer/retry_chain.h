@@ -36,11 +36,12 @@ extern void ke_retry_chain_load(KeRetryChains *chains, const List *entries);
 
 /* One more at the end of its chain; due_at counts if it is the first. */
 extern void ke_retry_chain_add(KeRetryChains *chains, uint64 id,
-						   KeOrdering ordering, int64 offset,
-						   TimestampTz due_at);
+							   KeOrdering ordering, int64 offset,
+							   TimestampTz due_at);
 
 /* NULL: nobody waits there. */
-extern KeRetryChain *ke_retry_chain_find(const KeRetryChains *chains, uint64 id);
+extern KeRetryChain *ke_retry_chain_find(const KeRetryChains *chains,
+										 uint64 id);
 extern bool ke_retry_chain_contains(const KeRetryChain *chain, int64 offset);
 
 /* The first is gone: the next one is due at once, or the chain is over. */
@@ -48,10 +49,11 @@ extern void ke_retry_chain_shift(KeRetryChains *chains, KeRetryChain *chain);
 
 /* The first is to run again later. */
 extern void ke_retry_chain_put_off(KeRetryChains *chains, KeRetryChain *chain,
-							   TimestampTz due_at);
+								   TimestampTz due_at);
 
 /* A chain whose first is due; NULL: none. */
-extern KeRetryChain *ke_retry_chain_next(KeRetryChains *chains, TimestampTz now);
+extern KeRetryChain *ke_retry_chain_next(KeRetryChains *chains,
+										 TimestampTz now);
 
 /* When the first one is due; DT_NOEND: none waits. */
 extern TimestampTz ke_retry_chain_due_at(KeRetryChains *chains);

@@ -6,7 +6,7 @@
  * no partition that could stop, so a retry consumer has a position of its
  * own, of a partition that does not exist: claimed at its start, and clean
  * again with the first message that ran.  After unclean claims messages are
- * announced before they run (see parked.c).
+ * announced before they run (see retry_run.c).
  */
 #include "postgres.h"
 #include "core/compat.h"

@@ -36,7 +36,7 @@ lock_row(KeEngine *engine, KeRetryRun *parked)
 static bool
 take_row(KeEngine *engine, KeEffects *effects, void *argument)
 {
-	KeRetryRun   *parked = (KeRetryRun *) argument;
+	KeRetryRun *parked = (KeRetryRun *) argument;
 
 	if (!lock_row(engine, parked))
 		return false;
@@ -50,7 +50,7 @@ take_row(KeEngine *engine, KeEffects *effects, void *argument)
 static bool
 finish_row(KeEngine *engine, KeEffects *effects, void *argument)
 {
-	KeRetryRun   *parked = (KeRetryRun *) argument;
+	KeRetryRun *parked = (KeRetryRun *) argument;
 
 	parked->refused = !parked->fence(engine, parked->argument);
 	return !parked->refused;
@@ -77,7 +77,7 @@ put_off(KeEngine *engine, KeRetryRun *parked)
 static void
 write_route(KeEngine *engine, void *argument)
 {
-	KeRetryRun   *parked = (KeRetryRun *) argument;
+	KeRetryRun *parked = (KeRetryRun *) argument;
 
 	parked->result = KE_PARKED_ELSEWHERE;
 	if (!lock_row(engine, parked))
@@ -104,7 +104,7 @@ write_route(KeEngine *engine, void *argument)
 static void
 write_turn(KeEngine *engine, void *argument)
 {
-	KeRetryRun   *parked = (KeRetryRun *) argument;
+	KeRetryRun *parked = (KeRetryRun *) argument;
 
 	if (!lock_row(engine, parked))
 		return;
@@ -140,8 +140,9 @@ begin_culprit(KeEngine *engine, KeRetryRun *parked)
 	ke_routing_begin(&parked->culprit, parked->stage, parked->msg);
 	if (parked->retry->ordering == KE_ORDER_NONE)
 		(void) ke_retry_headers_read(parked->msg,
-							engine->server->options.service_name,
-							PG_INT32_MAX, &parked->culprit.origin, &problem);
+									 engine->server->options.service_name,
+									 PG_INT32_MAX, &parked->culprit.origin,
+									 &problem);
 }
 
 static KeBatchOutcome
@@ -167,7 +168,7 @@ judge_culprit(KeEngine *engine, KeRetryRun *parked, const KeEffects *effects)
 static void
 count_try(KeEngine *engine, void *argument)
 {
-	KeRetryRun   *parked = (KeRetryRun *) argument;
+	KeRetryRun *parked = (KeRetryRun *) argument;
 
 	if (!lock_row(engine, parked))
 		return;

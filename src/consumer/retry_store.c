@@ -133,17 +133,19 @@ refuse(KeEngine *engine, Parking *parking, KeMessage *msg,
 static void
 take(KeEngine *engine, Parking *parking, KeMessage *msg, TimestampTz now)
 {
-	KeOrigin		origin;
+	KeOrigin	origin;
 	const char *problem;
 	KeCopyOwner owner;
 
 	owner = ke_retry_headers_read(msg, engine->server->options.service_name,
-						  parking->stage->sub->options.max_retries, &origin,
-						  &problem);
+								  parking->stage->sub->options.max_retries,
+								  &origin,
+								  &problem);
 	if (owner == KE_COPY_FOREIGN)
 		return;
 	if (origin.copy_id != NULL &&
-		!ke_retry_dedup_note(engine->key.group_id, copy_key(origin.copy_id), now))
+		!ke_retry_dedup_note(engine->key.group_id, copy_key(origin.copy_id),
+							 now))
 		return;
 	if (owner == KE_COPY_OURS && origin.original_topic != NULL &&
 		ke_options_topic_problem(origin.original_topic) != NULL)
@@ -206,14 +208,14 @@ has_room(KeEngine *engine, KeStage *stage)
 	stage->room_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 												 FULL_LOOK_MS);
 	ke_partition_halt(engine, stage,
-					   "kafka_events.max_parked_retries messages wait already");
+					  "kafka_events.max_parked_retries messages wait already");
 	return false;
 }
 
 KeBatchOutcome
 ke_retry_store(KeEngine *engine, KeStage *stage)
 {
-	Parking		parking = {.stage = stage,.first_due = DT_NOEND};
+	Parking		parking = {.stage = stage, .first_due = DT_NOEND};
 	KeFailure  *fail;
 	ListCell   *lc;
 
@@ -249,7 +251,7 @@ forget(KeEngine *engine, void *argument)
 	bool	   *more = (bool *) argument;
 
 	*more = ke_retry_dedup_forget(engine->key.group_id, GetCurrentTimestamp(),
-							 FORGET_COUNT);
+								  FORGET_COUNT);
 }
 
 void

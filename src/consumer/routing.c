@@ -173,7 +173,7 @@ static void
 write_retry(KeEngine *engine, const KeCulprit *culprit)
 {
 	const KeServerOptions *options = &engine->server->options;
-	KeOrigin		origin = culprit->origin;
+	KeOrigin	origin = culprit->origin;
 	KeOutboxRow row = copy_of(engine, culprit, KE_OUTBOX_RETRY,
 							  options->retry_suffix);
 
@@ -184,8 +184,8 @@ write_retry(KeEngine *engine, const KeCulprit *culprit)
 	origin.due_ms = ke_unix_ms(GetCurrentTimestamp()) + 1 +
 		culprit->route.delay_ms;
 	row.headers = ke_retry_headers_of_retry(culprit->msg, &origin,
-										culprit->route.delay_ms,
-										&row.nheaders);
+											culprit->route.delay_ms,
+											&row.nheaders);
 	(void) ke_outbox_append(&row);
 }
 
@@ -194,8 +194,8 @@ write_dead(KeEngine *engine, const KeCulprit *culprit)
 {
 	const KeServerOptions *options = &engine->server->options;
 	const KeSubscriptionOptions *of_sub = &culprit->stage->sub->options;
-	KeOrigin		origin = culprit->origin;
-	KeDeadLetterCause		cause = {
+	KeOrigin	origin = culprit->origin;
+	KeDeadLetterCause cause = {
 		.reason = culprit->fail->message ? culprit->fail->message : "",
 		.sqlstate = culprit->fail->sqlstate,
 		.handler = of_sub->handler ? of_sub->handler :
@@ -208,8 +208,9 @@ write_dead(KeEngine *engine, const KeCulprit *culprit)
 	origin.service = options->service_name;
 	origin.copy_id = ke_retry_headers_make_copy_id();
 	origin.attempt = culprit->msg->attempt;
-	row.headers = ke_retry_headers_of_dead_letter(culprit->msg, &origin, &cause,
-									   &row.nheaders);
+	row.headers = ke_retry_headers_of_dead(culprit->msg, &origin,
+										   &cause,
+										   &row.nheaders);
 	(void) ke_outbox_append(&row);
 }
 
@@ -272,7 +273,8 @@ ke_routing_done(KeEngine *engine, const KeCulprit *culprit)
 	count(engine, culprit);
 	if (culprit->route.kind == KE_ROUTE_RETRY &&
 		culprit->stage->sub->options.ordering == KE_ORDER_NONE)
-		ke_role_demand_set(engine->database, engine->server->oid, KE_ROLE_RETRY);
+		ke_role_demand_set(engine->database, engine->server->oid,
+						   KE_ROLE_RETRY);
 	if (culprit->route.kind != KE_ROUTE_SKIP)
 		ke_slot_set_error(psprintf("message at offset %lld of partition %d of topic \"%s\": %s",
 								   (long long) msg->offset, msg->partition,

@@ -13,7 +13,7 @@ typedef struct KeCulprit
 {
 	KeStage    *stage;
 	KeMessage  *msg;			/* as its handler saw it */
-	KeOrigin		origin;			/* where it came from */
+	KeOrigin	origin;			/* where it came from */
 	const KeFailure *fail;
 	KeRoute		route;
 	bool		held;			/* the circuit breaker lets nothing through */

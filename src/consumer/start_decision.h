@@ -26,7 +26,7 @@ typedef struct KeStartFacts
 	bool		has_p;
 	const KePosition *p;
 
-	/* the log's bounds; only looked at when ke_start_decision_needs_bounds says so */
+	/* the log's bounds, if ke_start_decision_needs_bounds says so */
 	int64		low;
 	int64		high;
 } KeStartFacts;

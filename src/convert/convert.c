@@ -109,7 +109,7 @@ init_populate(KeConverter *conv, const char *name, int32 typmod)
 
 void
 ke_convert_init(KeConverter *conv, const char *name, Oid type,
-				  int32 typmod, MemoryContext context)
+				int32 typmod, MemoryContext context)
 {
 	MemoryContext old = MemoryContextSwitchTo(context);
 	Oid			input;

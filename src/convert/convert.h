@@ -60,7 +60,7 @@ typedef struct KeConverter
  * context, which has to live as long.
  */
 extern void ke_convert_init(KeConverter *conv, const char *name, Oid type,
-							  int32 typmod, MemoryContext context);
+							int32 typmod, MemoryContext context);
 
 /*
  * All of them: the datum is in the current context, or NULL where *isnull.

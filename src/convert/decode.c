@@ -186,7 +186,7 @@ ke_decode_make(TupleDesc tupdesc, const bool *want, MemoryContext parent)
 			continue;
 		decoder->wanted[i] = true;
 		ke_convert_init(&decoder->converters[i], NameStr(att->attname),
-						  att->atttypid, att->atttypmod, parent);
+						att->atttypid, att->atttypmod, parent);
 	}
 	build_names(decoder);
 	for (int i = 0; i < GUESSES; i++)
@@ -310,7 +310,7 @@ find_fields(KeDecoder *decoder, const char *bytes, int32 len)
 
 void
 ke_decode_object(KeDecoder *decoder, const char *bytes, int32 len,
-				  Datum *values, bool *nulls, bool *present)
+				 Datum *values, bool *nulls, bool *present)
 {
 	MemoryContext context = CurrentMemoryContext;
 	int			natts = decoder->tupdesc->natts;

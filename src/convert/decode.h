@@ -45,7 +45,8 @@ extern Datum ke_decode_headers(KeMessage *msg);
  * Bytes as text in the server's encoding, NUL-terminated and of that length;
  * NULL if they are not UTF-8, hold a NUL, or cannot be converted.
  */
-extern char *ke_decode_headers_if_text(const char *bytes, int len, int *text_len);
+extern char *ke_decode_headers_if_text(const char *bytes, int len,
+									   int *text_len);
 
 /* JSON object -> values of a row type, matched by name. */
 typedef struct KeDecoder KeDecoder;
@@ -55,7 +56,7 @@ typedef struct KeDecoder KeDecoder;
  * Lives in parent, or in a child of it.
  */
 extern KeDecoder *ke_decode_make(TupleDesc tupdesc, const bool *want,
-								  MemoryContext parent);
+								 MemoryContext parent);
 
 /* What errors call the bytes, instead of "message value"; not copied. */
 extern void ke_decode_set_subject(KeDecoder *decoder, const char *subject);
@@ -68,8 +69,8 @@ extern void ke_decode_set_subject(KeDecoder *decoder, const char *subject);
  * current context.
  */
 extern void ke_decode_object(KeDecoder *decoder, const char *bytes,
-							  int32 len, Datum *values, bool *nulls,
-							  bool *present);
+							 int32 len, Datum *values, bool *nulls,
+							 bool *present);
 
 /*
  * For PG_CATCH: raise the error again as one about this column, unless it

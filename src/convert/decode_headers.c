@@ -159,7 +159,7 @@ ke_decode_headers(KeMessage *msg)
 	{
 		const char *name = wire[i].name;
 		char	   *text = ke_decode_headers_if_text(name, strlen(name),
-										   &headers[i].len);
+													 &headers[i].len);
 
 		headers[i].name = text != NULL ? text
 			: escape_name(name, &headers[i].len);

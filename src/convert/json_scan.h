@@ -48,7 +48,7 @@ typedef struct KeJson
 
 /* Nodes are kept in context, and reused by the next scan. */
 extern void ke_json_scan_init(KeJson *json, const char *subject,
-						 MemoryContext context);
+							  MemoryContext context);
 
 /*
  * Scan one value.  Raises 22P02 for broken JSON and 54001 for too deep a
@@ -71,6 +71,6 @@ extern int32 ke_json_scan_unescape(const KeJsonNode *node, char *dst);
  * what is not UTF-8 or holds a NUL.
  */
 extern const char *ke_json_scan_to_server(const char *bytes, int32 *len,
-									 const char *subject);
+										  const char *subject);
 
 #endif							/* KE_JSON_SCAN_H */

@@ -18,9 +18,10 @@ extern bool ke_parse_scalar_int(const char *text, int len, int64 *result);
 extern bool ke_parse_scalar_float4(const char *text, int len, float4 *result);
 extern bool ke_parse_scalar_float8(const char *text, int len, float8 *result);
 extern bool ke_parse_scalar_date(const char *text, int len, DateADT *result);
-extern bool ke_parse_scalar_timestamp(const char *text, int len, Timestamp *result);
+extern bool ke_parse_scalar_timestamp(const char *text, int len,
+									  Timestamp *result);
 extern bool ke_parse_scalar_timestamptz(const char *text, int len,
-								 TimestampTz *result);
+										TimestampTz *result);
 extern bool ke_parse_scalar_uuid(const char *text, int len, pg_uuid_t *result);
 
 #endif							/* KE_PARSE_SCALAR_H */

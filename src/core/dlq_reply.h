@@ -12,9 +12,9 @@
 
 typedef enum KeDlqReplyKind
 {
-	KE_DLQ_REPLY_MESSAGE,			/* browsing: one of them */
-	KE_DLQ_REPLY_RESULT,			/* reprocessing: what became of one */
-	KE_DLQ_REPLY_PROGRESS			/* ... and of all so far */
+	KE_DLQ_REPLY_MESSAGE,		/* browsing: one of them */
+	KE_DLQ_REPLY_RESULT,		/* reprocessing: what became of one */
+	KE_DLQ_REPLY_PROGRESS		/* ... and of all so far */
 } KeDlqReplyKind;
 
 typedef enum KeDlqReplyStatus
@@ -46,9 +46,9 @@ extern const char *ke_dlq_reply_status_name(KeDlqReplyStatus status);
 /* Each appends a whole reply, kind included. */
 extern void ke_dlq_reply_put_message(StringInfo buf, KeMessage *msg);
 extern void ke_dlq_reply_put_result(StringInfo buf,
-								 const KeDlqReplyResult *result);
+									const KeDlqReplyResult *result);
 extern void ke_dlq_reply_put_totals(StringInfo buf,
-								 const KeDlqReplyTotals *totals);
+									const KeDlqReplyTotals *totals);
 
 /*
  * The kind first, then what it says there is.  What is got refers to buf; a

@@ -301,7 +301,7 @@ unknown_option(const KeOptionSet *set, const char *name, List **problems)
 
 void
 ke_option_table_parse(const KeOptionSet *set, List *options, bool production,
-				void *out, List **problems)
+					  void *out, List **problems)
 {
 	ListCell   *lc;
 	int			i;
@@ -317,7 +317,8 @@ ke_option_table_parse(const KeOptionSet *set, List *options, bool production,
 		if (ke_option_table_find(set, def->defname) != NULL)
 			continue;
 		if (set->other != NULL &&
-			set->other(def->defname, ke_option_table_written(options, def->defname),
+			set->other(def->defname,
+					   ke_option_table_written(options, def->defname),
 					   out, problems))
 			continue;
 		unknown_option(set, def->defname, problems);

@@ -66,22 +66,22 @@ typedef struct KeOptionSet
 
 /* Fill the struct from a list of DefElem. */
 extern void ke_option_table_parse(const KeOptionSet *set, List *options,
-							bool production, void *out, List **problems);
+								  bool production, void *out, List **problems);
 
 /*
  * Put one value into the struct.  Returns what is wrong with it ("must be
  * ..."), and leaves the struct alone then; NULL if it is right.
  */
 extern const char *ke_option_table_assign(const KeOption *option,
-									const char *value, void *out);
+										  const char *value, void *out);
 
 /* The table's entry for a name, or NULL. */
 extern const KeOption *ke_option_table_find(const KeOptionSet *set,
-										 const char *name);
+											const char *name);
 
 /* A hint with the closest name of the table, or NULL if none is close. */
 extern char *ke_option_table_closest_hint(const KeOptionSet *set,
-									const char *name);
+										  const char *name);
 
 /* All names of the table, separated by commas. */
 extern char *ke_option_table_names(const KeOptionSet *set);

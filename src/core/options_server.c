@@ -321,7 +321,7 @@ ke_options_server_parse(List *options, KeServerOptions *out, List **problems)
 
 void
 ke_options_server_parse_mapping(List *options, KeMappingOptions *out,
-						 List **problems)
+								List **problems)
 {
 	ke_option_table_parse(&mapping_set, options, false, out, problems);
 

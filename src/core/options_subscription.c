@@ -88,7 +88,8 @@ void
 ke_options_subscription_parse(List *options, bool production,
 							  KeSubscriptionOptions *out, List **problems)
 {
-	ke_option_table_parse(&subscription_set, options, production, out, problems);
+	ke_option_table_parse(&subscription_set, options, production, out,
+						  problems);
 
 	if (out->on_conflict == KE_CONFLICT_UPDATE &&
 		ke_option_table_written(options, "ordering") == NULL)

@@ -200,8 +200,9 @@ begin(KeMessage *msg, const KeOrigin *origin)
 }
 
 KeHeader *
-ke_retry_headers_of_retry(KeMessage *msg, const KeOrigin *origin, int64 delay_ms,
-					  int *count)
+ke_retry_headers_of_retry(KeMessage *msg, const KeOrigin *origin,
+						  int64 delay_ms,
+						  int *count)
 {
 	Headers		headers = begin(msg, origin);
 
@@ -213,8 +214,8 @@ ke_retry_headers_of_retry(KeMessage *msg, const KeOrigin *origin, int64 delay_ms
 }
 
 KeHeader *
-ke_retry_headers_of_dead_letter(KeMessage *msg, const KeOrigin *origin,
-					 const KeDeadLetterCause *cause, int *count)
+ke_retry_headers_of_dead(KeMessage *msg, const KeOrigin *origin,
+						 const KeDeadLetterCause *cause, int *count)
 {
 	Headers		headers = begin(msg, origin);
 

@@ -46,8 +46,8 @@ typedef enum KeCopyOwner
  * system's, and ours.  With INVALID, *problem says why, without payload.
  */
 extern KeCopyOwner ke_retry_headers_read(KeMessage *msg, const char *service,
-								 int max_attempt, KeOrigin *origin,
-								 const char **problem);
+										 int max_attempt, KeOrigin *origin,
+										 const char **problem);
 
 /*
  * The origin of a message as it is read from its source topic; its texts are
@@ -63,8 +63,9 @@ extern char *ke_retry_headers_make_copy_id(void);
  * The headers of a retry copy; origin has its service, copy_id, attempt and
  * due_ms.  They refer to msg and origin, and live in the current context.
  */
-extern KeHeader *ke_retry_headers_of_retry(KeMessage *msg, const KeOrigin *origin,
-									   int64 delay_ms, int *count);
+extern KeHeader *ke_retry_headers_of_retry(KeMessage *msg,
+										   const KeOrigin *origin,
+										   int64 delay_ms, int *count);
 
 /* Why and when a message became a dead letter, and whose. */
 typedef struct KeDeadLetterCause
@@ -80,13 +81,15 @@ typedef struct KeDeadLetterCause
  * attempt the retries that were made.  Needs a transaction unless the
  * database's encoding is UTF-8.
  */
-extern KeHeader *ke_retry_headers_of_dead_letter(KeMessage *msg, const KeOrigin *origin,
-									  const KeDeadLetterCause *cause, int *count);
+extern KeHeader *ke_retry_headers_of_dead(KeMessage *msg,
+										  const KeOrigin *origin,
+										  const KeDeadLetterCause *cause,
+										  int *count);
 
 /* What a dead letter says about itself; each part may be missing. */
 typedef struct KeDeadLetter
 {
-	KeOrigin		origin;			/* its original_*, service and message_id */
+	KeOrigin	origin;			/* its original_*, service and message_id */
 	const char *reason;			/* in UTF-8, as the next; NULL: not known */
 	const char *sqlstate;
 	int			attempts;		/* -1: not known, so for the next */

@@ -199,7 +199,7 @@ read_message_id(KeMessage *msg, KeOrigin *origin)
 {
 	const KeHeader *header = find(msg, KE_COPY_MESSAGE_ID);
 	bool		known = origin->original_topic != NULL &&
-		origin->original_partition >= 0 && origin->original_offset >= 0;
+	origin->original_partition >= 0 && origin->original_offset >= 0;
 
 	if (header != NULL)
 	{
@@ -304,7 +304,7 @@ read_due(KeMessage *msg, KeOrigin *origin, const char **problem)
 
 KeCopyOwner
 ke_retry_headers_read(KeMessage *msg, const char *service, int max_attempt,
-			 KeOrigin *origin, const char **problem)
+					  KeOrigin *origin, const char **problem)
 {
 	const KeHeader *theirs = find(msg, KE_COPY_SERVICE);
 

@@ -66,7 +66,8 @@ cut_ranges(List *ranges, int64 from)
 }
 
 static bool
-is_wanted(KeTaskContext *taskctx, const KeDlqTopic *dlq, const KeTaskOrder *order,
+is_wanted(KeTaskContext *taskctx, const KeDlqTopic *dlq,
+		  const KeTaskOrder *order,
 		  KeMessage *msg)
 {
 	if (order->foreign_only)
@@ -94,16 +95,16 @@ void
 ke_dlq_browse(KeTaskContext *taskctx, KeTask *task)
 {
 	const KeTaskOrder *order = ke_task_work_order(task);
-	KeDlqTopic	   *dlq = ke_dlq_topic_look(taskctx, order);
+	KeDlqTopic *dlq = ke_dlq_topic_look(taskctx, order);
 	int64		left = order->max_messages == KE_TASK_ANY ?
 		PG_INT64_MAX : order->max_messages;
 	int64		bytes = 0;
-	KeDlqReader  *letters;
+	KeDlqReader *letters;
 	KeMessage	msg;
 
 	letters = ke_dlq_reader_open(taskctx, task, dlq->topic,
-							  cut_ranges(find_ranges(dlq, order),
-										 order->offset));
+								 cut_ranges(find_ranges(dlq, order),
+											order->offset));
 	while (left > 0 && ke_dlq_reader_next(letters, &msg))
 	{
 		if (is_wanted(taskctx, dlq, order, &msg))

@@ -18,7 +18,7 @@
 
 struct KeDlqReader
 {
-	KeTaskContext	   *taskctx;
+	KeTaskContext *taskctx;
 	const KeTask *task;
 	const char *topic;
 	List	   *ranges;			/* the first is the one being read */
@@ -30,10 +30,11 @@ struct KeDlqReader
 };
 
 KeDlqReader *
-ke_dlq_reader_open(KeTaskContext *taskctx, const KeTask *task, const char *topic,
-				List *ranges)
+ke_dlq_reader_open(KeTaskContext *taskctx, const KeTask *task,
+				   const char *topic,
+				   List *ranges)
 {
-	KeDlqReader  *letters = palloc0(sizeof(KeDlqReader));
+	KeDlqReader *letters = palloc0(sizeof(KeDlqReader));
 
 	letters->taskctx = taskctx;
 	letters->task = task;
@@ -62,7 +63,7 @@ unassign(KeTaskContext *taskctx)
 static void
 begin_range(KeDlqReader *letters)
 {
-	KeTaskContext	   *taskctx = letters->taskctx;
+	KeTaskContext *taskctx = letters->taskctx;
 	MemoryContext old;
 
 	unassign(taskctx);
@@ -72,7 +73,7 @@ begin_range(KeDlqReader *letters)
 	old = MemoryContextSwitchTo(taskctx->context);
 	taskctx->assigned = ke_partition_list_make(1);
 	(void) ke_partition_list_add(taskctx->assigned, letters->topic,
-							 current(letters)->partition, letters->next);
+								 current(letters)->partition, letters->next);
 	MemoryContextSwitchTo(old);
 	ke_consumer_assign(taskctx->reader, taskctx->assigned);
 	letters->assigned = true;

@@ -16,8 +16,8 @@
 
 typedef struct Reading
 {
-	KeTaskContext	   *taskctx;
-	KeDlqTopic	   *dlq;
+	KeTaskContext *taskctx;
+	KeDlqTopic *dlq;
 	List	   *mirror;			/* of KeDlqPosition */
 } Reading;
 
@@ -26,12 +26,14 @@ static void
 read_tables(void *argument)
 {
 	Reading    *reading = (Reading *) argument;
-	KeDlqTopic	   *dlq = reading->dlq;
+	KeDlqTopic *dlq = reading->dlq;
 	MemoryContext old = MemoryContextSwitchTo(reading->taskctx->work);
-	List	   *letters = ke_dlq_records_letters(&reading->taskctx->key, dlq->topic);
+	List	   *letters = ke_dlq_records_letters(&reading->taskctx->key,
+												 dlq->topic);
 	ListCell   *lc;
 
-	reading->mirror = ke_dlq_records_positions(&reading->taskctx->key, dlq->topic);
+	reading->mirror = ke_dlq_records_positions(&reading->taskctx->key,
+											   dlq->topic);
 	dlq->letters = palloc(Max(list_length(letters), 1) * sizeof(KeDlqLetter));
 	foreach(lc, letters)
 		dlq->letters[dlq->nletters++] = *(KeDlqLetter *) lfirst(lc);
@@ -43,7 +45,8 @@ count_partitions(KeTaskContext *taskctx, const KeTaskOrder *order)
 {
 	List	   *topics;
 	KeTopicInfo *topic;
-	int			error = ke_cluster_topics(taskctx->cluster, order->topic, &topics,
+	int			error = ke_cluster_topics(taskctx->cluster, order->topic,
+										  &topics,
 										  order->timeout_ms);
 
 	if (error != 0 || topics == NIL)
@@ -56,7 +59,7 @@ count_partitions(KeTaskContext *taskctx, const KeTaskOrder *order)
 						order->topic, taskctx->server->name)));
 	if (topic->error != 0)
 		ke_task_context_refuse(taskctx, topic->error,
-					   psprintf("read topic \"%s\"", order->topic));
+							   psprintf("read topic \"%s\"", order->topic));
 	if (order->partition >= topic->partitions)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -71,7 +74,8 @@ typedef int (*Ask) (KeCluster *cluster, KePartitionList *list, int timeout_ms);
 
 /* A number for each partition. */
 static int64 *
-ask_all(KeTaskContext *taskctx, const KeTaskOrder *order, int partitions, Ask ask,
+ask_all(KeTaskContext *taskctx, const KeTaskOrder *order, int partitions,
+		Ask ask,
 		int64 about)
 {
 	KePartitionList *list = ke_partition_list_make(partitions);
@@ -88,13 +92,15 @@ ask_all(KeTaskContext *taskctx, const KeTaskOrder *order, int partitions, Ask as
 	}
 	if (error != 0)
 		ke_task_context_refuse(taskctx, error,
-					   psprintf("ask Kafka about topic \"%s\"", order->topic));
+							   psprintf("ask Kafka about topic \"%s\"",
+										order->topic));
 	return numbers;
 }
 
 /* The admin group's positions, as far as Kafka has them. */
 static void
-ask_positions(KeTaskContext *taskctx, const KeTaskOrder *order, KeDlqTopic *dlq)
+ask_positions(KeTaskContext *taskctx, const KeTaskOrder *order,
+			  KeDlqTopic *dlq)
 {
 	KePartitionList *list = ke_partition_list_make(dlq->partitions);
 	int			error;
@@ -113,8 +119,8 @@ ask_positions(KeTaskContext *taskctx, const KeTaskOrder *order, KeDlqTopic *dlq)
 	}
 	if (error != 0)
 		ke_task_context_refuse(taskctx, error,
-					   psprintf("read the position of group \"%s\"",
-								taskctx->key.group_id));
+							   psprintf("read the position of group \"%s\"",
+										taskctx->key.group_id));
 }
 
 /* Kafka's word, else the mirror's, else the first letter. */
@@ -139,7 +145,7 @@ settle_position(KeDlqTopic *dlq, int32 partition, const List *mirror)
 KeDlqTopic *
 ke_dlq_topic_look(KeTaskContext *taskctx, const KeTaskOrder *order)
 {
-	KeDlqTopic	   *dlq = palloc0(sizeof(KeDlqTopic));
+	KeDlqTopic *dlq = palloc0(sizeof(KeDlqTopic));
 	Reading		reading = {taskctx, dlq, NIL};
 
 	dlq->topic = order->topic;

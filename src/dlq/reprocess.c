@@ -18,87 +18,8 @@
 #include "dlq/reprocess_run.h"
 #include "session/attempt.h"
 
-/* Of letters that have not failed, so many are told one by one. */
-#define MAX_TOLD 1000
-
-#define TELL_INTERVAL_MS 2000
-
 /* Brokers end a transaction within milliseconds of its commit. */
 #define SETTLE_MS 5000
-
-/* ---------------------------------------------------------------- telling */
-
-static void
-reply(KeReprocessRun *run, StringInfo buf)
-{
-	(void) ke_task_work_reply(run->task, buf);
-	pfree(buf->data);
-}
-
-static void
-tell_totals(KeReprocessRun *run, bool final)
-{
-	KeTaskProgress progress = {
-		.total = run->totals.total + run->totals.left,
-		.done = run->totals.total,
-		.successful = run->totals.successful,
-		.failed = run->totals.failed
-	};
-	StringInfoData buf;
-
-	if (run->task == NULL)
-		return;
-	ke_task_work_report(run->task, &progress);
-	if (!final && !TimestampDifferenceExceeds(run->told_at,
-											  GetCurrentTimestamp(),
-											  TELL_INTERVAL_MS))
-		return;
-	run->told_at = GetCurrentTimestamp();
-	run->totals.final = final;
-	initStringInfo(&buf);
-	ke_dlq_reply_put_totals(&buf, &run->totals);
-	reply(run, &buf);
-}
-
-static void
-tell_result(KeReprocessRun *run, const KeReprocessMove *move, KeDlqReplyStatus status)
-{
-	KeDlqReplyResult result = {
-		.partition = move->msg.partition,
-		.offset = move->msg.offset,
-		.status = status,
-		.error = move->error
-	};
-	StringInfoData buf;
-
-	if (status != KE_DLQ_REPLY_FAILED && run->told++ >= MAX_TOLD)
-		return;
-	initStringInfo(&buf);
-	ke_dlq_reply_put_result(&buf, &result);
-	reply(run, &buf);
-}
-
-void
-ke_reprocess_report(KeReprocessRun *run, const KeReprocessMove *moves, int count)
-{
-	for (int i = 0; i < count; i++)
-	{
-		const KeReprocessMove *move = &moves[i];
-		KeDlqReplyStatus status = KE_DLQ_REPLY_SENT;
-
-		if (move->decision == KE_REPROCESS_FAIL)
-			status = KE_DLQ_REPLY_FAILED;
-		else if (move->decision == KE_REPROCESS_DISCARD)
-			status = KE_DLQ_REPLY_DISCARDED;
-		run->totals.total++;
-		if (status == KE_DLQ_REPLY_FAILED)
-			run->totals.failed++;
-		else
-			run->totals.successful++;
-		tell_result(run, move, status);
-	}
-	tell_totals(run, false);
-}
 
 /* ---------------------------------------------------------------- reading */
 
@@ -113,7 +34,7 @@ static void
 add_letter(KeReprocessRun *run, const KeMessage *msg)
 {
 	MemoryContext old = MemoryContextSwitchTo(run->chunk_context);
-	KeReprocessMove	   *move = &run->moves[run->nmoves];
+	KeReprocessMove *move = &run->moves[run->nmoves];
 
 	memset(move, 0, sizeof(KeReprocessMove));
 	move->msg = *msg;
@@ -143,9 +64,9 @@ allowance(const KeReprocessRun *run)
 static bool
 move_range(KeReprocessRun *run, KeDlqReadRange *range)
 {
-	KeDlqReader  *letters = ke_dlq_reader_open(run->taskctx, run->task,
-										  run->order->topic,
-										  list_make1(range));
+	KeDlqReader *letters = ke_dlq_reader_open(run->taskctx, run->task,
+											  run->order->topic,
+											  list_make1(range));
 	int64		to = range->to;
 	int64		looked_at = 0;
 	bool		through = true;
@@ -173,7 +94,8 @@ move_range(KeReprocessRun *run, KeDlqReadRange *range)
 	/* Read to its end: what is between the last letter and that is none. */
 	if (allowance(run) > 0 && ke_reprocess_fence_is_wanted(run))
 		run->next = to;
-	return through && ke_reprocess_fence_is_wanted(run) && ke_reprocess_chunk_move(run);
+	return through && ke_reprocess_fence_is_wanted(run) &&
+		ke_reprocess_chunk_move(run);
 }
 
 static bool
@@ -217,7 +139,7 @@ write_positions(KeReprocessRun *run, bool in_motion)
 static void
 note_begin(void *argument)
 {
-	KeReprocessRun	   *run = (KeReprocessRun *) argument;
+	KeReprocessRun *run = (KeReprocessRun *) argument;
 	const char *service = run->taskctx->server->options.service_name;
 
 	if (ke_identity_cluster(service) == NULL)
@@ -318,7 +240,8 @@ end_run(KeReprocessRun *run)
 static KeReprocessRun *
 make_run(KeTaskContext *taskctx, const KeTaskOrder *order)
 {
-	KeReprocessRun	   *run = MemoryContextAllocZero(taskctx->work, sizeof(KeReprocessRun));
+	KeReprocessRun *run = MemoryContextAllocZero(taskctx->work,
+												 sizeof(KeReprocessRun));
 
 	run->taskctx = taskctx;
 	run->order = order;
@@ -328,7 +251,7 @@ make_run(KeTaskContext *taskctx, const KeTaskOrder *order)
 void
 ke_reprocess_run(KeTaskContext *taskctx, KeTask *task)
 {
-	KeReprocessRun	   *run = make_run(taskctx, ke_task_work_order(task));
+	KeReprocessRun *run = make_run(taskctx, ke_task_work_order(task));
 
 	run->task = task;
 	PG_TRY();
@@ -341,7 +264,7 @@ ke_reprocess_run(KeTaskContext *taskctx, KeTask *task)
 		ke_task_context_transact(note_end, run, true);
 		wait_for_positions(run);
 		run->totals.left = 0;
-		tell_totals(run, true);
+		ke_reprocess_report_totals(run, true);
 	}
 	PG_FINALLY();
 	{
@@ -371,7 +294,7 @@ static void
 look_after(KeTaskContext *taskctx, const KeTaskOrder *order,
 		   bool (*should_stop) (void))
 {
-	KeReprocessRun	   *run = make_run(taskctx, order);
+	KeReprocessRun *run = make_run(taskctx, order);
 
 	run->should_stop = should_stop;
 	PG_TRY();
@@ -388,7 +311,7 @@ look_after(KeTaskContext *taskctx, const KeTaskOrder *order,
 
 typedef struct Upkeep
 {
-	KeTaskContext	   *taskctx;
+	KeTaskContext *taskctx;
 	List	   *topics;
 } Upkeep;
 
@@ -403,7 +326,8 @@ find_topics(void *argument)
 }
 
 void
-ke_reprocess_upkeep(KeTaskContext *taskctx, Oid server, bool (*should_stop) (void))
+ke_reprocess_upkeep(KeTaskContext *taskctx, Oid server,
+					bool (*should_stop) (void))
 {
 	KeTaskOrder order = {
 		.kind = KE_TASK_REPROCESS,

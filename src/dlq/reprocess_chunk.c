@@ -25,12 +25,12 @@
 /* Part of a chunk, to be moved in one transaction. */
 typedef struct Part
 {
-	KeReprocessRun	   *run;
-	KeReprocessMove	   *moves;
+	KeReprocessRun *run;
+	KeReprocessMove *moves;
 	int			count;
 	int64		next;			/* where the position goes */
 	int64		marker;
-	KeReprocessMove	   *refused;		/* by the broker, perhaps with neighbours */
+	KeReprocessMove *refused;	/* by the broker, perhaps with neighbours */
 	KeTrouble	trouble;
 } Part;
 
@@ -59,11 +59,11 @@ static void
 prepare_records(void *argument)
 {
 	Part	   *part = (Part *) argument;
-	KeReprocessRun	   *run = part->run;
+	KeReprocessRun *run = part->run;
 
 	for (int i = 0; i < part->count; i++)
 	{
-		KeReprocessMove	   *move = &part->moves[i];
+		KeReprocessMove *move = &part->moves[i];
 		KeDlqLetter letter = record_of(part, move);
 
 		if (move->decision == KE_REPROCESS_PASS)
@@ -71,8 +71,8 @@ prepare_records(void *argument)
 		if (move->decision == KE_REPROCESS_FAIL)
 		{
 			const KeDlqLetter *known = ke_dlq_topic_letter(run->dlq,
-													 letter.partition,
-													 letter.offset);
+														   letter.partition,
+														   letter.offset);
 
 			/* A single one that fails needs no record to stay pending. */
 			if (run->recorded && (known == NULL || known->moved ||
@@ -80,16 +80,18 @@ prepare_records(void *argument)
 				continue;
 			letter.moved = false;
 			letter.marker = 0;
-			ke_dlq_records_letter_write(&run->taskctx->key, run->dlq->topic, &letter,
-								move->error);
+			ke_dlq_records_letter_write(&run->taskctx->key, run->dlq->topic,
+										&letter,
+										move->error);
 		}
 		else if (run->recorded)
-			ke_dlq_records_letter_write(&run->taskctx->key, run->dlq->topic, &letter,
-								NULL);
+			ke_dlq_records_letter_write(&run->taskctx->key, run->dlq->topic,
+										&letter,
+										NULL);
 		else if (ke_dlq_topic_letter(run->dlq, letter.partition,
-							   letter.offset) != NULL)
+									 letter.offset) != NULL)
 			ke_dlq_records_letter_remove(&run->taskctx->key, run->dlq->topic,
-								 letter.partition, letter.offset);
+										 letter.partition, letter.offset);
 	}
 }
 
@@ -98,7 +100,7 @@ static void
 complete_records(void *argument)
 {
 	Part	   *part = (Part *) argument;
-	KeReprocessRun	   *run = part->run;
+	KeReprocessRun *run = part->run;
 	KeDlqPosition position = {
 		.topic = unconstify(char *, run->dlq->topic),
 		.partition = run->partition,
@@ -108,18 +110,20 @@ complete_records(void *argument)
 
 	for (int i = 0; i < part->count && run->recorded; i++)
 	{
-		KeReprocessMove	   *move = &part->moves[i];
+		KeReprocessMove *move = &part->moves[i];
 		KeDlqLetter letter = record_of(part, move);
 
-		if (move->decision != KE_REPROCESS_SEND && move->decision != KE_REPROCESS_DISCARD)
+		if (move->decision != KE_REPROCESS_SEND &&
+			move->decision != KE_REPROCESS_DISCARD)
 			continue;
 		letter.marker = 0;
 		if (letter.moved)
-			ke_dlq_records_letter_write(&run->taskctx->key, run->dlq->topic, &letter,
-								NULL);
+			ke_dlq_records_letter_write(&run->taskctx->key, run->dlq->topic,
+										&letter,
+										NULL);
 		else
 			ke_dlq_records_letter_remove(&run->taskctx->key, run->dlq->topic,
-								 letter.partition, letter.offset);
+										 letter.partition, letter.offset);
 	}
 	ke_dlq_records_position_write(&run->taskctx->key, &position);
 }
@@ -155,7 +159,7 @@ take_event(Part *part, const KeProducerEvent *event, int waiting)
 static KeTransactionResult
 wait_for_reports(Part *part, int *waiting, int limit)
 {
-	KeReprocessRun	   *run = part->run;
+	KeReprocessRun *run = part->run;
 	TimestampTz heard_at = GetCurrentTimestamp();
 
 	while (*waiting >= limit)
@@ -180,7 +184,7 @@ wait_for_reports(Part *part, int *waiting, int limit)
 static KeTransactionResult
 send_letters(Part *part)
 {
-	KeTransactionResult	verdict = KE_TRANSACTION_DONE;
+	KeTransactionResult verdict = KE_TRANSACTION_DONE;
 	int			waiting = 0;
 
 	for (int i = 0; i < part->count && verdict == KE_TRANSACTION_DONE;)
@@ -225,14 +229,15 @@ send_letters(Part *part)
 static KeTransactionResult
 send_position(Part *part)
 {
-	KeReprocessRun	   *run = part->run;
-	KeDlqTopic	   *dlq = run->dlq;
+	KeReprocessRun *run = part->run;
+	KeDlqTopic *dlq = run->dlq;
 	KePartitionList *list = ke_partition_list_make(1);
 	KeKafkaPartition *position =
 		ke_partition_list_add(list, dlq->topic, run->partition, part->next);
 
 	position->metadata = ke_offset_metadata_put(dlq->metadata[run->partition],
-									   run->taskctx->uuid, part->marker);
+												run->taskctx->uuid,
+												part->marker);
 	return ke_transaction_offsets(run->producer, run->taskctx->key.group_id,
 								  list, run->order->timeout_ms,
 								  &part->trouble);
@@ -241,8 +246,8 @@ send_position(Part *part)
 static KeTransactionResult
 try_part(Part *part)
 {
-	KeReprocessRun	   *run = part->run;
-	KeTransactionResult	verdict;
+	KeReprocessRun *run = part->run;
+	KeTransactionResult verdict;
 
 	part->refused = NULL;
 	part->trouble.error = 0;
@@ -272,7 +277,7 @@ try_part(Part *part)
 static void
 blame(Part *part)
 {
-	KeReprocessRun	   *run = part->run;
+	KeReprocessRun *run = part->run;
 
 	if (!run->singly)
 	{
@@ -292,7 +297,7 @@ static KeTransactionResult
 abort_part(Part *part)
 {
 	KeTrouble	trouble;
-	KeTransactionResult	verdict;
+	KeTransactionResult verdict;
 
 	verdict = ke_transaction_abort(part->run->producer,
 								   part->run->order->timeout_ms, &trouble);
@@ -303,8 +308,8 @@ abort_part(Part *part)
 static void
 complete(Part *part)
 {
-	KeReprocessRun	   *run = part->run;
-	KeDlqTopic	   *dlq = run->dlq;
+	KeReprocessRun *run = part->run;
+	KeDlqTopic *dlq = run->dlq;
 	int32		p = run->partition;
 	MemoryContext old;
 
@@ -315,8 +320,9 @@ complete(Part *part)
 	if (!run->recorded)
 		dlq->positions[p] = part->next;
 	old = MemoryContextSwitchTo(run->taskctx->work);
-	dlq->metadata[p] = ke_offset_metadata_put(dlq->metadata[p], run->taskctx->uuid,
-									 part->marker);
+	dlq->metadata[p] = ke_offset_metadata_put(dlq->metadata[p],
+											  run->taskctx->uuid,
+											  part->marker);
 	MemoryContextSwitchTo(old);
 	ke_reprocess_report(run, part->moves, part->count);
 }
@@ -366,12 +372,13 @@ move_part(KeReprocessRun *run, KeReprocessMove *moves, int count, int64 next)
 	}
 	for (int tries = 1;; tries++)
 	{
-		KeTransactionResult	verdict = try_part(&part);
+		KeTransactionResult verdict = try_part(&part);
 
 		if (verdict == KE_TRANSACTION_ABORT)
 		{
 			verdict = abort_part(&part);
-			if (verdict == KE_TRANSACTION_DONE && !ke_reprocess_fence_is_wanted(run))
+			if (verdict == KE_TRANSACTION_DONE &&
+				!ke_reprocess_fence_is_wanted(run))
 				return false;
 			if (verdict == KE_TRANSACTION_DONE && part.refused != NULL)
 			{

@@ -33,8 +33,9 @@ is_compacted(KeReprocessRun *run, const char *topic)
 	KeTopicConfig config = {.name = "cleanup.policy"};
 
 	/* Who may write to it need not be allowed to see how it is made. */
-	if (ke_topic_admin_describe(ke_cluster_handle(run->taskctx->cluster), topic,
-						   &config, 1, run->order->timeout_ms) != 0)
+	if (ke_topic_admin_describe(ke_cluster_handle(run->taskctx->cluster),
+								topic,
+								&config, 1, run->order->timeout_ms) != 0)
 		return false;
 	return config.value != NULL && strstr(config.value, "compact") != NULL;
 }
@@ -64,7 +65,7 @@ find_target(KeReprocessRun *run, const char *topic)
 							  run->order->timeout_ms);
 	if (error != 0 || topics == NIL)
 		ke_task_context_refuse(run->taskctx, error,
-					   psprintf("ask Kafka for topic \"%s\"", topic));
+							   psprintf("ask Kafka for topic \"%s\"", topic));
 	info = (KeTopicInfo *) linitial(topics);
 	target = palloc0(sizeof(Target));
 	target->name = pstrdup(topic);
@@ -109,9 +110,10 @@ keep_headers(KeReprocessMove *move)
 
 /* As the first retry of a message, due at once. */
 static void
-make_retry(KeReprocessRun *run, KeReprocessMove *move, const KeDeadLetter *letter)
+make_retry(KeReprocessRun *run, KeReprocessMove *move,
+		   const KeDeadLetter *letter)
 {
-	KeOrigin		origin = letter->origin;
+	KeOrigin	origin = letter->origin;
 	struct timeval now;
 	int			count;
 
@@ -137,7 +139,7 @@ decide_to_send(KeReprocessRun *run, KeReprocessMove *move)
 	bool		retry = run->order->target == KE_TARGET_RETRY;
 	const char *suffix = run->taskctx->server->options.retry_suffix;
 	const Target *target;
-	KeDeadLetter	letter;
+	KeDeadLetter letter;
 	const char *topic;
 
 	ke_retry_headers_read_dead(&move->msg, &letter);
@@ -184,7 +186,7 @@ ke_reprocess_decide(KeReprocessRun *run, KeReprocessMove *move)
 {
 	const KeMessage *msg = &move->msg;
 	const KeDlqLetter *letter = ke_dlq_topic_letter(run->dlq, msg->partition,
-											  msg->offset);
+													msg->offset);
 	bool		single = run->order->offset != KE_TASK_ANY;
 
 	move->decision = KE_REPROCESS_PASS;

@@ -21,7 +21,8 @@ ke_reprocess_fence_is_wanted(const KeReprocessRun *run)
 }
 
 void
-ke_reprocess_fence_raise(KeReprocessRun *run, KeTransactionResult verdict, const KeTrouble *trouble)
+ke_reprocess_fence_raise(KeReprocessRun *run, KeTransactionResult verdict,
+						 const KeTrouble *trouble)
 {
 	const char *hint = ke_client_error_hint(trouble->error);
 
@@ -48,7 +49,7 @@ open_producer(KeReprocessRun *run)
 {
 	const KeServer *server = run->taskctx->server;
 	KeTrouble	trouble;
-	KeTransactionResult	verdict;
+	KeTransactionResult verdict;
 
 	run->producer =
 		ke_producer_open_transactional(&server->options, &server->mapping,
@@ -86,7 +87,8 @@ find_markers(KeReprocessRun *run)
 
 	run->markers = palloc(Max(dlq->partitions, 1) * sizeof(int64));
 	for (int p = 0; p < dlq->partitions; p++)
-		run->markers[p] = ke_offset_metadata_get(dlq->metadata[p], run->taskctx->uuid);
+		run->markers[p] = ke_offset_metadata_get(dlq->metadata[p],
+												 run->taskctx->uuid);
 	for (int i = 0; i < dlq->nletters; i++)
 	{
 		const KeDlqLetter *letter = &dlq->letters[i];
@@ -109,10 +111,12 @@ settle_letter(KeReprocessRun *run, const KeDlqLetter *letter)
 
 	settled.marker = 0;
 	if (committed == letter->moved)
-		ke_dlq_records_letter_write(&run->taskctx->key, dlq->topic, &settled, NULL);
+		ke_dlq_records_letter_write(&run->taskctx->key, dlq->topic, &settled,
+									NULL);
 	else
-		ke_dlq_records_letter_remove(&run->taskctx->key, dlq->topic, letter->partition,
-							 letter->offset);
+		ke_dlq_records_letter_remove(&run->taskctx->key, dlq->topic,
+									 letter->partition,
+									 letter->offset);
 }
 
 /*
@@ -123,7 +127,7 @@ settle_letter(KeReprocessRun *run, const KeDlqLetter *letter)
 static void
 settle_letters(void *argument)
 {
-	KeReprocessRun	   *run = (KeReprocessRun *) argument;
+	KeReprocessRun *run = (KeReprocessRun *) argument;
 	const KeDlqTopic *dlq = run->dlq;
 
 	for (int i = 0; i < dlq->nletters; i++)
@@ -135,7 +139,7 @@ settle_letters(void *argument)
 			(letter->moved && letter->marker == 0 &&
 			 letter->offset < dlq->positions[p]))
 			ke_dlq_records_letter_remove(&run->taskctx->key, dlq->topic, p,
-								 letter->offset);
+										 letter->offset);
 		else if (letter->marker != 0 && !dlq->forgotten[p])
 			settle_letter(run, letter);
 	}
@@ -145,7 +149,7 @@ settle_letters(void *argument)
 static void
 establish_identity(void *argument)
 {
-	KeTaskContext	   *taskctx = (KeTaskContext *) argument;
+	KeTaskContext *taskctx = (KeTaskContext *) argument;
 	pg_uuid_t	uuid;
 
 	ke_identity_establish();
@@ -178,5 +182,5 @@ ke_reprocess_fence_renew(KeReprocessRun *run, int64 marker)
 	run->producer = NULL;
 	ke_reprocess_fence(run);
 	return ke_offset_metadata_get(run->dlq->metadata[run->partition],
-						 run->taskctx->uuid) >= marker;
+								  run->taskctx->uuid) >= marker;
 }

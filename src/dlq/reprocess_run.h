@@ -1,11 +1,11 @@
 /*
  * reprocess_run.h
- *	  The inside of a run that moves dead letters: for fence.c, decision.c,
- *	  chunk.c and reprocess.c.
+ *	  The inside of a run that moves dead letters, for reprocess*.c.
  *
- * A run first fences whoever ran before (fence.c), then reads letters, decides
- * about each (decision.c), and moves them in chunks, each in one Kafka transaction
- * together with the admin group's position (chunk.c).
+ * A run first fences whoever ran before (reprocess_fence.c), then reads
+ * letters, decides about each (reprocess_decide.c), and moves them in chunks,
+ * each in one Kafka transaction together with the admin group's position
+ * (reprocess_chunk.c).
  *
  * What the position cannot say is on record in the database, which commits
  * apart from Kafka.  So each Kafka transaction also writes a number, the
@@ -22,16 +22,16 @@
 
 typedef enum KeReprocessDecision
 {
-	KE_REPROCESS_PASS,				/* not ours, or not pending: left alone */
+	KE_REPROCESS_PASS,			/* not ours, or not pending: left alone */
 	KE_REPROCESS_SEND,
 	KE_REPROCESS_DISCARD,
-	KE_REPROCESS_FAIL				/* stays pending */
+	KE_REPROCESS_FAIL			/* stays pending */
 } KeReprocessDecision;
 
 typedef struct KeReprocessMove
 {
 	KeMessage	msg;
-	KeReprocessDecision		decision;
+	KeReprocessDecision decision;
 	const char *topic;			/* SEND: where to */
 	int32		partition;		/* likewise; -1: by key */
 	KeHeader   *headers;
@@ -44,13 +44,13 @@ typedef struct KeReprocessMove
 
 typedef struct KeReprocessRun
 {
-	KeTaskContext	   *taskctx;
+	KeTaskContext *taskctx;
 	KeTask	   *task;			/* NULL: upkeep, nobody waits */
 	const KeTaskOrder *order;
 	bool		(*should_stop) (void);
 	KeProducer *producer;
-	bool		singly;			/* a letter was refused: see chunk.c */
-	KeDlqTopic	   *dlq;
+	bool		singly;			/* a letter was refused */
+	KeDlqTopic *dlq;
 	int64	   *markers;		/* the last one of each partition */
 	List	   *targets;		/* topics that were looked at */
 
@@ -60,7 +60,7 @@ typedef struct KeReprocessRun
 	bool		recorded;		/* letters behind the position, or a single
 								 * one: the position stays */
 	int64		next;			/* where the position goes otherwise */
-	KeReprocessMove		moves[KE_CHUNK_MESSAGES];
+	KeReprocessMove moves[KE_CHUNK_MESSAGES];
 	int			nmoves;
 	Size		bytes;
 
@@ -72,30 +72,40 @@ typedef struct KeReprocessRun
 
 extern bool ke_reprocess_fence_is_wanted(const KeReprocessRun *run);
 
-/* fence.c: only we move letters of the topic from now on. */
+/* reprocess_fence.c: only we move letters of the topic from now on. */
 extern void ke_reprocess_fence(KeReprocessRun *run);
 
 /* The same again; true if the transaction with this marker had committed. */
 extern bool ke_reprocess_fence_renew(KeReprocessRun *run, int64 marker);
 extern void ke_reprocess_fence_close(KeReprocessRun *run);
-extern void ke_reprocess_fence_raise(KeReprocessRun *run, KeTransactionResult verdict,
-						 const KeTrouble *trouble) pg_attribute_noreturn();
+extern void ke_reprocess_fence_raise(KeReprocessRun *run,
+									 KeTransactionResult verdict,
+									 const KeTrouble *trouble)
+			pg_attribute_noreturn();
 
-/* decision.c: the decision lives in the current context. */
+/* reprocess_decide.c: the decision lives in the current context. */
 extern void ke_reprocess_decide(KeReprocessRun *run, KeReprocessMove *move);
 
-/* chunk.c: false: nobody waits any more, and nothing of the rest is moved. */
+/*
+ * reprocess_chunk.c.  False: nobody waits any more, and nothing of the rest is
+ * moved.
+ */
 extern bool ke_reprocess_chunk_move(KeReprocessRun *run);
 
 /* The position of run->partition, where it is, so that Kafka keeps it. */
 extern bool ke_reprocess_chunk_commit_position(KeReprocessRun *run);
 
-/* reprocess.c: of moves that are through. */
-extern void ke_reprocess_report(KeReprocessRun *run, const KeReprocessMove *moves, int count);
+/* reprocess_report.c: of moves that are through, then of the whole run. */
+extern void ke_reprocess_report(KeReprocessRun *run,
+								const KeReprocessMove *moves, int count);
+extern void ke_reprocess_report_totals(KeReprocessRun *run, bool final);
 
-/* marker.c: a database's marker in the metadata of a position; 0: none. */
+/*
+ * offset_metadata.c: a database's marker in the metadata of a position; 0:
+ * none.
+ */
 extern int64 ke_offset_metadata_get(const char *metadata, const char *uuid);
 extern char *ke_offset_metadata_put(const char *metadata, const char *uuid,
-						   int64 marker);
+									int64 marker);
 
 #endif							/* KE_REPROCESS_RUN_H */

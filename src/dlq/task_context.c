@@ -27,7 +27,8 @@ typedef struct Reading
 } Reading;
 
 void
-ke_task_context_transact(void (*work) (void *argument), void *argument, bool durable)
+ke_task_context_transact(void (*work) (void *argument), void *argument,
+						 bool durable)
 {
 	if (!ke_xact_begin())
 		ereport(ERROR,
@@ -60,11 +61,12 @@ ke_task_context_make(void)
 	MemoryContext context = AllocSetContextCreate(TopMemoryContext,
 												  "kafka_events task",
 												  ALLOCSET_DEFAULT_SIZES);
-	KeTaskContext	   *taskctx = MemoryContextAllocZero(context, sizeof(KeTaskContext));
+	KeTaskContext *taskctx = MemoryContextAllocZero(context,
+													sizeof(KeTaskContext));
 
 	taskctx->context = context;
 	taskctx->work = AllocSetContextCreate(context, "kafka_events task work",
-									   ALLOCSET_DEFAULT_SIZES);
+										  ALLOCSET_DEFAULT_SIZES);
 	return taskctx;
 }
 
@@ -124,10 +126,10 @@ open_clients(KeTaskContext *taskctx)
 
 	if (taskctx->cluster == NULL)
 		taskctx->cluster = ke_cluster_open(&server->options, &server->mapping,
-										group, client, true);
+										   group, client, true);
 	if (taskctx->reader == NULL)
 		taskctx->reader = ke_consumer_open(&server->options, &server->mapping,
-										&nobody);
+										   &nobody);
 }
 
 void
@@ -137,6 +139,7 @@ ke_task_context_open(KeTaskContext *taskctx, const KeTaskOrder *order)
 		.oid = order->server,
 		.context = taskctx->server == NULL ? taskctx->context : taskctx->work
 	};
+	const KeServerOptions *options;
 	char	   *cluster_id;
 
 	ke_task_context_transact(read_server, &reading, false);
@@ -146,12 +149,13 @@ ke_task_context_open(KeTaskContext *taskctx, const KeTaskOrder *order)
 				 errmsg("the server was dropped just now")));
 	if (taskctx->server == NULL)
 		taskctx->server = reading.server;
+	options = &taskctx->server->options;
 	open_clients(taskctx);
 
 	cluster_id = ke_cluster_id(taskctx->cluster, order->timeout_ms);
 	if (cluster_id == NULL)
 		ke_task_context_refuse(taskctx, KE_KAFKA_TIMED_OUT,
-					   psprintf("reach Kafka at \"%s\"",
-								taskctx->server->options.bootstrap_servers));
+							   psprintf("reach Kafka at \"%s\"",
+										options->bootstrap_servers));
 	adopt(taskctx, &reading, cluster_id);
 }

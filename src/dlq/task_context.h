@@ -28,7 +28,7 @@ typedef struct KeTaskContext
 	char		uuid[KE_UUID_LEN];	/* empty: this database has none */
 	KeCluster  *cluster;		/* NULL: not open yet, as the next */
 	KeConsumer *reader;			/* reads committed, never joins its group */
-	KePartitionList *assigned;		/* to reader, in context; NULL: nothing */
+	KePartitionList *assigned;	/* to reader, in context; NULL: nothing */
 } KeTaskContext;
 
 /* The letters of a topic, as they are when the task begins. */
@@ -56,27 +56,31 @@ typedef struct KeDlqReadRange
 typedef struct KeDlqReader KeDlqReader;
 
 /*
- * taskctx.c: read the server anew.  False if it is not the one the clients were
- * opened for: the process is to be started again.
+ * task_context.c: read the server anew.  False if it is not the one the
+ * clients were opened for: the process is to be started again.
  */
 extern KeTaskContext *ke_task_context_make(void);
 extern bool ke_task_context_is_current(KeTaskContext *taskctx, Oid server);
-extern void ke_task_context_open(KeTaskContext *taskctx, const KeTaskOrder *order);
+extern void ke_task_context_open(KeTaskContext *taskctx,
+								 const KeTaskOrder *order);
 
 /* Run work in a transaction; raises what it raises. */
-extern void ke_task_context_transact(void (*work) (void *argument), void *argument,
-							 bool durable);
+extern void ke_task_context_transact(void (*work) (void *argument),
+									 void *argument,
+									 bool durable);
 
 /* Raise that Kafka does not answer what was asked for. */
 extern void ke_task_context_refuse(KeTaskContext *taskctx, int error,
-						   const char *doing) pg_attribute_noreturn();
+								   const char *doing) pg_attribute_noreturn();
 
-/* dlq.c: raises if there is no such topic. */
-extern KeDlqTopic *ke_dlq_topic_look(KeTaskContext *taskctx, const KeTaskOrder *order);
-extern const KeDlqLetter *ke_dlq_topic_letter(const KeDlqTopic *dlq, int32 partition,
-										int64 offset);
+/* dlq_topic.c: raises if there is no such topic. */
+extern KeDlqTopic *ke_dlq_topic_look(KeTaskContext *taskctx,
+									 const KeTaskOrder *order);
+extern const KeDlqLetter *ke_dlq_topic_letter(const KeDlqTopic *dlq,
+											  int32 partition,
+											  int64 offset);
 extern bool ke_dlq_topic_is_pending(const KeDlqTopic *dlq, int32 partition,
-							  int64 offset);
+									int64 offset);
 
 /* Whose letter is it?  Those that do not say are an older system's, ours. */
 extern bool ke_dlq_topic_is_ours(const KeTaskContext *taskctx, KeMessage *msg);
@@ -85,18 +89,20 @@ extern bool ke_dlq_topic_is_ours(const KeTaskContext *taskctx, KeMessage *msg);
  * Ranges, of KeDlqReadRange *, that hold what failed behind the position of
  * partition, and what lies ahead of it.
  */
-extern List *ke_dlq_topic_failed_ranges(const KeDlqTopic *dlq, int32 partition);
+extern List *ke_dlq_topic_failed_ranges(const KeDlqTopic *dlq,
+										int32 partition);
 extern List *ke_dlq_topic_new_ranges(const KeDlqTopic *dlq, int32 partition);
 
-/* letters.c: read the ranges, of KeDlqReadRange *, in their order. */
-extern KeDlqReader *ke_dlq_reader_open(KeTaskContext *taskctx, const KeTask *task,
-								  const char *topic, List *ranges);
+/* dlq_reader.c: read the ranges, of KeDlqReadRange *, in their order. */
+extern KeDlqReader *ke_dlq_reader_open(KeTaskContext *taskctx,
+									   const KeTask *task,
+									   const char *topic, List *ranges);
 
 /* False: no more, or nobody waits for them.  The caller releases msg. */
 extern bool ke_dlq_reader_next(KeDlqReader *letters, KeMessage *msg);
 extern void ke_dlq_reader_close(KeDlqReader *letters);
 
-/* browse.c */
+/* dlq_browse.c */
 extern void ke_dlq_browse(KeTaskContext *taskctx, KeTask *task);
 
 /* reprocess.c */

@@ -169,7 +169,7 @@ look_at_row_type(KeArgumentMaker *maker)
 	maker->row = CreateTupleDescCopy(type->tupDesc);
 	if (maker->kind == KE_ARG_COMPOSITE)
 		maker->decoder = ke_decode_make(maker->row, NULL,
-										 maker->row_context);
+										maker->row_context);
 	else
 		check_message_type(maker->row);
 	maker->values = palloc0(sizeof(Datum) * maker->row->natts);
@@ -237,7 +237,7 @@ make_row(KeArgumentMaker *maker, KeMessage *msg)
 {
 	look_at_row_type(maker);
 	ke_decode_object(maker->decoder, msg->value, msg->value_len,
-					  maker->values, maker->nulls, maker->present);
+					 maker->values, maker->nulls, maker->present);
 	for (int i = 0; i < maker->row->natts; i++)
 		if (!maker->present[i] && OidIsValid(maker->domains[i]))
 			check_missing(maker, i);

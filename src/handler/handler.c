@@ -11,6 +11,7 @@
 #include "handler/call.h"
 #include "handler/handler.h"
 #include "session/guard.h"
+#include "subscription/extension.h"
 
 struct KeHandler
 {

@@ -18,7 +18,7 @@ typedef struct KeInspector KeInspector;
  * sub; needs no transaction.
  */
 extern KeInspector *ke_inspect_open(const KeSubscription *sub,
-									  MemoryContext parent);
+									MemoryContext parent);
 
 /* Once per transaction, before the first check. */
 extern void ke_inspect_begin(KeInspector *inspector);

@@ -48,8 +48,9 @@ typedef struct KeTopicInfo
 
 extern KePartitionList *ke_partition_list_make(int allocated);
 extern KeKafkaPartition *ke_partition_list_add(KePartitionList *list,
-										   const char *topic, int32 partition,
-										   int64 offset);
+											   const char *topic,
+											   int32 partition,
+											   int64 offset);
 
 extern void ke_partition_list_free(KePartitionList *list);
 

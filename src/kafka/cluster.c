@@ -106,7 +106,7 @@ ke_cluster_offsets_for_time(KeCluster *cluster, KePartitionList *list,
 
 		if (part->error == 0 && part->offset == RD_KAFKA_OFFSET_END)
 			ke_partition_list_add(ends, part->topic, part->partition,
-							  RD_KAFKA_OFFSET_END);
+								  RD_KAFKA_OFFSET_END);
 	}
 	err = ke_query_offsets(cluster->handle.rk, ends,
 						   (int) Max(deadline - ke_query_now_ms(), 0));

@@ -22,7 +22,7 @@ extern KeCluster *ke_cluster_open(const KeServerOptions *server,
 								  const char *group_id,
 								  const char *client_id, bool stable);
 
-/* For kafka/topics; lives as long as the cluster. */
+/* For kafka/topic_admin; lives as long as the cluster. */
 extern KeHandle *ke_cluster_handle(KeCluster *cluster);
 
 extern char *ke_cluster_id(KeCluster *cluster, int timeout_ms);
@@ -38,7 +38,8 @@ extern int	ke_cluster_ping(KeCluster *cluster, int *brokers,
 /* list->offset in: a timestamp in ms; out: the first offset at or after it,
  * the end if there is none.  KE_KAFKA_BEGINNING and KE_KAFKA_END will do for
  * a timestamp; the end is that of committed messages. */
-extern int	ke_cluster_offsets_for_time(KeCluster *cluster, KePartitionList *list,
+extern int	ke_cluster_offsets_for_time(KeCluster *cluster,
+										KePartitionList *list,
 										int timeout_ms);
 extern int	ke_cluster_committed(KeCluster *cluster, KePartitionList *list,
 								 int timeout_ms);

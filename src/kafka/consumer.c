@@ -59,7 +59,7 @@ make_config(const KeServerOptions *server, const KeMappingOptions *mapping,
 		{"fetch.queue.backoff.ms",
 		ke_client_library_version() >= 0x02020000 ? "2" : NULL},
 
-		/* The only way to hear of last stable offsets: see partitions.c. */
+		/* The only way to hear of last stable offsets: consumer_partitions.c */
 		{"statistics.interval.ms", "5000"},
 		{NULL, NULL}
 	};
@@ -231,7 +231,8 @@ assigned_part(KeConsumer *consumer, const KePartitionList *list)
 void
 ke_consumer_assign(KeConsumer *consumer, KePartitionList *list)
 {
-	rd_kafka_topic_partition_list_t *added = ke_partition_list_to_library(list);
+	rd_kafka_topic_partition_list_t *added =
+		ke_partition_list_to_library(list);
 	rd_kafka_error_t *error;
 
 	error = rd_kafka_incremental_assign(consumer->handle.rk, added);
@@ -295,7 +296,7 @@ to_be_changed(KeConsumer *consumer, const KePartitionList *list, bool pause)
 		const KeKafkaPartition *part = &list->parts[i];
 
 		if (ke_consumer_partitions_find(consumer, part->topic,
-								part->partition)->paused != pause)
+										part->partition)->paused != pause)
 			ke_partition_list_add(result, part->topic, part->partition, 0);
 	}
 	return result;
@@ -317,7 +318,8 @@ set_paused(KeConsumer *consumer, const KePartitionList *list, bool pause)
 		err = rd_kafka_resume_partitions(consumer->handle.rk, changed);
 	for (int i = 0; i < changed->cnt && err == 0; i++)
 		ke_consumer_partitions_find(consumer, changed->elems[i].topic,
-							changed->elems[i].partition)->paused = pause;
+									changed->elems[i].partition)->paused =
+										pause;
 	rd_kafka_topic_partition_list_destroy(changed);
 	check_code(err, pause ? "pause Kafka partitions" :
 			   "resume Kafka partitions");
@@ -338,7 +340,8 @@ ke_consumer_resume(KeConsumer *consumer, KePartitionList *list)
 /* ---- questions and commits ---- */
 
 int
-ke_consumer_committed(KeConsumer *consumer, KePartitionList *list, int timeout_ms)
+ke_consumer_committed(KeConsumer *consumer, KePartitionList *list,
+					  int timeout_ms)
 {
 	return ke_query_committed(consumer->handle.rk, list, timeout_ms);
 }
@@ -355,7 +358,8 @@ ke_consumer_watermarks(KeConsumer *consumer, const char *topic,
 void
 ke_consumer_commit(KeConsumer *consumer, KePartitionList *list)
 {
-	rd_kafka_topic_partition_list_t *offsets = ke_partition_list_to_library(list);
+	rd_kafka_topic_partition_list_t *offsets =
+		ke_partition_list_to_library(list);
 	rd_kafka_resp_err_t err;
 
 	err = rd_kafka_commit_queue(consumer->handle.rk, offsets,
@@ -396,7 +400,8 @@ int
 ke_consumer_commit_wait(KeConsumer *consumer, KePartitionList *list,
 						int timeout_ms)
 {
-	rd_kafka_topic_partition_list_t *offsets = ke_partition_list_to_library(list);
+	rd_kafka_topic_partition_list_t *offsets =
+		ke_partition_list_to_library(list);
 	rd_kafka_queue_t *queue = rd_kafka_queue_new(consumer->handle.rk);
 	volatile int error;
 

@@ -42,7 +42,7 @@ typedef struct KeConsumerEvent
 	KeConsumerEventKind kind;
 	KeMessage	msg;
 	KeKafkaPartition part;
-	KePartitionList *list;			/* in the context current at the poll */
+	KePartitionList *list;		/* in the context current at the poll */
 	int			error;
 	bool		out_of_range;	/* PARTITION_ERROR: the offset is not there */
 	int			severity;
@@ -136,13 +136,15 @@ extern int	ke_consumer_watermarks(KeConsumer *consumer, const char *topic,
  * high is as new as the last fetch, last_stable up to 5 s older, or as new as
  * the last KE_CONSUMER_END, whose offset it is.
  */
-extern void ke_consumer_partitions_known_end(KeConsumer *consumer, const char *topic,
-								  int32 partition, int64 *high,
-								  int64 *last_stable);
+extern void ke_consumer_partitions_known_end(KeConsumer *consumer,
+											 const char *topic,
+											 int32 partition, int64 *high,
+											 int64 *last_stable);
 
 /* Offsets with metadata; the answer comes as KE_CONSUMER_COMMITTED. */
 extern void ke_consumer_commit(KeConsumer *consumer, KePartitionList *list);
-extern int	ke_consumer_commit_wait(KeConsumer *consumer, KePartitionList *list,
+extern int	ke_consumer_commit_wait(KeConsumer *consumer,
+									KePartitionList *list,
 									int timeout_ms);
 
 /* Milliseconds since the queue was last polled; for the watchdog. */

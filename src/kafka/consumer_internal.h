@@ -1,6 +1,6 @@
 /*
  * consumer_internal.h
- *	  What consumer.c and poll.c share: the inside of a KeConsumer.
+ *	  What consumer.c and consumer_poll.c share: the inside of a KeConsumer.
  *
  * For files in kafka/ only.
  */
@@ -53,7 +53,7 @@ struct KeConsumer
 	bool		polled;
 	int64		polled_at_ms;
 
-	/* To wake the threads that fetch: see nudge in poll.c. */
+	/* To wake the threads that fetch: see nudge in consumer_poll.c. */
 	bool		needs_nudge;
 	int64		nudge_messages; /* after so many, or so many bytes */
 	int64		nudge_bytes;
@@ -73,15 +73,16 @@ struct KeConsumer
 extern void ke_consumer_partitions_make(KeConsumer *consumer);
 
 /* The topic's name as a pointer that stays as long as the consumer. */
-extern const char *ke_consumer_partitions_topic(KeConsumer *consumer, const char *name);
+extern const char *ke_consumer_partitions_topic(KeConsumer *consumer,
+												const char *name);
 
 /* A partition's entry, made if there is none; it never moves. */
 extern KeConsumerPartition *ke_consumer_partitions_find(KeConsumer *consumer,
-											  const char *topic,
-											  int32 partition);
+														const char *topic,
+														int32 partition);
 
 /* The library's statistics: learn every partition's last stable offset. */
 extern void ke_consumer_partitions_learn(KeConsumer *consumer,
-									   const char *json);
+										 const char *json);
 
 #endif							/* KE_CONSUMER_INTERNAL_H */

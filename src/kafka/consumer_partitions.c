@@ -47,7 +47,8 @@ ke_consumer_partitions_topic(KeConsumer *consumer, const char *name)
 }
 
 KeConsumerPartition *
-ke_consumer_partitions_find(KeConsumer *consumer, const char *topic, int32 partition)
+ke_consumer_partitions_find(KeConsumer *consumer, const char *topic,
+							int32 partition)
 {
 	KeConsumerPartitionKey key;
 	KeConsumerPartition *entry;
@@ -68,12 +69,13 @@ ke_consumer_partitions_find(KeConsumer *consumer, const char *topic, int32 parti
 
 void
 ke_consumer_partitions_known_end(KeConsumer *consumer, const char *topic,
-					  int32 partition, int64 *high, int64 *last_stable)
+								 int32 partition, int64 *high,
+								 int64 *last_stable)
 {
 	int64		low;
 
 	*last_stable = ke_consumer_partitions_find(consumer, topic,
-									   partition)->last_stable;
+											   partition)->last_stable;
 	if (rd_kafka_get_watermark_offsets(consumer->handle.rk, topic, partition,
 									   &low, high) != 0 || *high < 0)
 		*high = -1;
@@ -142,7 +144,8 @@ learn_topic(KeConsumer *consumer, const char *name, JsonbContainer *topic)
 
 		if (number >= 0 && last_stable >= 0)
 			ke_consumer_partitions_find(consumer, name,
-								(int32) number)->last_stable = last_stable;
+										(int32) number)->last_stable =
+											last_stable;
 	}
 }
 

@@ -97,8 +97,9 @@ take_message(KeConsumer *consumer, rd_kafka_event_t *rkev, KeMessage *msg)
 
 	if (unlikely(from->rkt != consumer->last_topic))
 	{
-		consumer->last_name = ke_consumer_partitions_topic(consumer,
-											  rd_kafka_topic_name(from->rkt));
+		consumer->last_name =
+			ke_consumer_partitions_topic(consumer,
+										 rd_kafka_topic_name(from->rkt));
 		consumer->last_topic = from->rkt;
 	}
 	msg->topic = consumer->last_name;
@@ -176,7 +177,8 @@ take_error(KeConsumer *consumer, rd_kafka_event_t *rkev,
 	{
 		/* Raises only when memory is short: then part leaks. */
 		event->kind = KE_CONSUMER_PARTITION_ERROR;
-		known = ke_consumer_partitions_find(consumer, part->topic, part->partition);
+		known = ke_consumer_partitions_find(consumer, part->topic,
+											part->partition);
 		event->part.topic = known->key.topic;
 		event->part.partition = known->key.partition;
 		event->part.offset = part->offset;
@@ -214,7 +216,8 @@ take_rebalance(KeConsumer *consumer, rd_kafka_event_t *rkev,
 		event->kind = KE_CONSUMER_LOST;
 	else
 		event->kind = KE_CONSUMER_REVOKE;
-	event->list = ke_partition_list_copy(rd_kafka_event_topic_partition_list(rkev));
+	event->list =
+		ke_partition_list_copy(rd_kafka_event_topic_partition_list(rkev));
 }
 
 static void
@@ -225,7 +228,9 @@ take_commit(rd_kafka_event_t *rkev, KeConsumerEvent *event)
 	event->kind = KE_CONSUMER_COMMITTED;
 	event->error = rd_kafka_event_error(rkev);
 	list = rd_kafka_event_topic_partition_list(rkev);
-	event->list = list != NULL ? ke_partition_list_copy(list) : ke_partition_list_make(0);
+	event->list =
+		list !=
+			NULL ? ke_partition_list_copy(list) : ke_partition_list_make(0);
 }
 
 static void

@@ -19,8 +19,9 @@ ke_partition_list_make(int allocated)
 }
 
 KeKafkaPartition *
-ke_partition_list_add(KePartitionList *list, const char *topic, int32 partition,
-				  int64 offset)
+ke_partition_list_add(KePartitionList *list, const char *topic,
+					  int32 partition,
+					  int64 offset)
 {
 	KeKafkaPartition *part;
 
@@ -99,14 +100,15 @@ ke_partition_list_copy(const rd_kafka_topic_partition_list_t *from)
 		const rd_kafka_topic_partition_t *elem = &from->elems[i];
 
 		answer(ke_partition_list_add(list, elem->topic, elem->partition,
-								 elem->offset),
+									 elem->offset),
 			   elem);
 	}
 	return list;
 }
 
 void
-ke_partition_list_answer(KePartitionList *list, rd_kafka_topic_partition_list_t *from)
+ke_partition_list_answer(KePartitionList *list,
+						 rd_kafka_topic_partition_list_t *from)
 {
 	PG_TRY();
 	{

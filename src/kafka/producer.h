@@ -82,7 +82,7 @@ extern KeProducer *
 										   const char *transactional_id,
 										   bool singly);
 
-/* For kafka/topics; lives as long as the producer. */
+/* For kafka/topic_admin; lives as long as the producer. */
 extern KeHandle *ke_producer_handle(KeProducer *producer);
 
 /* The cluster's id, waiting at most timeout_ms in slices; NULL if none yet. */

@@ -43,7 +43,7 @@ ke_query_slice(int64 deadline_ms)
  * slice, where nothing can raise.
  */
 static int
-ask_in_slices(rd_kafka_t *rk, Ask ask, KePartitionList *list, int timeout_ms)
+ask_in_slices(rd_kafka_t * rk, Ask ask, KePartitionList *list, int timeout_ms)
 {
 	int64		deadline = ke_query_now_ms() + timeout_ms;
 
@@ -73,13 +73,13 @@ ask_in_slices(rd_kafka_t *rk, Ask ask, KePartitionList *list, int timeout_ms)
 }
 
 int
-ke_query_committed(rd_kafka_t *rk, KePartitionList *list, int timeout_ms)
+ke_query_committed(rd_kafka_t * rk, KePartitionList *list, int timeout_ms)
 {
 	return ask_in_slices(rk, rd_kafka_committed, list, timeout_ms);
 }
 
 int
-ke_query_offsets(rd_kafka_t *rk, KePartitionList *list, int timeout_ms)
+ke_query_offsets(rd_kafka_t * rk, KePartitionList *list, int timeout_ms)
 {
 	return ask_in_slices(rk, rd_kafka_offsets_for_times, list, timeout_ms);
 }
@@ -99,7 +99,7 @@ ke_query_watermarks(rd_kafka_t *rk, const char *topic, int32 partition,
 	int			err;
 
 	part = ke_partition_list_add(list, topic, partition,
-							 RD_KAFKA_OFFSET_BEGINNING);
+								 RD_KAFKA_OFFSET_BEGINNING);
 	err = ke_query_offsets(rk, list, timeout_ms);
 	if (err == 0)
 		err = part->error;

@@ -16,14 +16,14 @@
 #define KE_QUERY_SLICE_MS 500
 
 /* Fills offset, metadata and error of each partition. */
-extern int	ke_query_committed(rd_kafka_t *rk, KePartitionList *list,
+extern int	ke_query_committed(rd_kafka_t * rk, KePartitionList *list,
 							   int timeout_ms);
 
 /*
  * list->offset in: a timestamp in ms, RD_KAFKA_OFFSET_BEGINNING or _END; out:
  * the offset, RD_KAFKA_OFFSET_END if no message is that young.
  */
-extern int	ke_query_offsets(rd_kafka_t *rk, KePartitionList *list,
+extern int	ke_query_offsets(rd_kafka_t * rk, KePartitionList *list,
 							 int timeout_ms);
 
 /* The end is the last stable offset: our handles read committed. */

@@ -43,8 +43,9 @@ number(int64 value)
 
 int
 ke_retry_dlq_topics_make(KeHandle *handle, const KeServerOptions *options,
-					const KeRetryDlqTopic *topic, bool *created, char **text,
-					int timeout_ms)
+						 const KeRetryDlqTopic *topic, bool *created,
+						 char **text,
+						 int timeout_ms)
 {
 	KeTopicConfig configs[] = {
 		{"cleanup.policy", "delete"},

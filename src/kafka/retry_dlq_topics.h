@@ -23,11 +23,12 @@ typedef struct KeRetryDlqTopic
 /*
  * Make a topic as the server's options say.  Returns 0, also when it is there
  * already, or librdkafka's code; *text then says what is wrong, and *created
- * otherwise whether it was made.  Waits for brokers as kafka/topics does.
+ * otherwise whether it was made.  Waits for brokers as kafka/topic_admin does.
  */
 extern int	ke_retry_dlq_topics_make(KeHandle *handle,
-								const KeServerOptions *options,
-								const KeRetryDlqTopic *topic, bool *created,
-								char **text, int timeout_ms);
+									 const KeServerOptions *options,
+									 const KeRetryDlqTopic *topic,
+									 bool *created,
+									 char **text, int timeout_ms);
 
 #endif							/* KE_RETRY_DLQ_TOPICS_H */

@@ -171,7 +171,7 @@ wait_until_usable(rd_kafka_t *rk, const char *name, int64 deadline)
 
 int
 ke_topic_admin_create(KeHandle *handle, const KeNewTopic *topic, bool *created,
-				 char **text, int timeout_ms)
+					  char **text, int timeout_ms)
 {
 	Question	question = {.op = RD_KAFKA_ADMIN_OP_CREATETOPICS};
 	int64		deadline = ke_query_now_ms() + timeout_ms;
@@ -253,7 +253,7 @@ find_value(const rd_kafka_ConfigEntry_t **entries, size_t count,
 
 int
 ke_topic_admin_describe(KeHandle *handle, const char *topic,
-				   KeTopicConfig *configs, int nconfigs, int timeout_ms)
+						KeTopicConfig *configs, int nconfigs, int timeout_ms)
 {
 	Question	question = {.op = RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS};
 	rd_kafka_event_t *answer;

@@ -33,11 +33,11 @@ typedef struct KeNewTopic
  * *text is what the broker says about an error.
  */
 extern int	ke_topic_admin_create(KeHandle *handle, const KeNewTopic *topic,
-							 bool *created, char **text, int timeout_ms);
+								  bool *created, char **text, int timeout_ms);
 
 /* Fill in the values of some of a topic's properties. */
 extern int	ke_topic_admin_describe(KeHandle *handle, const char *topic,
-							   KeTopicConfig *configs, int nconfigs,
-							   int timeout_ms);
+									KeTopicConfig *configs, int nconfigs,
+									int timeout_ms);
 
 #endif							/* KE_TOPIC_ADMIN_H */

@@ -49,7 +49,7 @@ judge(const rd_kafka_error_t *error)
 static KeTransactionResult
 conclude(rd_kafka_error_t *error, KeTrouble *trouble)
 {
-	KeTransactionResult	verdict = judge(error);
+	KeTransactionResult verdict = judge(error);
 
 	trouble->error = rd_kafka_error_code(error);
 	strlcpy(trouble->text, rd_kafka_error_string(error),
@@ -130,7 +130,8 @@ static rd_kafka_error_t *
 call_offsets(rd_kafka_t *rk, void *argument, int timeout_ms)
 {
 	Offsets    *offsets = (Offsets *) argument;
-	rd_kafka_topic_partition_list_t *list = ke_partition_list_to_library(offsets->list);
+	rd_kafka_topic_partition_list_t *list =
+		ke_partition_list_to_library(offsets->list);
 	rd_kafka_consumer_group_metadata_t *group;
 	rd_kafka_error_t *error;
 

@@ -14,10 +14,10 @@
 typedef enum KeTransactionResult
 {
 	KE_TRANSACTION_DONE,
-	KE_TRANSACTION_ABORT,			/* abort it; then it may be tried again */
-	KE_TRANSACTION_RENEW,			/* how it ended only a new producer can tell */
-	KE_TRANSACTION_FENCED,			/* another producer has our place */
-	KE_TRANSACTION_REFUSED			/* we may not, or the cluster cannot */
+	KE_TRANSACTION_ABORT,		/* abort it; then it may be tried again */
+	KE_TRANSACTION_RENEW,		/* how it ended only a new producer can tell */
+	KE_TRANSACTION_FENCED,		/* another producer has our place */
+	KE_TRANSACTION_REFUSED		/* we may not, or the cluster cannot */
 } KeTransactionResult;
 
 /* Why a verdict is not KE_TRANSACTION_DONE. */
@@ -28,21 +28,25 @@ typedef struct KeTrouble
 } KeTrouble;
 
 /* Whoever had our transactional.id is fenced, and its transaction ended. */
-extern KeTransactionResult ke_transaction_init(KeProducer *producer, int timeout_ms,
-									 KeTrouble *trouble);
+extern KeTransactionResult ke_transaction_init(KeProducer *producer,
+											   int timeout_ms,
+											   KeTrouble *trouble);
 extern KeTransactionResult ke_transaction_begin(KeProducer *producer,
-									  KeTrouble *trouble);
+												KeTrouble *trouble);
 
 /* Offsets of a group that has no members. */
-extern KeTransactionResult ke_transaction_offsets(KeProducer *producer,
-										const char *group_id,
-										const KePartitionList *offsets,
-										int timeout_ms, KeTrouble *trouble);
+extern KeTransactionResult ke_transaction_offsets(
+												  KeProducer *producer,
+												  const char *group_id,
+												  const KePartitionList *offsets, int timeout_ms,
+												  KeTrouble *trouble);
 
 /* All reports must have been polled; those of an abort are dropped. */
-extern KeTransactionResult ke_transaction_commit(KeProducer *producer, int timeout_ms,
-									   KeTrouble *trouble);
-extern KeTransactionResult ke_transaction_abort(KeProducer *producer, int timeout_ms,
-									  KeTrouble *trouble);
+extern KeTransactionResult ke_transaction_commit(KeProducer *producer,
+												 int timeout_ms,
+												 KeTrouble *trouble);
+extern KeTransactionResult ke_transaction_abort(KeProducer *producer,
+												int timeout_ms,
+												KeTrouble *trouble);
 
 #endif							/* KE_TRANSACTION_H */

@@ -81,7 +81,7 @@ message_id(const char *uuid, const KeOutboxMark *mark)
 
 void
 ke_outbox_entry_load_row(TupleTableSlot *slot, const KeOutboxColumns *columns,
-				   KeOutboxRow *row)
+						 KeOutboxRow *row)
 {
 	Datum	   *values = slot->tts_values;
 

@@ -26,8 +26,8 @@ typedef struct KeOutboxColumns
  * into the slot, or into the current context.
  */
 extern void ke_outbox_entry_load_row(TupleTableSlot *slot,
-							   const KeOutboxColumns *columns,
-							   KeOutboxRow *row);
+									 const KeOutboxColumns *columns,
+									 KeOutboxRow *row);
 
 /* The same for a row of the outbox; uuid is the database's. */
 extern void ke_outbox_entry_load(TupleTableSlot *slot,

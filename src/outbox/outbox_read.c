@@ -59,8 +59,8 @@ struct KeOutboxReader
 	bool		unsaved;
 
 	/* the open interval; upto NULL: none is */
-	KeOutboxXids	   *from;
-	KeOutboxXids	   *upto;
+	KeOutboxXids *from;
+	KeOutboxXids *upto;
 	KnownMarker *markers;		/* the next ones, by id */
 	int			nmarkers;
 	int			room;
@@ -279,7 +279,7 @@ static bool
 resume(KeOutboxReader *reader, KeOutboxState *state, Snapshot snapshot)
 {
 	MemoryContext caller = MemoryContextSwitchTo(reader->interval);
-	KeOutboxXids	   *upto = ke_outbox_xids_parse(state->taken);
+	KeOutboxXids *upto = ke_outbox_xids_parse(state->taken);
 
 	MemoryContextSwitchTo(caller);
 	if (!open_interval(reader, state->published, upto, snapshot,
@@ -299,7 +299,7 @@ begin(KeOutboxReader *reader, bool is_new, KeOutboxState *state,
 	  Snapshot snapshot)
 {
 	MemoryContext caller = MemoryContextSwitchTo(reader->interval);
-	KeOutboxXids	   *upto = ke_outbox_xids_of_snapshot(snapshot);
+	KeOutboxXids *upto = ke_outbox_xids_of_snapshot(snapshot);
 
 	MemoryContextSwitchTo(caller);
 	set_published(state);
@@ -440,7 +440,7 @@ find_row(KeOutboxReader *reader, KeOutboxRows *rows, const KeOutboxMark *mark)
 
 bool
 ke_outbox_read_show(KeOutboxReader *reader, const KeOutboxMark *mark,
-			   KeOutboxVisit visit, void *argument)
+					KeOutboxVisit visit, void *argument)
 {
 	KeOutboxRows rows = {0};
 	bool		taken;
@@ -455,7 +455,7 @@ ke_outbox_read_show(KeOutboxReader *reader, const KeOutboxMark *mark,
 
 void
 ke_outbox_read_set_aside(KeOutboxReader *reader, const KeOutboxMark *mark,
-			   const char *reason, bool waits)
+						 const char *reason, bool waits)
 {
 	KeOutboxRows rows = {0};
 	KeOutboxState state;
@@ -463,8 +463,9 @@ ke_outbox_read_set_aside(KeOutboxReader *reader, const KeOutboxMark *mark,
 	(void) load_state(reader, &state);	/* raises if it has a successor */
 	rows.snapshot = RegisterSnapshot(GetLatestSnapshot());
 	find_row(reader, &rows, mark);
-	ke_outbox_undeliverable_insert(rows.current->slot, mark->written_at, reason,
-							waits);
+	ke_outbox_undeliverable_insert(rows.current->slot, mark->written_at,
+								   reason,
+								   waits);
 	ke_outbox_scan_close(&rows);
 	UnregisterSnapshot(rows.snapshot);
 }
@@ -481,8 +482,9 @@ ke_outbox_read_rewind(KeOutboxReader *reader)
 /* ------------------------------------------------------------------ done */
 
 void
-ke_outbox_read_done(KeOutboxReader *reader, const KeOutboxMark *mark, int64 rows,
-			   int64 published)
+ke_outbox_read_done(KeOutboxReader *reader, const KeOutboxMark *mark,
+					int64 rows,
+					int64 published)
 {
 	reader->done = *mark;
 	reader->done_rows += rows;

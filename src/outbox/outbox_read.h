@@ -11,8 +11,9 @@
  *				if there was something, else just commit.  Only then
  *	  read		in transactions of any size, ke_outbox_read() until it says
  *				that the interval has been read,
- *	  done		as acknowledgements come, ke_outbox_read_done() says up to where
- *				everything is acknowledged or parked (no transaction needed),
+ *	  done		as acknowledgements come, ke_outbox_read_done() says up to
+ *				where everything is acknowledged or parked (no transaction
+ *				needed),
  *	  save		and now and then ke_outbox_read_save() in a transaction stores
  *				that, so that less is sent again after a crash;
  *	  finish	when everything is: ke_outbox_read_finish(), and take again.
@@ -68,7 +69,7 @@ typedef struct KeOutboxEntry
  * does not look at anything yet.
  */
 extern KeOutboxReader *ke_outbox_read_make(Oid server,
-											 MemoryContext parent);
+										   MemoryContext parent);
 
 /*
  * Begin the next interval (or, first, the one a former process left behind).
@@ -96,8 +97,9 @@ extern bool ke_outbox_read(KeOutboxReader *reader, KeOutboxVisit visit,
  * Show one row of the interval again, for it to be sent alone; where reading
  * goes on stays as it is.  False if visit() returned that.
  */
-extern bool ke_outbox_read_show(KeOutboxReader *reader, const KeOutboxMark *mark,
-						   KeOutboxVisit visit, void *argument);
+extern bool ke_outbox_read_show(KeOutboxReader *reader,
+								const KeOutboxMark *mark,
+								KeOutboxVisit visit, void *argument);
 
 /* Read again from behind what is done: everything not done is to be resent. */
 extern void ke_outbox_read_rewind(KeOutboxReader *reader);
@@ -106,8 +108,9 @@ extern void ke_outbox_read_rewind(KeOutboxReader *reader);
  * Everything up to mark is acknowledged or parked, rows rows of it since the
  * last call, published of which were acknowledged.
  */
-extern void ke_outbox_read_done(KeOutboxReader *reader, const KeOutboxMark *mark,
-						   int64 rows, int64 published);
+extern void ke_outbox_read_done(KeOutboxReader *reader,
+								const KeOutboxMark *mark,
+								int64 rows, int64 published);
 
 /* The whole interval is. */
 extern void ke_outbox_read_finish(KeOutboxReader *reader);
@@ -130,8 +133,9 @@ extern void ke_outbox_read_save(KeOutboxReader *reader);
  * still pending.  Needs a transaction; when that has committed, the row
  * counts as done (ke_outbox_read_done, not published).
  */
-extern void ke_outbox_read_set_aside(KeOutboxReader *reader, const KeOutboxMark *mark,
-						   const char *reason, bool waits);
+extern void ke_outbox_read_set_aside(KeOutboxReader *reader,
+									 const KeOutboxMark *mark,
+									 const char *reason, bool waits);
 
 /*
  * Copies that wait for their topics: the topics, each once, as a list of
@@ -145,7 +149,8 @@ typedef struct KeOutboxWaiting
 	KeOutboxKind kind;
 } KeOutboxWaiting;
 
-extern List *ke_outbox_undeliverable_waiting(Oid server, MemoryContext context);
+extern List *ke_outbox_undeliverable_waiting(Oid server,
+											 MemoryContext context);
 extern void ke_outbox_undeliverable_resume(Oid server, const char *topic);
 
 /*

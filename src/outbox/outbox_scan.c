@@ -83,7 +83,8 @@ visit_markers(MarkerScan *markers)
 
 		CHECK_FOR_INTERRUPTS();
 		load_marker(&markers->table, markers->number, &marker);
-		if (markers->upto != NULL && !ke_outbox_xids_have(markers->upto, marker.xid))
+		if (markers->upto != NULL &&
+			!ke_outbox_xids_have(markers->upto, marker.xid))
 			continue;
 		if (!markers->visit(&markers->table, &marker, markers->argument))
 			return false;
@@ -145,7 +146,8 @@ ke_outbox_scan_table(int table, Oid server, const KeOutboxXids *after,
 }
 
 void
-ke_outbox_scan_markers(Oid server, const KeOutboxXids *after, const KeOutboxXids *upto,
+ke_outbox_scan_markers(Oid server, const KeOutboxXids *after,
+					   const KeOutboxXids *upto,
 					   Snapshot snapshot, KeOutboxMarkerVisit visit,
 					   void *argument)
 {

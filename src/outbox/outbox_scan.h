@@ -40,7 +40,8 @@ extern void ke_outbox_scan_markers(Oid server, const KeOutboxXids *after,
 								   void *argument);
 
 /* The same in one of the tables; false if visit returned that. */
-extern bool ke_outbox_scan_table(int table, Oid server, const KeOutboxXids *after,
+extern bool ke_outbox_scan_table(int table, Oid server,
+								 const KeOutboxXids *after,
 								 const KeOutboxXids *upto, Snapshot snapshot,
 								 KeOutboxMarkerVisit visit, void *argument);
 

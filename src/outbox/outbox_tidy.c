@@ -28,6 +28,7 @@
 #include "outbox/outbox_undeliverable.h"
 #include "state/identity.h"
 #include "subscription/catalog.h"
+#include "subscription/extension.h"
 
 /* A busy table is taken out of use when it is as big as this: 32 MB. */
 #define TURN_BLOCKS ((32 * 1024 * 1024) / BLCKSZ)
@@ -68,8 +69,9 @@ blocks_of_relation(Oid oid)
 static BlockNumber
 blocks_of(int table)
 {
-	return blocks_of_relation(
-		ke_extension_private_table(ke_outbox_tables[table]));
+	const char *name = ke_outbox_tables[table];
+
+	return blocks_of_relation(ke_extension_private_table(name));
 }
 
 static bool
@@ -89,7 +91,7 @@ is_needed(int table, List *servers)
 	foreach(lc, servers)
 	{
 		KeOutboxState state;
-		KeOutboxXids	   *published = published_by(lfirst_oid(lc), &state);
+		KeOutboxXids *published = published_by(lfirst_oid(lc), &state);
 
 		if (!ke_outbox_scan_table(table, lfirst_oid(lc), published, NULL,
 								  now, stop, NULL))
@@ -197,7 +199,7 @@ ke_outbox_tidy_forget_foreign(void)
 	foreach(lc, ke_catalog_servers())
 	{
 		KeOutboxState state;
-		KeOutboxXids	   *published = published_by(lfirst_oid(lc), &state);
+		KeOutboxXids *published = published_by(lfirst_oid(lc), &state);
 
 		ke_outbox_scan_markers(lfirst_oid(lc), published, NULL, now,
 							   delete_foreign, now);
@@ -209,7 +211,7 @@ bool
 ke_outbox_tidy_has_pending(Oid server)
 {
 	KeOutboxState state;
-	KeOutboxXids	   *published = published_by(server, &state);
+	KeOutboxXids *published = published_by(server, &state);
 	SnapshotData dirty;
 	KeOutboxUndeliverableCount parked;
 	bool		pending;
@@ -251,7 +253,7 @@ void
 ke_outbox_tidy_status(Oid server, KeOutboxStatus *status)
 {
 	KeOutboxState state;
-	KeOutboxXids	   *published = published_by(server, &state);
+	KeOutboxXids *published = published_by(server, &state);
 	Snapshot	now = RegisterSnapshot(GetLatestSnapshot());
 	Pending		pending = {.state = &state};
 	KeOutboxUndeliverableCount parked;

@@ -77,7 +77,7 @@ copy(TupleTableSlot *from, int column, TupleTableSlot *to, int to_column)
 
 void
 ke_outbox_undeliverable_insert(TupleTableSlot *slot, TimestampTz written_at,
-						const char *reason, bool waits_for_topic)
+							   const char *reason, bool waits_for_topic)
 {
 	KePrivateTable table;
 	TupleTableSlot *to;
@@ -282,7 +282,7 @@ note_waiting(KePrivateTable *table, void *argument)
 List *
 ke_outbox_undeliverable_waiting(Oid server, MemoryContext context)
 {
-	Waiting		waiting = {.server = server,.context = context};
+	Waiting		waiting = {.server = server, .context = context};
 
 	look_at_all(AccessShareLock, note_waiting, &waiting);
 	return waiting.topics;
@@ -309,7 +309,7 @@ note_id(KePrivateTable *table, void *argument)
 void
 ke_outbox_undeliverable_resume(Oid server, const char *topic)
 {
-	Waiting		waiting = {.server = server,.topic = topic};
+	Waiting		waiting = {.server = server, .topic = topic};
 	ListCell   *lc;
 
 	look_at_all(AccessShareLock, note_id, &waiting);

@@ -16,8 +16,8 @@
  * only until its topic is made.
  */
 extern void ke_outbox_undeliverable_insert(TupleTableSlot *slot,
-									TimestampTz written_at,
-									const char *reason, bool waits);
+										   TimestampTz written_at,
+										   const char *reason, bool waits);
 
 /* Whose it is; InvalidOid if no such message is parked. */
 extern Oid	ke_outbox_undeliverable_server(int64 id);
@@ -37,7 +37,8 @@ typedef struct KeOutboxUndeliverableCount
 	TimestampTz oldest;			/* when that was written; 0: none waits */
 } KeOutboxUndeliverableCount;
 
-extern void ke_outbox_undeliverable_count(Oid server, KeOutboxUndeliverableCount *count);
+extern void ke_outbox_undeliverable_count(Oid server,
+										  KeOutboxUndeliverableCount *count);
 
 /* Forget those of servers that are not in the list. */
 extern void ke_outbox_undeliverable_keep_only(List *servers);

@@ -36,6 +36,7 @@
 #include "shm/roster.h"
 #include "state/identity.h"
 #include "subscription/catalog.h"
+#include "subscription/extension.h"
 
 const char *const ke_outbox_tables[KE_OUTBOX_TABLES] = {
 	"outbox_a", "outbox_b"

@@ -4,7 +4,7 @@
  *
  * Any session of any role may append; what a transaction appended is
  * published if and only if it commits.  Tables kafka_events.outbox_a and
- * outbox_b take the rows, one of them at a time; db/outbox_read reads them.
+ * outbox_b take the rows, one of them at a time; outbox_read reads them.
  */
 #ifndef KE_OUTBOX_WRITE_H
 #define KE_OUTBOX_WRITE_H

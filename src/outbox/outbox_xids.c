@@ -30,7 +30,7 @@ count_elements(const char *list)
 KeOutboxXids *
 ke_outbox_xids_parse(const char *text)
 {
-	KeOutboxXids	   *xids = (KeOutboxXids *) palloc0(sizeof(KeOutboxXids));
+	KeOutboxXids *xids = (KeOutboxXids *) palloc0(sizeof(KeOutboxXids));
 	char	   *rest;
 
 	xids->xmax = FirstNormalTransactionId;

@@ -2,7 +2,7 @@
  * relay.h
  *	  The inside of a relay: what its files share.
  *
- * For engine/relay_*.c only; worker/relay sees engine/relay_cycle.h.
+ * For this folder only; worker/relay_process sees relay_cycle.h.
  *
  * A relay lives in one context and works in another one that is reset in each
  * round.  Its server's options never change under it: then the process ends.
@@ -96,7 +96,7 @@ extern void ke_relay_send(KeRelay *relay, TimestampTz now);
 extern void ke_relay_send_serve(KeRelay *relay, TimestampTz now);
 extern void ke_relay_send_open_strict(KeRelay *relay);
 
-/* Something is in the way: said once, forgotten when a row goes through. */
+/* relay_trouble.c: said once, forgotten when a row goes through. */
 extern void ke_relay_trouble(KeRelay *relay, const char *fmt,...)
 			pg_attribute_printf(2, 3);
 extern void ke_relay_trouble_clear(KeRelay *relay);

@@ -2,7 +2,7 @@
  * relay_cycle.c
  *	  What a relay does: one server's outbox, published in order.
  *
- * See db/outbox_read.h for intervals.  Each transaction here is short, and
+ * See outbox/outbox_read.h for intervals.  Each transaction here is short, and
  * may fail without harm: it is tried again a second later.
  */
 #include "postgres.h"
@@ -242,7 +242,7 @@ do_park(void *argument)
 
 		if (row->state == KE_ROW_HOPELESS)
 			ke_outbox_read_set_aside(relay->reader, &row->mark, row->reason,
-						   row->topic_is_absent);
+									 row->topic_is_absent);
 	}
 }
 
@@ -299,7 +299,8 @@ save(KeRelay *relay, TimestampTz now, char **reason)
 	static const bool durable = false;
 
 	if (now < relay->save_at ||
-		(!relay->trouble_is_unsaved && !ke_outbox_read_is_unsaved(relay->reader)))
+		(!relay->trouble_is_unsaved &&
+		 !ke_outbox_read_is_unsaved(relay->reader)))
 		return;
 	relay->save_at = TimestampTzPlusMilliseconds(now, SAVE_INTERVAL_MS);
 	if (transact(relay, do_save, &durable, reason))
@@ -332,16 +333,16 @@ do_list(void *argument)
 	KeRelay    *relay = (KeRelay *) argument;
 
 	relay->waiting = ke_outbox_undeliverable_waiting(relay->setting.server,
-									   relay->context);
+													 relay->context);
 }
 
 static void
 do_resume(void *argument)
 {
 	KeRelay    *relay = (KeRelay *) argument;
+	KeOutboxWaiting *first = (KeOutboxWaiting *) linitial(relay->waiting);
 
-	ke_outbox_undeliverable_resume(relay->setting.server,
-					 ((KeOutboxWaiting *) linitial(relay->waiting))->topic);
+	ke_outbox_undeliverable_resume(relay->setting.server, first->topic);
 }
 
 /* Why copies cannot be sent to a topic yet, or NULL. */

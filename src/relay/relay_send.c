@@ -26,30 +26,6 @@
 /* Reports taken in one go, before other things have their turn. */
 #define EVENTS_PER_ROUND 20000
 
-void
-ke_relay_trouble(KeRelay *relay, const char *fmt,...)
-{
-	char		text[sizeof(relay->trouble)];
-	va_list		args;
-
-	va_start(args, fmt);
-	vsnprintf(text, sizeof(text), fmt, args);
-	va_end(args);
-	if (strcmp(text, relay->trouble) == 0)
-		return;
-	strlcpy(relay->trouble, text, sizeof(relay->trouble));
-	relay->trouble_is_new = relay->trouble_is_unsaved = true;
-}
-
-void
-ke_relay_trouble_clear(KeRelay *relay)
-{
-	if (relay->trouble[0] == '\0')
-		return;
-	relay->trouble[0] = '\0';
-	relay->trouble_is_new = relay->trouble_is_unsaved = true;
-}
-
 static void
 put_off(KeRelay *relay, TimestampTz now, int ms)
 {

@@ -120,7 +120,7 @@ miss_copy_topic(KeRelay *relay, KeRelayTopic *topic, const KeRelayRow *row)
 							   topic->name), true);
 	plan.source_partitions = count_partitions(relay, plan.source);
 	err = ke_retry_dlq_topics_make(ke_producer_handle(relay->strict), options,
-							  &plan, &created, &text, MAKE_MS);
+								   &plan, &created, &text, MAKE_MS);
 	if (err == 0)
 		return KE_RELAY_WAIT;
 	if (!ke_client_is_refusal(err))

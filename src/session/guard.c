@@ -15,7 +15,7 @@
 #include "utils/timeout.h"
 
 #include "session/guard.h"
-#include "session/session.h"
+#include "session/role.h"
 
 /* To unwind after a cancel, at least; a busy machine may need that. */
 #define GRACE_MS 5000

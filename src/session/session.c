@@ -18,13 +18,10 @@
 #include "postmaster/bgworker.h"
 #include "storage/lock.h"
 #include "utils/guc.h"
-#include "utils/memutils.h"
 #include "utils/portal.h"
 
 #include "session/session.h"
 #include "session/xact.h"
-
-static const char *durable_level = "on";
 
 /*
  * PGC_S_OVERRIDE makes the value the default too, which RESET ALL, SET TO
@@ -53,7 +50,7 @@ ke_session_connect(Oid database, Oid owner, bool synchronous_commit)
 
 	configured = GetConfigOption("synchronous_commit", false, false);
 	if (strcmp(configured, "off") != 0)
-		durable_level = MemoryContextStrdup(TopMemoryContext, configured);
+		ke_xact_set_durable_level(configured);
 
 	/* A role's own default role (ALTER ROLE ... SET role) is not its owner. */
 	fix_setting("role", "none");
@@ -75,27 +72,7 @@ ke_session_connect(Oid database, Oid owner, bool synchronous_commit)
 void
 ke_session_set_synchronous_commit(bool on)
 {
-	fix_setting("synchronous_commit", on ? durable_level : "off");
-}
-
-/* As the role or the configuration has it, but not off. */
-const char *
-ke_xact_durable_level(void)
-{
-	return durable_level;
-}
-
-void
-ke_role_restore(void)
-{
-	Oid			owner = GetAuthenticatedUserId();
-
-	if (likely(GetUserId() == owner && GetSessionUserId() == owner))
-		return;
-
-	/* NULL: what RESET does. */
-	SetConfigOption("session_authorization", NULL, PGC_SUSET, PGC_S_SESSION);
-	SetConfigOption("role", "none", PGC_SUSET, PGC_S_SESSION);
+	fix_setting("synchronous_commit", on ? ke_xact_durable_level() : "off");
 }
 
 void

@@ -20,15 +20,6 @@ extern void ke_session_connect(Oid database, Oid owner,
 /* Change of the server's option, without a new connection. */
 extern void ke_session_set_synchronous_commit(bool on);
 
-/* What synchronous_commit is for a commit that has to be durable. */
-extern const char *ke_xact_durable_level(void);
-
-/*
- * Inside a transaction, after user code has run: be the session's owner
- * again.  Costs nothing if there is nothing to do.
- */
-extern void ke_role_restore(void);
-
 /*
  * Between transactions, after a commit as after an abort: undo what user
  * code may have left.  Cheap if nothing.  May raise, then ke_xact_abort.

@@ -31,9 +31,9 @@
 #include "utils/syscache.h"
 
 #include "session/guard.h"
-#include "session/session.h"
 #include "session/xact.h"
 #include "subscription/catalog.h"
+#include "subscription/extension.h"
 
 /*
  * The wrapper's syscache tells that the extension was dropped.  An update of
@@ -49,6 +49,7 @@ static char refusal[NAMEDATALEN + 128];
 
 static int	settings_level = 0; /* 0: no transaction of ours is open */
 static bool left_temp = false;
+static const char *durable_level = "on";
 static MemoryContext callers_context = NULL;	/* NULL likewise */
 
 static void
@@ -206,6 +207,18 @@ ke_xact_commit(void)
 	transaction_ended();
 }
 
+void
+ke_xact_set_durable_level(const char *level)
+{
+	durable_level = MemoryContextStrdup(TopMemoryContext, level);
+}
+
+const char *
+ke_xact_durable_level(void)
+{
+	return durable_level;
+}
+
 /*
  * Without a guard: a stop may cancel user code, but not the wait for a
  * standby, after which the commit would pass for durable.
@@ -214,8 +227,7 @@ void
 ke_xact_commit_durable(void)
 {
 	(void) set_config_option("synchronous_commit",
-							 ke_xact_durable_level(),
-							 PGC_USERSET, PGC_S_SESSION,
+							 durable_level, PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_LOCAL, true, 0, false);
 	PopActiveSnapshot();
 	CommitTransactionCommand();

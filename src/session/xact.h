@@ -43,6 +43,13 @@ extern void ke_xact_commit(void);
 extern void ke_xact_commit_durable(void);
 
 /*
+ * What synchronous_commit is for a commit that has to be durable: as the role
+ * or the configuration has it, "on" until that is said.
+ */
+extern void ke_xact_set_durable_level(const char *level);
+extern const char *ke_xact_durable_level(void);
+
+/*
  * Abort after an error was caught and captured.  Safe outside of one too,
  * and then leaves TopMemoryContext as the current one.
  */

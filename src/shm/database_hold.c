@@ -6,24 +6,19 @@
  * back when that ends, however it ends, and by before_shmem_exit when the
  * backend dies first.  The launcher then looks at the database again: what
  * was stopped for a statement that failed must run again.
- *
- * One of the few places that wait: for processes to be gone.
  */
 #include "postgres.h"
 #include "core/compat.h"
 
 #include "access/xact.h"
 #include "miscadmin.h"
-#include "pgstat.h"
 #include "storage/ipc.h"
-#include "storage/latch.h"
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
 #include "utils/resowner.h"
-#include "utils/timestamp.h"
 
 #include "shm/database_hold.h"
-#include "shm/roster.h"
+#include "shm/slot.h"
 
 /* Statements at once that need an empty database: few are enough. */
 #define MAX_HOLDS 32
@@ -128,9 +123,8 @@ release_at_end(ResourceReleasePhase phase, bool is_commit, bool is_top_level,
 		release();
 }
 
-/* The new hold, or the one there is; NULL if there is no place for it. */
-static Hold *
-set(Oid database)
+bool
+ke_database_hold_set(Oid database)
 {
 	static bool registered = false;
 	Hold	   *free_hold = NULL;
@@ -166,7 +160,21 @@ set(Oid database)
 	}
 	LWLockRelease(holds_lock);
 
-	return free_hold;
+	return free_hold != NULL;
+}
+
+void
+ke_database_hold_note_stopped(Oid database)
+{
+	LWLockAcquire(holds_lock, LW_EXCLUSIVE);
+	for (int i = 0; i < MAX_HOLDS; i++)
+	{
+		Hold	   *hold = &shared->holds[i];
+
+		if (hold->database == database && hold->pid == MyProcPid)
+			hold->stopped = true;
+	}
+	LWLockRelease(holds_lock);
 }
 
 bool
@@ -180,30 +188,4 @@ ke_database_hold_is_held(Oid database)
 	LWLockRelease(holds_lock);
 
 	return held;
-}
-
-void
-ke_database_hold_wait(Oid database, int timeout_ms)
-{
-	TimestampTz deadline;
-	long		pause = 1;
-	Hold	   *hold = set(database);
-
-	if (hold == NULL || !ke_roster_database_is_busy(database))
-		return;
-
-	hold->stopped = true;		/* nobody else reads it */
-	deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms);
-	ke_roster_stop_database(database);
-	while (ke_roster_database_is_busy(database) &&
-		   GetCurrentTimestamp() < deadline)
-	{
-		/* Nobody tells us; it takes some milliseconds as a rule. */
-		(void) WaitLatch(MyLatch,
-						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 pause, PG_WAIT_EXTENSION);
-		ResetLatch(MyLatch);
-		CHECK_FOR_INTERRUPTS();
-		pause = Min(pause * 2, 50);
-	}
 }

@@ -4,7 +4,7 @@
  *
  * DROP DATABASE and its kin need a database without sessions.  The backend
  * that runs one sets a hold, which lasts until its transaction ends or it
- * dies, and asks the database's processes to stop.
+ * dies.
  */
 #ifndef KE_DATABASE_HOLD_H
 #define KE_DATABASE_HOLD_H
@@ -13,10 +13,13 @@ extern void ke_database_hold_shmem_request(void);
 extern void ke_database_hold_shmem_init(void);
 
 /*
- * Hold the database, stop its processes, and wait until they are gone, at
- * most timeout_ms.  Serves interrupts.  The hold stays in any case.
+ * Hold the database until the transaction ends.  False: too many statements
+ * hold one now.
  */
-extern void ke_database_hold_wait(Oid database, int timeout_ms);
+extern bool ke_database_hold_set(Oid database);
+
+/* Processes were stopped for the hold; they run again when it ends. */
+extern void ke_database_hold_note_stopped(Oid database);
 
 /* Callers hold the slots' lock, which comes before ours. */
 extern bool ke_database_hold_is_held(Oid database);

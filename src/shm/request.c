@@ -7,7 +7,7 @@
  * once, and then knows the other side by the DSM segment: it cannot be
  * attached any more, or its queue is detached, when nobody waits.
  *
- * With worker/runtime and shm/hold one of the few places that wait.
+ * With worker/runtime and shm/database_hold one of the few places that wait.
  */
 #include "postgres.h"
 #include "core/compat.h"
@@ -29,10 +29,10 @@
 
 #include "core/guc.h"
 #include "shm/payload.h"
+#include "shm/ready.h"
 #include "shm/reason.h"
 #include "shm/request.h"
 #include "shm/roster.h"
-#include "shm/shmem.h"
 
 /* Questions at once, of all databases; who comes later waits for a slot. */
 #define MAX_REQUESTS 64

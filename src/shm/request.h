@@ -21,7 +21,7 @@ typedef enum KeQuestionKind
 	KE_ASK_EARLIEST,			/* first offset of every partition */
 	KE_ASK_LATEST,				/* end of every partition */
 	KE_ASK_TIME,				/* first offset at or after a time */
-	KE_ASK_TOPICS,				/* all topics: payload of shm/findings */
+	KE_ASK_TOPICS,				/* all topics: payload of shm/cluster_report */
 	KE_ASK_HEALTH,				/* how the cluster is: likewise */
 	KE_ASK_CONFIG,				/* properties of a topic; both ways */
 	KE_ASK_CREATE,				/* make a topic; both ways */

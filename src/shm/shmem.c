@@ -19,6 +19,7 @@
 #include "shm/database_hold.h"
 #include "shm/lag.h"
 #include "shm/metrics.h"
+#include "shm/ready.h"
 #include "shm/reason.h"
 #include "shm/request.h"
 #include "shm/role_demand.h"
@@ -28,8 +29,6 @@
 
 static shmem_request_hook_type prev_shmem_request = NULL;
 static shmem_startup_hook_type prev_shmem_startup = NULL;
-
-static bool ready = false;
 
 static void
 request(void)
@@ -66,7 +65,7 @@ startup(void)
 	ke_task_shmem_init();
 	LWLockRelease(AddinShmemInitLock);
 
-	ready = true;
+	ke_ready_set();
 }
 
 void
@@ -76,20 +75,4 @@ ke_shmem_register(void)
 	shmem_request_hook = request;
 	prev_shmem_startup = shmem_startup_hook;
 	shmem_startup_hook = startup;
-}
-
-bool
-ke_ready(void)
-{
-	return ready;
-}
-
-void
-ke_ready_require(void)
-{
-	if (!ready)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("kafka_events must be loaded via shared_preload_libraries"),
-				 errhint("Add kafka_events to shared_preload_libraries and restart the server.")));
 }

@@ -8,10 +8,4 @@
 /* From _PG_init under shared_preload_libraries: installs the hooks. */
 extern void ke_shmem_register(void);
 
-/* True once shared memory is there: the library was preloaded. */
-extern bool ke_ready(void);
-
-/* Raises with the setting to change as a hint when it was not preloaded. */
-extern void ke_ready_require(void);
-
 #endif							/* KE_SHMEM_H */

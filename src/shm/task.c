@@ -5,8 +5,8 @@
  * The asking backend owns the slot from the order to the end of its wait, and
  * gives it back however that ends.
  *
- * With worker/runtime, shm/request and shm/hold one of the few places that
- * wait.
+ * With worker/runtime, shm/request and shm/database_hold_wait one of the few
+ * places that wait.
  */
 #include "postgres.h"
 #include "core/compat.h"
@@ -21,8 +21,8 @@
 #include "storage/shmem.h"
 #include "utils/timestamp.h"
 
+#include "shm/ready.h"
 #include "shm/roster.h"
-#include "shm/shmem.h"
 #include "shm/task_table.h"
 
 /* How long to sleep when nobody can be expected to wake us. */

@@ -114,7 +114,7 @@ typedef struct KeTask KeTask;
 
 /* The next order that waits, in the order they came; NULL: none. */
 extern KeTask *ke_task_work_take(Oid database, Oid server, KeTaskKind kind,
-							bool (*should_stop) (void));
+								 bool (*should_stop) (void));
 extern const KeTaskOrder *ke_task_work_order(const KeTask *task);
 
 /* False: whoever asked does not wait any more, or we should stop. */
@@ -129,6 +129,6 @@ extern void ke_task_work_report(KeTask *task, const KeTaskProgress *progress);
  */
 extern void ke_task_work_finish(KeTask *task);
 extern void ke_task_work_fail(KeTask *task, int sqlstate, const char *text,
-						 const char *detail, const char *hint);
+							  const char *detail, const char *hint);
 
 #endif							/* KE_TASK_H */

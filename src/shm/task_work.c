@@ -105,7 +105,7 @@ take_slot(Oid database, Oid server, KeTaskKind kind, dsm_handle *handle,
 
 KeTask *
 ke_task_work_take(Oid database, Oid server, KeTaskKind kind,
-			 bool (*should_stop) (void))
+				  bool (*should_stop) (void))
 {
 	KeTaskSlot *slot;
 	dsm_handle	handle;
@@ -223,7 +223,7 @@ put_string(StringInfo buf, const char *string)
 
 void
 ke_task_work_fail(KeTask *task, int sqlstate, const char *text,
-			 const char *detail, const char *hint)
+				  const char *detail, const char *hint)
 {
 	StringInfoData failure;
 

@@ -57,10 +57,10 @@ make_operations(KeSinkTable *table, KeMessage **msgs, int count,
 		operation->earlier = -1;
 		if (operation->row.deletes)
 			ke_sink_row_key(table, msgs[i], operation->row.values,
-							  operation->row.nulls);
+							operation->row.nulls);
 		else
 			ke_sink_row_fill(table, msgs[i], operation->row.values,
-							  operation->row.nulls);
+							 operation->row.nulls);
 	}
 	*at = -1;
 	return operations;

@@ -149,7 +149,7 @@ fill_columns(KeSinkTable *table, KeMessage *msg, Datum *values, bool *nulls,
 
 void
 ke_sink_row_fill(KeSinkTable *table, KeMessage *msg, Datum *values,
-				  bool *nulls)
+				 bool *nulls)
 {
 	MemoryContext context = CurrentMemoryContext;
 	int			natts = table->desc->natts;
@@ -164,7 +164,7 @@ ke_sink_row_fill(KeSinkTable *table, KeMessage *msg, Datum *values,
 
 	if (table->format == KE_ROW_FIELDS)
 		ke_decode_object(table->decoder, msg->value, msg->value_len, values,
-						  nulls, table->present);
+						 nulls, table->present);
 	else
 	{
 		memset(values, 0, natts * sizeof(Datum));
@@ -244,7 +244,7 @@ fill_key_fields(KeSinkTable *table, KeMessage *msg, Datum *values,
 	}
 
 	ke_decode_object(table->key_decoder, msg->key, msg->key_len, values,
-					  nulls, table->present);
+					 nulls, table->present);
 	for (int i = 0; i < table->nkeys; i++)
 	{
 		attribute = table->keys[i] - 1;
@@ -259,7 +259,7 @@ fill_key_fields(KeSinkTable *table, KeMessage *msg, Datum *values,
 
 void
 ke_sink_row_key(KeSinkTable *table, KeMessage *msg, Datum *values,
-				  bool *nulls)
+				bool *nulls)
 {
 	MemoryContext context = CurrentMemoryContext;
 	volatile int at = table->keys[0] - 1;

@@ -211,7 +211,7 @@ next_row(CustomScanState *css)
 			MemoryContextReset(scan->context);
 			old = MemoryContextSwitchTo(scan->context);
 			ke_sink_row_fill(rows->table, rows->msgs[*rows->at], values,
-							  nulls);
+							 nulls);
 			MemoryContextSwitchTo(old);
 		}
 

@@ -100,8 +100,8 @@ forget_target(void *arg)
 
 void
 ke_sink_table_target_init(KeSinkTarget *target, Oid relid, const char *topic,
-					KeRowFormat format, KeOnConflict on_conflict,
-					MemoryContext context)
+						  KeRowFormat format, KeOnConflict on_conflict,
+						  MemoryContext context)
 {
 	register_callbacks();
 	target->relid = relid;
@@ -207,7 +207,7 @@ build_columns(KeSinkTable *table, Relation rel)
 		}
 		want[i] = column->source == KE_COLUMN_FIELD;
 		ke_convert_init(&column->converter, column->name, att->atttypid,
-						  att->atttypmod, table->context);
+						att->atttypmod, table->context);
 		if (column->source <= KE_COLUMN_FIELD && table->takes_defaults)
 			column->default_value = build_default(table, rel, i + 1);
 	}
@@ -279,11 +279,11 @@ build_key(KeSinkTable *table, Relation rel)
 			is_log = true;
 		if (column->generated)
 			ke_convert_init(&column->converter, column->name,
-							  TupleDescAttr(table->desc,
-											attribute - 1)->atttypid,
-							  TupleDescAttr(table->desc,
-											attribute - 1)->atttypmod,
-							  table->context);
+							TupleDescAttr(table->desc,
+										  attribute - 1)->atttypid,
+							TupleDescAttr(table->desc,
+										  attribute - 1)->atttypmod,
+							table->context);
 	}
 	index_close(index, NoLock);
 

@@ -100,9 +100,9 @@ typedef struct KeSinkTarget
 
 /* target is in context, and ends with it. */
 extern void ke_sink_table_target_init(KeSinkTarget *target, Oid relid,
-								const char *topic, KeRowFormat format,
-								KeOnConflict on_conflict,
-								MemoryContext context);
+									  const char *topic, KeRowFormat format,
+									  KeOnConflict on_conflict,
+									  MemoryContext context);
 
 /*
  * Open and lock the relation for writing, and bring target->table up to date;
@@ -118,13 +118,13 @@ extern Relation ke_sink_table_target_open(KeSinkTarget *target);
  * value for.  Raises data exceptions.
  */
 extern void ke_sink_row_fill(KeSinkTable *table, KeMessage *msg,
-							  Datum *values, bool *nulls);
+							 Datum *values, bool *nulls);
 
 /*
  * As before, but only the primary key, of the row that a tombstone deletes.
  */
 extern void ke_sink_row_key(KeSinkTable *table, KeMessage *msg,
-							  Datum *values, bool *nulls);
+							Datum *values, bool *nulls);
 
 /* True if every column may be inserted into by the current user. */
 extern bool ke_sink_table_may_insert(const KeSinkTable *table);

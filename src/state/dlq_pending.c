@@ -30,7 +30,7 @@ position_of(const KeDlqRange *range, const List *mirror)
  */
 int64
 ke_dlq_pending_in_range(const KeDlqRange *range, const List *mirror,
-					 const List *letters)
+						const List *letters)
 {
 	int64		position = position_of(range, mirror);
 	int64		pending = Max(range->high - position, 0);

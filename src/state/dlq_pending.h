@@ -2,7 +2,7 @@
  * dlq_pending.h
  *	  How many letters of a DLQ topic's partition are pending.
  *
- * Pure arithmetic over what Kafka and db/dlq have on record.
+ * Pure arithmetic over what Kafka and state/dlq_records have on record.
  */
 #ifndef KE_DLQ_PENDING_H
 #define KE_DLQ_PENDING_H
@@ -19,7 +19,8 @@ typedef struct KeDlqRange
 } KeDlqRange;
 
 /* mirror: of KeDlqPosition; letters: of KeDlqLetter; of the topic. */
-extern int64 ke_dlq_pending_in_range(const KeDlqRange *range, const List *mirror,
-								  const List *letters);
+extern int64 ke_dlq_pending_in_range(const KeDlqRange *range,
+									 const List *mirror,
+									 const List *letters);
 
 #endif							/* KE_DLQ_PENDING_H */

@@ -173,7 +173,8 @@ fill_position(TupleTableSlot *slot, const void *row)
 }
 
 void
-ke_dlq_records_position_write(const KePositionKey *key, const KeDlqPosition *position)
+ke_dlq_records_position_write(const KePositionKey *key,
+							  const KeDlqPosition *position)
 {
 	PositionRow row = {key, position};
 	KePrivateTable table;
@@ -248,7 +249,7 @@ fill_letter(TupleTableSlot *slot, const void *row)
 
 void
 ke_dlq_records_letter_write(const KePositionKey *key, const char *topic,
-					const KeDlqLetter *letter, const char *error)
+							const KeDlqLetter *letter, const char *error)
 {
 	LetterRow	row = {key, topic, letter, error};
 	KePrivateTable table;
@@ -273,7 +274,7 @@ delete_row(KePrivateTable *table, void *argument)
 
 void
 ke_dlq_records_letter_remove(const KePositionKey *key, const char *topic,
-					 int32 partition, int64 offset)
+							 int32 partition, int64 offset)
 {
 	KePrivateTable table;
 	ScanKeyData keys[LETTER_KEYS];

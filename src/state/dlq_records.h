@@ -42,9 +42,10 @@ typedef struct KeDlqLetter
 } KeDlqLetter;
 
 /* Of one topic, or of all the group's if topic is NULL; in key order. */
-extern List *ke_dlq_records_positions(const KePositionKey *key, const char *topic);
+extern List *ke_dlq_records_positions(const KePositionKey *key,
+									  const char *topic);
 extern void ke_dlq_records_position_write(const KePositionKey *key,
-								  const KeDlqPosition *position);
+										  const KeDlqPosition *position);
 
 /*
  * Topics whose position is to be looked after: a run has not come to its end,
@@ -53,14 +54,17 @@ extern void ke_dlq_records_position_write(const KePositionKey *key,
 extern List *ke_dlq_records_due_topics(const KePositionKey *key);
 
 /* In the order of partitions and offsets. */
-extern List *ke_dlq_records_letters(const KePositionKey *key, const char *topic);
+extern List *ke_dlq_records_letters(const KePositionKey *key,
+									const char *topic);
 
 /* Insert or replace; error: why it failed, or NULL. */
-extern void ke_dlq_records_letter_write(const KePositionKey *key, const char *topic,
-								const KeDlqLetter *letter,
-								const char *error);
-extern void ke_dlq_records_letter_remove(const KePositionKey *key, const char *topic,
-								 int32 partition, int64 offset);
+extern void ke_dlq_records_letter_write(const KePositionKey *key,
+										const char *topic,
+										const KeDlqLetter *letter,
+										const char *error);
+extern void ke_dlq_records_letter_remove(const KePositionKey *key,
+										 const char *topic,
+										 int32 partition, int64 offset);
 
 /* Forget everything: kafka_identity_confirm('new'). */
 extern void ke_dlq_records_clear(void);

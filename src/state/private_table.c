@@ -21,6 +21,7 @@
 
 #include "state/private_table.h"
 #include "subscription/catalog.h"
+#include "subscription/extension.h"
 
 void
 ke_private_table_open(KePrivateTable *table, const char *name,

@@ -20,6 +20,7 @@
 #include "state/private_table.h"
 #include "state/retries.h"
 #include "subscription/catalog.h"
+#include "subscription/extension.h"
 
 /* Columns of kafka_events.retries. */
 enum

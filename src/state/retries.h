@@ -22,7 +22,7 @@ typedef struct KeRetry
 	const char *source;			/* its subscription's topic */
 	KeOrdering	ordering;
 	TimestampTz due_at;			/* DT_NOEND: after the one before it */
-	int			tries;			/* announced starts: see engine/due.c */
+	int			tries;			/* announced starts: see retry_due.c */
 	int			sqlstate;		/* of its last failure; 0: not known */
 	KeMessage	msg;			/* as handlers see it, with its attempt */
 	ItemPointerData tid;

@@ -21,6 +21,7 @@
 #include "state/private_table.h"
 #include "state/retry_dedup.h"
 #include "subscription/catalog.h"
+#include "subscription/extension.h"
 
 /* Columns of kafka_events.copies. */
 enum

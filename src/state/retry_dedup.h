@@ -16,11 +16,12 @@
 
 /* Note that it was seen.  False: it was seen before. */
 extern bool ke_retry_dedup_note(const char *group_id, const char *copy_id,
-						   TimestampTz now);
+								TimestampTz now);
 
 /*
  * Forget at most max of those that are old enough.  True: there are more.
  */
-extern bool ke_retry_dedup_forget(const char *group_id, TimestampTz now, int max);
+extern bool ke_retry_dedup_forget(const char *group_id, TimestampTz now,
+								  int max);
 
 #endif							/* KE_RETRY_DEDUP_H */

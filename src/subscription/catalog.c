@@ -4,7 +4,7 @@
  *
  * Called by users' backends and by every process of ours, so privileges of
  * the session play no part in reading; what a subscription may do is judged
- * by db/checks, with the rights of its server's owner.
+ * by subscription/checks, with the rights of its server's owner.
  */
 #include "postgres.h"
 #include "core/compat.h"
@@ -35,126 +35,8 @@
 
 #include "subscription/catalog.h"
 #include "subscription/checks.h"
+#include "subscription/extension.h"
 #include "subscription/references.h"
-
-#define EXTENSION_NAME "kafka_events"
-#define WRAPPER_NAME "kafka_events"
-#define SCHEMA_NAME "kafka_events"
-
-/* ------------------------------------------------------ the extension */
-
-Oid
-ke_extension(void)
-{
-	return get_extension_oid(EXTENSION_NAME, true);
-}
-
-void
-ke_extension_lock(void)
-{
-	Oid			extension = ke_extension();
-
-	if (OidIsValid(extension))
-		LockDatabaseObject(ExtensionRelationId, extension, 0,
-						   AccessShareLock);
-	if (!OidIsValid(extension) || ke_extension() != extension)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("extension \"%s\" was dropped just now",
-						EXTENSION_NAME)));
-}
-
-/* A copy of the extension's row of pg_extension, or NULL. */
-static HeapTuple
-extension_tuple(Relation catalog)
-{
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
-
-	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber,
-				F_NAMEEQ, CStringGetDatum(EXTENSION_NAME));
-	scan = systable_beginscan(catalog, ExtensionNameIndexId, true, NULL, 1,
-							  &key);
-	tuple = systable_getnext(scan);
-	if (HeapTupleIsValid(tuple))
-		tuple = heap_copytuple(tuple);
-	systable_endscan(scan);
-	return tuple;
-}
-
-Oid
-ke_extension_owner(void)
-{
-	Relation	catalog = table_open(ExtensionRelationId, AccessShareLock);
-	HeapTuple	tuple = extension_tuple(catalog);
-	Oid			owner = InvalidOid;
-
-	if (HeapTupleIsValid(tuple))
-		owner = ((Form_pg_extension) GETSTRUCT(tuple))->extowner;
-	table_close(catalog, AccessShareLock);
-	return owner;
-}
-
-char *
-ke_extension_version(void)
-{
-	Relation	catalog = table_open(ExtensionRelationId, AccessShareLock);
-	HeapTuple	tuple = extension_tuple(catalog);
-	char	   *version = NULL;
-
-	if (HeapTupleIsValid(tuple))
-	{
-		bool		isnull;
-		Datum		value = heap_getattr(tuple,
-										 Anum_pg_extension_extversion,
-										 RelationGetDescr(catalog), &isnull);
-
-		version = TextDatumGetCString(value);
-	}
-	table_close(catalog, AccessShareLock);
-	return version;
-}
-
-/* The schema that the extension's functions, views and types live in. */
-static Oid
-public_schema(void)
-{
-	Relation	catalog = table_open(ExtensionRelationId, AccessShareLock);
-	HeapTuple	tuple = extension_tuple(catalog);
-	Oid			schema = InvalidOid;
-
-	if (HeapTupleIsValid(tuple))
-		schema = ((Form_pg_extension) GETSTRUCT(tuple))->extnamespace;
-	table_close(catalog, AccessShareLock);
-	return schema;
-}
-
-Oid
-ke_extension_wrapper(void)
-{
-	return get_foreign_data_wrapper_oid(WRAPPER_NAME, true);
-}
-
-Oid
-ke_extension_schema(void)
-{
-	return get_namespace_oid(SCHEMA_NAME, true);
-}
-
-Oid
-ke_extension_private_table(const char *name)
-{
-	return get_relname_relid(name, ke_extension_schema());
-}
-
-Oid
-ke_extension_message_type(void)
-{
-	return GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
-						   CStringGetDatum("kafka_message"),
-						   ObjectIdGetDatum(public_schema()));
-}
 
 /* ------------------------------------------------------------ servers */
 
@@ -320,9 +202,9 @@ only_server(void)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("there is no server of foreign-data wrapper \"%s\"",
-						WRAPPER_NAME),
+						KE_EXTENSION_NAME),
 				 errhint("Make one with CREATE SERVER ... FOREIGN DATA WRAPPER %s OPTIONS (bootstrap_servers 'host:port', service_name 'name').",
-						 WRAPPER_NAME)));
+						 KE_EXTENSION_NAME)));
 	if (list_length(servers) == 1)
 		return ke_catalog_server(linitial_oid(servers));
 
@@ -338,7 +220,7 @@ only_server(void)
 	ereport(ERROR,
 			(errcode(ERRCODE_AMBIGUOUS_PARAMETER),
 			 errmsg("there are several servers of foreign-data wrapper \"%s\"",
-					WRAPPER_NAME),
+					KE_EXTENSION_NAME),
 			 errdetail("They are: %s.", names.data),
 			 errhint("Say which one with server => 'name'.")));
 	return NULL;				/* keep compiler quiet */
@@ -357,7 +239,7 @@ ke_catalog_server_by_name(const char *name)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("server \"%s\" is not of foreign-data wrapper \"%s\"",
-						name, WRAPPER_NAME)));
+						name, KE_EXTENSION_NAME)));
 	return server;
 }
 

@@ -51,22 +51,6 @@ typedef struct KeSubscription
 	char	   *broken;			/* why it cannot run, or NULL */
 } KeSubscription;
 
-/* The extension and its owner; InvalidOid when it is not installed. */
-extern Oid	ke_extension(void);
-extern Oid	ke_extension_owner(void);
-extern Oid	ke_extension_wrapper(void);	/* the foreign-data wrapper */
-extern Oid	ke_extension_schema(void);	/* schema kafka_events */
-extern Oid	ke_extension_private_table(const char *name); /* in it */
-extern Oid	ke_extension_message_type(void);	/* kafka_message */
-extern char *ke_extension_version(void);
-
-/*
- * Keep the extension from being dropped or updated until the transaction
- * ends: taken before any other lock, so that nobody waits for DROP EXTENSION
- * while it waits for him.  Raises if it is gone.
- */
-extern void ke_extension_lock(void);
-
 /* One server, by oid; NULL if there is none, or it is not of our wrapper. */
 extern KeServer *ke_catalog_server(Oid serverid);
 

@@ -38,6 +38,7 @@
 #include "utils/syscache.h"
 
 #include "subscription/checks.h"
+#include "subscription/extension.h"
 #include "subscription/names.h"
 
 static const char set_role_hint[] =
@@ -243,12 +244,12 @@ static void
 check_primary_key(KeSubscription *sub, List **problems)
 {
 	KeOnConflict on_conflict = sub->options.on_conflict;
+	const char *name = ke_options_subscription_on_conflict_name(on_conflict);
 
 	if (!has_primary_key(sub->into_table))
 		ke_options_problem(problems, NULL,
 						   "Option \"on_conflict\" is '%s', but table %s has no primary key that is checked at once",
-						   ke_options_subscription_on_conflict_name(on_conflict),
-						   ke_names_of_table(sub->into_table));
+						   name, ke_names_of_table(sub->into_table));
 }
 
 static void

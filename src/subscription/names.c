@@ -22,6 +22,7 @@
 #include "utils/syscache.h"
 #include "utils/varlena.h"
 
+#include "subscription/extension.h"
 #include "subscription/names.h"
 
 /* At the start of a sentence. */

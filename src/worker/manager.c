@@ -32,6 +32,7 @@
 #include "shm/role_demand.h"
 #include "state/dlq_records.h"
 #include "subscription/catalog.h"
+#include "subscription/extension.h"
 #include "worker/manager.h"
 #include "worker/requests.h"
 #include "worker/runtime.h"

@@ -3,7 +3,7 @@
  *	  A relay process: publishes one server's outbox.
  *
  * A session of the bootstrap superuser, which runs no user's code.  What it
- * does is in engine/relay_cycle; here is how the process begins, waits and
+ * does is in relay/relay_cycle; here is how the process begins, waits and
  * ends.  A change that an open connection cannot follow ends it: its manager
  * starts another.
  */

@@ -16,6 +16,7 @@
 #include "utils/timestamp.h"
 
 #include "cluster/answers.h"
+#include "cluster/watch_handles.h"
 #include "session/attempt.h"
 #include "shm/request.h"
 #include "worker/requests.h"

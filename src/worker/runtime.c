@@ -3,7 +3,8 @@
  *	  What every process of ours does the same way: start, wait, stop.
  *
  * The signal handlers set flags and the latch and no more.  They may read
- * what db/handler and the lock manager say about this process: single words.
+ * what handler/handler and the lock manager say about this process: single
+ * words.
  */
 #include "postgres.h"
 #include "core/compat.h"

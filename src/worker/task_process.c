@@ -29,14 +29,14 @@ static void
 report(KeTask *task, const KeFailure *fail)
 {
 	ke_task_work_fail(task, fail->sqlstate,
-				 fail->ours ? fail->message : ke_failure_describe(fail),
-				 fail->detail, fail->hint);
+					  fail->ours ? fail->message : ke_failure_describe(fail),
+					  fail->detail, fail->hint);
 }
 
 /* What the process is to do now. */
 typedef struct Work
 {
-	KeTaskContext	   *taskctx;
+	KeTaskContext *taskctx;
 	KeTask	   *task;
 	Oid			server;
 } Work;
@@ -111,7 +111,7 @@ serve_next(KeTaskContext *taskctx, const KeIdentityOfProcess *who)
 		proc_exit(0);
 	ke_runtime_serves(NameStr(taskctx->name));
 	task = ke_task_work_take(who->database, who->server, kind,
-						ke_runtime_should_stop);
+							 ke_runtime_should_stop);
 	if (task == NULL)
 		return false;
 	ke_runtime_activity("working on dead letters of topic %s",
@@ -126,7 +126,7 @@ ke_task_process_main(Datum main_arg)
 	const KeIdentityOfProcess *who = ke_runtime_attach(main_arg);
 	TimestampTz idle_since = GetCurrentTimestamp();
 	bool		kept_up = who->ordinal != KE_TASK_REPROCESS;
-	KeTaskContext	   *taskctx;
+	KeTaskContext *taskctx;
 
 	ke_session_connect(who->database, InvalidOid, false);
 	taskctx = ke_task_context_make();

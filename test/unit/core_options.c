@@ -115,7 +115,7 @@ unit_mapping(PG_FUNCTION_ARGS)
 	List	   *lines = NIL;
 
 	ke_options_server_parse_mapping(untransformRelOptions(PG_GETARG_DATUM(0)),
-							 &mapping, NULL);
+									&mapping, NULL);
 	show(&lines, "username", mapping.username);
 	show(&lines, "password", mapping.password);
 	show(&lines, "ssl_certificate_pem", mapping.ssl_certificate_pem);
@@ -131,7 +131,7 @@ unit_mapping_problems(PG_FUNCTION_ARGS)
 	List	   *problems = NIL;
 
 	ke_options_server_parse_mapping(untransformRelOptions(PG_GETARG_DATUM(0)),
-							 &mapping, &problems);
+									&mapping, &problems);
 	PG_RETURN_DATUM(strings_datum(problems));
 }
 
@@ -147,13 +147,17 @@ unit_subscription(PG_FUNCTION_ARGS)
 	show(&lines, "topic", sub.topic);
 	show(&lines, "handler", sub.handler);
 	show(&lines, "into_table", sub.into_table);
-	show(&lines, "row_format", ke_options_subscription_row_format_name(sub.row_format));
-	show(&lines, "on_conflict", ke_options_subscription_on_conflict_name(sub.on_conflict));
-	show(&lines, "ordering", ke_options_subscription_ordering_name(sub.ordering));
+	show(&lines, "row_format",
+		 ke_options_subscription_row_format_name(sub.row_format));
+	show(&lines, "on_conflict",
+		 ke_options_subscription_on_conflict_name(sub.on_conflict));
+	show(&lines, "ordering",
+		 ke_options_subscription_ordering_name(sub.ordering));
 	show(&lines, "validator", sub.validator);
 	for (i = 0; i < sub.nrequired_headers; i++)
 		show(&lines, "required_header", sub.required_headers[i]);
-	show(&lines, "start_from", ke_options_subscription_start_from_name(sub.start_from));
+	show(&lines, "start_from",
+		 ke_options_subscription_start_from_name(sub.start_from));
 	show_int(&lines, "batch_size", sub.batch_size);
 	show_int(&lines, "handler_timeout_ms", sub.handler_timeout_ms);
 	show_int(&lines, "max_retries", sub.max_retries);

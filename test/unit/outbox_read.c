@@ -206,8 +206,9 @@ unit_outbox_show(PG_FUNCTION_ARGS)
 {
 	text	   *line = NULL;
 
-	(void) ke_outbox_read_show(reader, &marks[PG_GETARG_INT32(0) - 1], visit_one,
-						  &line);
+	(void) ke_outbox_read_show(reader, &marks[PG_GETARG_INT32(0) - 1],
+							   visit_one,
+							   &line);
 	PG_RETURN_TEXT_P(line);
 }
 
@@ -226,7 +227,7 @@ Datum
 unit_outbox_park(PG_FUNCTION_ARGS)
 {
 	ke_outbox_read_set_aside(reader, &marks[PG_GETARG_INT32(0) - 1],
-				   text_to_cstring(PG_GETARG_TEXT_PP(1)), false);
+							 text_to_cstring(PG_GETARG_TEXT_PP(1)), false);
 	PG_RETURN_VOID();
 }
 

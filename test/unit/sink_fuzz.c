@@ -84,7 +84,7 @@ ours_row(Run *run)
 	bool	   *present = palloc(run->row->natts * sizeof(bool));
 
 	ke_decode_object(run->decoder, run->bytes, run->len, run->values,
-					  run->nulls, present);
+					 run->nulls, present);
 }
 
 static void

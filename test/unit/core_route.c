@@ -1,5 +1,5 @@
 /*
- * core_routes.c
+ * core_route.c
  *	  Whose fault, which route, how long to wait, and the circuit breaker.
  */
 #include "postgres.h"

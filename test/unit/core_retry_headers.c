@@ -1,5 +1,5 @@
 /*
- * core_copy.c
+ * core_retry_headers.c
  *	  The headers of retry copies and dead letters, written and read.
  */
 #include "postgres.h"
@@ -73,11 +73,11 @@ Datum
 unit_copy_read(PG_FUNCTION_ARGS)
 {
 	KeMessage	msg = message_of(PG_GETARG_ARRAYTYPE_P(0));
-	KeOrigin		origin;
+	KeOrigin	origin;
 	const char *problem;
 
 	switch (ke_retry_headers_read(&msg, text_to_cstring(PG_GETARG_TEXT_PP(1)),
-						 PG_GETARG_INT32(2), &origin, &problem))
+								  PG_GETARG_INT32(2), &origin, &problem))
 	{
 		case KE_COPY_FOREIGN:
 			PG_RETURN_TEXT_P(cstring_to_text("foreign"));
@@ -124,13 +124,13 @@ unit_copy_hops(PG_FUNCTION_ARGS)
 {
 	KeMessage	msg = message_of(PG_GETARG_ARRAYTYPE_P(0));
 	int			hops = PG_GETARG_INT32(1);
-	KeDeadLetterCause		cause = {
+	KeDeadLetterCause cause = {
 		.reason = text_to_cstring(PG_GETARG_TEXT_PP(2)),
 		.sqlstate = ERRCODE_RAISE_EXCEPTION,
 		.handler = text_to_cstring(PG_GETARG_TEXT_PP(3)),
 		.time_ms = INT64CONST(1767323045678)
 	};
-	KeOrigin		origin;
+	KeOrigin	origin;
 	const char *problem;
 	KeHeader   *headers;
 	int			count;
@@ -158,12 +158,12 @@ unit_copy_hops(PG_FUNCTION_ARGS)
 		msg.headers = headers;
 		msg.nheaders = count;
 		if (ke_retry_headers_read(&msg, "order-service", hops, &origin,
-						 &problem) != KE_COPY_OURS)
+								  &problem) != KE_COPY_OURS)
 			elog(ERROR, "%s", problem);
 	}
 	origin.service = "order-service";
 	origin.copy_id = "copy-dead";
-	headers = ke_retry_headers_of_dead_letter(&msg, &origin, &cause, &count);
+	headers = ke_retry_headers_of_dead(&msg, &origin, &cause, &count);
 	put_rows(fcinfo, hops + 1, headers, count);
 	return (Datum) 0;
 }
@@ -171,7 +171,9 @@ unit_copy_hops(PG_FUNCTION_ARGS)
 Datum
 unit_show_time(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_TEXT_P(cstring_to_text(ke_retry_headers_show_time(PG_GETARG_INT64(0))));
+	char	   *shown = ke_retry_headers_show_time(PG_GETARG_INT64(0));
+
+	PG_RETURN_TEXT_P(cstring_to_text(shown));
 }
 
 Datum

@@ -1,5 +1,5 @@
 /*
- * engine_start.c
+ * consumer_start_decision.c
  *	  Where a partition starts, decided over given facts; stamps; verdicts.
  */
 #include "postgres.h"
@@ -66,14 +66,16 @@ unit_start(PG_FUNCTION_ARGS)
 		.high = PG_GETARG_INT64(8),
 	};
 	KeStartDecision decision;
+	bool		looked;
 
 	facts.has_stamp = !PG_ARGISNULL(3) &&
 		ke_stamp_parse(text_to_cstring(PG_GETARG_TEXT_PP(3)), &facts.stamp);
 	decision = ke_start_decision_make(&facts);
+	looked = ke_start_decision_needs_bounds(&facts);
 	PG_RETURN_TEXT_P(cstring_to_text(psprintf("%s %lld%s",
 											  verdict_name(decision.verdict),
 											  (long long) decision.offset,
-											  ke_start_decision_needs_bounds(&facts) ?
+											  looked ?
 											  ", bounds looked at" : "")));
 }
 

@@ -1,5 +1,5 @@
 /*
- * exec_session.c
+ * session_session.c
  *	  Runs handlers in a background process, as a consumer does.
  *
  * unit_session(owner, steps) starts a process that connects through
@@ -238,7 +238,7 @@ say_failure(Session *session, const char *where)
 		say(session, "a call is not over");
 }
 
-/* One batch, as engine/batch has it. */
+/* One batch, as consumer/batch has it. */
 static void
 run_batch(Session *session, bool commit, bool quiet)
 {

@@ -1,0 +1,36 @@
+/*
+ * check_row.h
+ *	  The rows of kafka_production_check, and what they say.
+ */
+#ifndef KE_CHECK_ROW_H
+#define KE_CHECK_ROW_H
+
+#include "lib/stringinfo.h"
+
+#include "api/production_check.h"
+
+/* A check on its way to a row. */
+typedef struct KeCheckRow
+{
+	const char *name;
+	StringInfoData wrong;		/* empty: nothing is */
+	StringInfoData hints;		/* each once */
+} KeCheckRow;
+
+extern void ke_check_row_begin(KeCheckRow *check, const char *name);
+
+/* Something is wrong; hint: what to do, or NULL. */
+extern void ke_check_row_fail(KeCheckRow *check, const char *hint,
+							  const char *fmt,...) pg_attribute_printf(3, 4);
+
+/* The check's row; fine: what it says if nothing is wrong. */
+extern void ke_check_row_emit(KeProductionCheck *inspection,
+							  KeCheckRow *check,
+							  const char *fine);
+
+/* The statement that gives the server another value of an option. */
+extern char *ke_check_row_alter(const KeServer *server,
+								const char *option,
+								const char *value);
+
+#endif							/* KE_CHECK_ROW_H */

@@ -1,0 +1,32 @@
+/*
+ * ready.c
+ *	  Whether the library was preloaded, and so has its shared memory.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include "shm/ready.h"
+
+static bool ready = false;
+
+bool
+ke_ready(void)
+{
+	return ready;
+}
+
+void
+ke_ready_require(void)
+{
+	if (!ready)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("kafka_events must be loaded via shared_preload_libraries"),
+				 errhint("Add kafka_events to shared_preload_libraries and restart the server.")));
+}
+
+void
+ke_ready_set(void)
+{
+	ready = true;
+}
