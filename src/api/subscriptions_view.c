@@ -292,6 +292,8 @@ static void
 set_options(Row *row, const KeSubscription *sub)
 {
 	const KeSubscriptionOptions *options = &sub->options;
+	const char *strategy =
+		ke_options_subscription_retry_strategy_name(options->retry_strategy);
 
 	set_text(row,
 			 ke_options_subscription_row_format_name(options->row_format));
@@ -306,8 +308,7 @@ set_options(Row *row, const KeSubscription *sub)
 	set(row, Int32GetDatum(options->batch_size));
 	set(row, interval_datum(options->handler_timeout_ms));
 	set(row, Int32GetDatum(options->max_retries));
-	set_text(row, ke_options_subscription_retry_strategy_name(
-															  options->retry_strategy));
+	set_text(row, strategy);
 	set(row, interval_datum(options->initial_delay_ms));
 	set(row, interval_datum(options->max_delay_ms));
 	set(row, Float8GetDatum(options->multiplier));

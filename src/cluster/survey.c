@@ -258,7 +258,8 @@ ke_survey_starts(KeSurvey *survey)
 
 	if (survey->facts->identity != KE_IDENTITY_OURS)
 		return;
-	problem = ke_attempt_transaction(find_starts, &starts, false);
+	problem = ke_failure_describe(ke_attempt_transaction(find_starts, &starts,
+														 false));
 	if (problem == NULL && starts.each != NIL)
 	{
 		starts.offsets = times_of(starts.each);
@@ -269,7 +270,8 @@ ke_survey_starts(KeSurvey *survey)
 			if (starts.offsets->parts[i].error != 0)
 				return;
 		}
-		problem = ke_attempt_transaction(store_starts, &starts, true);
+		problem = ke_failure_describe(ke_attempt_transaction(store_starts,
+															 &starts, true));
 	}
 	if (problem != NULL)
 		ereport(LOG,

@@ -176,7 +176,8 @@ ke_survey_dlq_counts(KeSurvey *survey)
 
 	if (survey->facts->identity != KE_IDENTITY_OURS || !ask(&letters))
 		return;
-	problem = ke_attempt_transaction(publish, &letters, false);
+	problem = ke_failure_describe(ke_attempt_transaction(publish, &letters,
+														 false));
 	if (problem != NULL)
 		ereport(DEBUG1,
 				(errmsg_internal("could not count dead letters of server \"%s\": %s",

@@ -100,7 +100,8 @@ check_cluster(KeWatch *watch, const KeWatchFacts *facts, KeServer *server)
 	record.heard = watch->cluster_id;
 	record.may_store = facts->identity == KE_IDENTITY_OURS;
 	record.context = CurrentMemoryContext;
-	problem = ke_attempt_transaction(read_record, &record, true);
+	problem = ke_failure_describe(ke_attempt_transaction(read_record, &record,
+														 true));
 	if (problem != NULL)
 	{
 		strlcpy(watch->reason, problem, sizeof(watch->reason));

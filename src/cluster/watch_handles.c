@@ -68,7 +68,8 @@ ke_watch_handles_cluster(KeWatch *watch, KeServer *server)
 	if (watch->cluster == NULL)
 	{
 		Opening		opening = {watch, server};
-		char	   *problem = ke_attempt(open_cluster, &opening);
+		char	   *problem = ke_failure_describe(ke_attempt(open_cluster,
+															 &opening));
 
 		if (problem != NULL)
 			strlcpy(watch->reason, problem, sizeof(watch->reason));
@@ -99,7 +100,7 @@ ke_watch_handles_admin(KeWatch *watch, KeServer *server)
 	if (ke_watch_handles_cluster(watch, server) == NULL ||
 		watch->admin != NULL)
 		return watch->admin;
-	problem = ke_attempt(open_admin, &opening);
+	problem = ke_failure_describe(ke_attempt(open_admin, &opening));
 	if (problem != NULL)
 		strlcpy(watch->reason, problem, sizeof(watch->reason));
 	return watch->admin;

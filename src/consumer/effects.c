@@ -14,6 +14,7 @@
 
 #include "consumer/effects.h"
 #include "core/testing.h"
+#include "session/attempt.h"
 #include "session/guard.h"
 #include "session/session.h"
 #include "session/xact.h"
@@ -145,10 +146,22 @@ add_context(void *argument)
 		errcontext("messages of topic \"%s\"", effects->stage->sub->topic);
 }
 
-/* In PG_TRY: everything between begin and commit. */
-static void
-transact(KeEngine *engine, KeEffects *effects, const KeEffectsFrame *frame)
+typedef struct Transaction
 {
+	KeEngine   *engine;
+	KeEffects  *effects;
+	const KeEffectsFrame *frame;
+} Transaction;
+
+/* From begin to commit. */
+static void
+transact(void *argument)
+{
+	Transaction *transaction = (Transaction *) argument;
+	KeEngine   *engine = transaction->engine;
+	KeEffects  *effects = transaction->effects;
+	const KeEffectsFrame *frame = transaction->frame;
+
 	if (!ke_xact_begin())
 	{
 		engine->extension_gone = true;
@@ -197,33 +210,24 @@ ke_effects_transact(KeEngine *engine, KeEffects *effects,
 					const KeEffectsFrame *frame)
 {
 	TimestampTz started = GetCurrentTimestamp();
+	Transaction transaction = {engine, effects, frame};
 	ErrorContextCallback context;
 
 	effects->at = -1;
 	effects->done = effects->skipped = 0;
 	effects->rows = 0;
-	effects->committed = effects->timed_out = false;
-	effects->fail = NULL;
+	effects->committed = false;
 	context.callback = add_context;
 	context.arg = effects;
 	context.previous = error_context_stack;
 	error_context_stack = &context;
-	PG_TRY();
-	{
-		transact(engine, effects, frame);
-	}
-	PG_CATCH();
-	{
-		effects->timed_out = ke_handler_timed_out();
-		effects->fail = ke_failure_capture(engine->scratch);
-		ke_xact_abort();
-	}
-	PG_END_TRY();
+	MemoryContextSwitchTo(engine->scratch);
+	effects->fail = ke_attempt(transact, &transaction);
+	effects->timed_out = effects->fail != NULL && ke_handler_timed_out();
 	error_context_stack = context.previous;
 	if (effects->committed)
 		count_effects(engine, effects, started);
 	if (effects->stage->sink != NULL)
 		ke_sink_end(effects->stage->sink);
-	MemoryContextSwitchTo(engine->scratch);
 	ke_session_reset();
 }

@@ -1,17 +1,28 @@
 /*
  * transact.c
- *	  A transaction of our own, outside of batches, that may fail.
- *
- * The failure ritual is PostgreSQL's: capture, abort, go on.  What is to be
- * recorded of the failure goes into a new transaction.
+ *	  A consumer's transactions outside of batches.
  */
 #include "postgres.h"
 #include "core/compat.h"
 
-#include "utils/memutils.h"
-
 #include "consumer/engine.h"
+#include "session/attempt.h"
 #include "session/xact.h"
+
+typedef struct Work
+{
+	KeEngine   *engine;
+	KeWork		work;
+	void	   *argument;
+} Work;
+
+static void
+do_work(void *argument)
+{
+	Work	   *work = (Work *) argument;
+
+	work->work(work->engine, work->argument);
+}
 
 /*
  * Run work in a transaction; durable: its commit waits for the WAL.  False
@@ -21,33 +32,11 @@ bool
 ke_transact(KeEngine *engine, KeWork work, void *argument, bool durable,
 			KeFailure **fail)
 {
-	KeFailure  *volatile caught = NULL;
+	Work		it = {engine, work, argument};
 
-	PG_TRY();
-	{
-		if (!ke_xact_begin())
-		{
-			engine->extension_gone = true;
-			caught = ke_failure_make(engine->scratch,
-									 ERRCODE_UNDEFINED_OBJECT,
-									 "%s", ke_xact_refusal());
-		}
-		else
-		{
-			work(engine, argument);
-			if (durable)
-				ke_xact_commit_durable();
-			else
-				ke_xact_commit();
-		}
-	}
-	PG_CATCH();
-	{
-		caught = ke_failure_capture(engine->scratch);
-		ke_xact_abort();
-	}
-	PG_END_TRY();
 	MemoryContextSwitchTo(engine->scratch);
-	*fail = caught;
-	return caught == NULL;
+	*fail = ke_attempt_transaction(do_work, &it, durable);
+	if (*fail != NULL && ke_xact_was_refused())
+		engine->extension_gone = true;
+	return *fail == NULL;
 }

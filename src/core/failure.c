@@ -222,8 +222,11 @@ char *
 ke_failure_describe(const KeFailure *fail)
 {
 	StringInfoData buf;
-	const char *condition = condition_name(fail->sqlstate);
+	const char *condition;
 
+	if (fail == NULL)
+		return NULL;
+	condition = condition_name(fail->sqlstate);
 	initStringInfo(&buf);
 	appendStringInfoString(&buf, unpack_sql_state(fail->sqlstate));
 	if (condition != NULL)

@@ -42,7 +42,10 @@ extern KeFailure *ke_failure_make(MemoryContext context, int sqlstate,
 								  const char *fmt,...)
 			pg_attribute_printf(3, 4);
 
-/* One line for views and logs, without any payload; in the current context. */
+/*
+ * One line for views and logs, without any payload, in the current context;
+ * NULL for NULL.
+ */
 extern char *ke_failure_describe(const KeFailure *fail);
 
 #endif							/* KE_FAILURE_H */

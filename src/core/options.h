@@ -151,8 +151,8 @@ extern void ke_options_problem(List **problems, const char *hint,
 extern void ke_options_report(const char *object, List *problems);
 
 /* Do its retries wait in a topic?  Else they wait in the database. */
-extern bool ke_options_subscription_retries_by_topic(
-													 const KeSubscriptionOptions *sub);
+extern bool
+			ke_options_subscription_retries_by_topic(const KeSubscriptionOptions *sub);
 
 /* Is it a name that services have before anybody has thought of one? */
 extern bool ke_options_server_is_stock_name(const char *service_name);
@@ -164,11 +164,11 @@ extern bool ke_options_server_is_stock_name(const char *service_name);
 extern const char *ke_options_topic_problem(const char *topic);
 
 extern const char *ke_options_subscription_row_format_name(KeRowFormat value);
-extern const char *ke_options_subscription_on_conflict_name(
-															KeOnConflict value);
+extern const char *
+ke_options_subscription_on_conflict_name(KeOnConflict value);
 extern const char *ke_options_subscription_ordering_name(KeOrdering value);
 extern const char *ke_options_subscription_start_from_name(KeStartFrom value);
-extern const char *ke_options_subscription_retry_strategy_name(
-															   KeRetryStrategy value);
+extern const char *
+ke_options_subscription_retry_strategy_name(KeRetryStrategy value);
 
 #endif							/* KE_OPTIONS_H */

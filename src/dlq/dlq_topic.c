@@ -10,6 +10,7 @@
 
 #include "core/header_names.h"
 #include "dlq/task_context.h"
+#include "session/xact.h"
 
 /* Failed letters that lie closer than this are read in one go. */
 #define NEAR 200
@@ -155,7 +156,7 @@ ke_dlq_topic_look(KeTaskContext *taskctx, const KeTaskOrder *order)
 	dlq->highs = ask_all(taskctx, order, dlq->partitions,
 						 ke_cluster_offsets_for_time, KE_KAFKA_END);
 	ask_positions(taskctx, order, dlq);
-	ke_task_context_transact(read_tables, &reading, false);
+	ke_xact_run(read_tables, &reading, false);
 	for (int p = 0; p < dlq->partitions; p++)
 		settle_position(dlq, p, reading.mirror);
 	return dlq;

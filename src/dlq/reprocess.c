@@ -16,7 +16,7 @@
 #include "utils/timestamp.h"
 
 #include "dlq/reprocess_run.h"
-#include "session/attempt.h"
+#include "session/xact.h"
 
 /* Brokers end a transaction within milliseconds of its commit. */
 #define SETTLE_MS 5000
@@ -206,7 +206,7 @@ begin_run(KeReprocessRun *run)
 											   "kafka_events chunk",
 											   ALLOCSET_DEFAULT_SIZES);
 	ke_reprocess_fence(run);
-	ke_task_context_transact(note_begin, run, true);
+	ke_xact_run(note_begin, run, true);
 	run->told_at = GetCurrentTimestamp();
 }
 
@@ -261,7 +261,7 @@ ke_reprocess_run(KeTaskContext *taskctx, KeTask *task)
 			(void) move_ranges(run, single_range(run), true);
 		else
 			move_pending(run);
-		ke_task_context_transact(note_end, run, true);
+		ke_xact_run(note_end, run, true);
 		wait_for_positions(run);
 		run->totals.left = 0;
 		ke_reprocess_report_totals(run, true);
@@ -287,7 +287,7 @@ commit_positions(KeReprocessRun *run)
 			!ke_reprocess_chunk_commit_position(run))
 			return;
 	}
-	ke_task_context_transact(note_end, run, true);
+	ke_xact_run(note_end, run, true);
 }
 
 static void
@@ -340,7 +340,7 @@ ke_reprocess_upkeep(KeTaskContext *taskctx, Oid server,
 	ListCell   *lc;
 
 	ke_task_context_open(taskctx, &order);
-	ke_task_context_transact(find_topics, &upkeep, false);
+	ke_xact_run(find_topics, &upkeep, false);
 	foreach(lc, upkeep.topics)
 	{
 		if (should_stop())

@@ -16,6 +16,7 @@
 
 #include "core/testing.h"
 #include "dlq/reprocess_run.h"
+#include "session/xact.h"
 
 #define SLICE_MS 100
 
@@ -313,7 +314,7 @@ complete(Part *part)
 	int32		p = run->partition;
 	MemoryContext old;
 
-	ke_task_context_transact(complete_records, part, true);
+	ke_xact_run(complete_records, part, true);
 	KE_CRASH_POINT("dlq_recorded");
 	run->markers[p] = part->marker;
 	dlq->forgotten[p] = false;
@@ -364,7 +365,7 @@ move_part(KeReprocessRun *run, KeReprocessMove *moves, int count, int64 next)
 	};
 	int64		position = run->dlq->positions[run->partition];
 
-	ke_task_context_transact(prepare_records, &part, true);
+	ke_xact_run(prepare_records, &part, true);
 	if (is_idle(&part))
 	{
 		ke_reprocess_report(run, moves, count);
@@ -384,7 +385,7 @@ move_part(KeReprocessRun *run, KeReprocessMove *moves, int count, int64 next)
 			{
 				blame(&part);
 				check_position(&part, position);
-				ke_task_context_transact(prepare_records, &part, true);
+				ke_xact_run(prepare_records, &part, true);
 				tries = 0;
 				continue;
 			}
@@ -400,7 +401,7 @@ move_part(KeReprocessRun *run, KeReprocessMove *moves, int count, int64 next)
 				if (!ke_reprocess_fence_is_wanted(run))
 					return false;
 				check_position(&part, position);
-				ke_task_context_transact(prepare_records, &part, true);
+				ke_xact_run(prepare_records, &part, true);
 				continue;
 			}
 			verdict = KE_TRANSACTION_DONE;

@@ -12,6 +12,7 @@
 #include "core/compat.h"
 
 #include "dlq/reprocess_run.h"
+#include "session/xact.h"
 
 bool
 ke_reprocess_fence_is_wanted(const KeReprocessRun *run)
@@ -163,13 +164,13 @@ ke_reprocess_fence(KeReprocessRun *run)
 	MemoryContext old = MemoryContextSwitchTo(run->taskctx->work);
 
 	if (run->taskctx->uuid[0] == '\0')
-		ke_task_context_transact(establish_identity, run->taskctx, true);
+		ke_xact_run(establish_identity, run->taskctx, true);
 	open_producer(run);
 	run->dlq = ke_dlq_topic_look(run->taskctx, run->order);
 	find_markers(run);
 	if (run->dlq->nletters > 0)
 	{
-		ke_task_context_transact(settle_letters, run, true);
+		ke_xact_run(settle_letters, run, true);
 		run->dlq = ke_dlq_topic_look(run->taskctx, run->order);
 	}
 	MemoryContextSwitchTo(old);

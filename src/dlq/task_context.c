@@ -26,21 +26,6 @@ typedef struct Reading
 	char	   *cluster_id;		/* the one on record; NULL: none */
 } Reading;
 
-void
-ke_task_context_transact(void (*work) (void *argument), void *argument,
-						 bool durable)
-{
-	if (!ke_xact_begin())
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("%s", ke_xact_refusal())));
-	work(argument);
-	if (durable)
-		ke_xact_commit_durable();
-	else
-		ke_xact_commit();
-}
-
 static void
 read_server(void *argument)
 {
@@ -75,7 +60,7 @@ ke_task_context_is_current(KeTaskContext *taskctx, Oid server)
 {
 	Reading		reading = {.oid = server, .context = taskctx->work};
 
-	ke_task_context_transact(read_server, &reading, false);
+	ke_xact_run(read_server, &reading, false);
 	if (reading.server != NULL)
 		namestrcpy(&taskctx->name, reading.server->name);
 	return reading.server != NULL &&
@@ -142,7 +127,7 @@ ke_task_context_open(KeTaskContext *taskctx, const KeTaskOrder *order)
 	const KeServerOptions *options;
 	char	   *cluster_id;
 
-	ke_task_context_transact(read_server, &reading, false);
+	ke_xact_run(read_server, &reading, false);
 	if (reading.server == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),

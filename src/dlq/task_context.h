@@ -64,11 +64,6 @@ extern bool ke_task_context_is_current(KeTaskContext *taskctx, Oid server);
 extern void ke_task_context_open(KeTaskContext *taskctx,
 								 const KeTaskOrder *order);
 
-/* Run work in a transaction; raises what it raises. */
-extern void ke_task_context_transact(void (*work) (void *argument),
-									 void *argument,
-									 bool durable);
-
 /* Raise that Kafka does not answer what was asked for. */
 extern void ke_task_context_refuse(KeTaskContext *taskctx, int error,
 								   const char *doing) pg_attribute_noreturn();

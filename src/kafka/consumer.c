@@ -59,7 +59,7 @@ make_config(const KeServerOptions *server, const KeMappingOptions *mapping,
 		{"fetch.queue.backoff.ms",
 		ke_client_library_version() >= 0x02020000 ? "2" : NULL},
 
-		/* The only way to hear of last stable offsets: consumer_partitions.c */
+		/* The only way to hear of last stable offsets. */
 		{"statistics.interval.ms", "5000"},
 		{NULL, NULL}
 	};

@@ -11,12 +11,12 @@
 #include "kafka/library.h"
 
 /* A copy for the library; the caller destroys it. */
-extern rd_kafka_topic_partition_list_t *ke_partition_list_to_library(
-																	 const KePartitionList *list);
+extern rd_kafka_topic_partition_list_t *
+ke_partition_list_to_library(const KePartitionList *list);
 
 /* A copy in the current context; the library's list stays. */
-extern KePartitionList *ke_partition_list_copy(
-											   const rd_kafka_topic_partition_list_t *from);
+extern KePartitionList *
+ke_partition_list_copy(const rd_kafka_topic_partition_list_t *from);
 
 /*
  * Set offset, metadata and error of each element from the library's list of

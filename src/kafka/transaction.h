@@ -35,11 +35,11 @@ extern KeTransactionResult ke_transaction_begin(KeProducer *producer,
 												KeTrouble *trouble);
 
 /* Offsets of a group that has no members. */
-extern KeTransactionResult ke_transaction_offsets(
-												  KeProducer *producer,
-												  const char *group_id,
-												  const KePartitionList *offsets, int timeout_ms,
-												  KeTrouble *trouble);
+extern KeTransactionResult
+			ke_transaction_offsets(KeProducer *producer, const char *group_id,
+								   const KePartitionList *offsets,
+								   int timeout_ms,
+								   KeTrouble *trouble);
 
 /* All reports must have been polled; those of an abort are dropped. */
 extern KeTransactionResult ke_transaction_commit(KeProducer *producer,

@@ -75,7 +75,7 @@ extern KeOutboxReader *ke_outbox_read_make(Oid server,
  * Begin the next interval (or, first, the one a former process left behind).
  * Needs a transaction.  Returns false if there is nothing to publish, and
  * then, unless something was done or failed since, has written nothing.
- * Returning true, it has written: ke_xact_commit_durable, so that nothing is
+ * Returning true, it has written: ke_xact_require_durable, so that nothing is
  * published that a crash could take back.  Must not be called while an
  * interval is open, except after its own transaction failed.
  */

@@ -15,6 +15,7 @@
 #include "core/testing.h"
 #include "relay/relay.h"
 #include "session/attempt.h"
+#include "session/xact.h"
 
 #define CLUSTER_ID_MS 500
 #define CONNECT_INTERVAL_MS 1000
@@ -93,7 +94,8 @@ ke_relay_read(KeRelay *relay, KeRelayFacts *facts)
 	memset(facts, 0, sizeof(*facts));
 	if (relay->server == NULL)
 		reading.context = relay->context;
-	return ke_attempt_transaction(read_catalogs, &reading, false);
+	return ke_failure_describe(ke_attempt_transaction(read_catalogs, &reading,
+													  false));
 }
 
 /* The service's cluster, as this database has it on record or will have it. */
@@ -141,7 +143,8 @@ connect(KeRelay *relay, TimestampTz now, char **reason)
 			ke_relay_trouble(relay, "could not reach the Kafka cluster");
 		return;
 	}
-	problem = ke_attempt_transaction(compare_cluster, &record, true);
+	problem = ke_failure_describe(ke_attempt_transaction(compare_cluster,
+														 &record, true));
 	if (problem != NULL)
 		ke_relay_trouble(relay, "%s", problem);
 	else if (record.other != NULL)
@@ -162,9 +165,9 @@ connect(KeRelay *relay, TimestampTz now, char **reason)
  * set if there is no use in trying again.
  */
 static bool
-transact(KeRelay *relay, KeAttempt work, const bool *durable, char **reason)
+transact(KeRelay *relay, KeAttempt work, bool durable, char **reason)
 {
-	KeFailure  *fail = ke_attempt_failure(work, relay, durable);
+	KeFailure  *fail = ke_attempt_transaction(work, relay, durable);
 
 	if (fail == NULL)
 		return true;
@@ -183,6 +186,8 @@ do_take(void *argument)
 	KeRelay    *relay = (KeRelay *) argument;
 
 	relay->taken = ke_outbox_read_take(relay->reader);
+	if (relay->taken)
+		ke_xact_require_durable();
 }
 
 /* Make what has been committed durable, and ours to publish. */
@@ -194,7 +199,7 @@ take(KeRelay *relay, TimestampTz now, char **reason)
 		return;
 	relay->take_at = TimestampTzPlusMilliseconds(now, TAKE_INTERVAL_MS);
 	relay->rest_until = TimestampTzPlusMilliseconds(now, REST_MS);
-	if (!transact(relay, do_take, &relay->taken, reason))
+	if (!transact(relay, do_take, false, reason))
 	{
 		relay->taken = false;
 		return;
@@ -225,10 +230,8 @@ do_read(void *argument)
 static void
 read_rows(KeRelay *relay, char **reason)
 {
-	static const bool durable = false;
-
 	if (!relay->read && ke_relay_window_is_low(&relay->window))
-		(void) transact(relay, do_read, &durable, reason);
+		(void) transact(relay, do_read, false, reason);
 }
 
 static void
@@ -250,9 +253,7 @@ do_park(void *argument)
 static void
 park(KeRelay *relay, char **reason)
 {
-	static const bool durable = true;
-
-	if (relay->hopeless == 0 || !transact(relay, do_park, &durable, reason))
+	if (relay->hopeless == 0 || !transact(relay, do_park, true, reason))
 		return;
 	for (uint64 i = relay->window.head; i < relay->window.tail; i++)
 	{
@@ -296,14 +297,12 @@ do_save(void *argument)
 static void
 save(KeRelay *relay, TimestampTz now, char **reason)
 {
-	static const bool durable = false;
-
 	if (now < relay->save_at ||
 		(!relay->trouble_is_unsaved &&
 		 !ke_outbox_read_is_unsaved(relay->reader)))
 		return;
 	relay->save_at = TimestampTzPlusMilliseconds(now, SAVE_INTERVAL_MS);
-	if (transact(relay, do_save, &durable, reason))
+	if (transact(relay, do_save, false, reason))
 		relay->trouble_is_unsaved = false;
 	KE_CRASH_POINT("relay: saved");
 }
@@ -317,12 +316,10 @@ do_tidy(void *argument)
 static void
 tidy(KeRelay *relay, TimestampTz now, char **reason)
 {
-	static const bool durable = false;
-
 	if (now < relay->tidy_at)
 		return;
 	relay->tidy_at = TimestampTzPlusMilliseconds(now, TIDY_INTERVAL_MS);
-	(void) transact(relay, do_tidy, &durable, reason);
+	(void) transact(relay, do_tidy, false, reason);
 }
 
 /* --------------------------------------------------------- absent topics */
@@ -377,13 +374,12 @@ set_absence(KeRelay *relay, const char *absence)
 static void
 look_for_topics(KeRelay *relay, TimestampTz now, char **reason)
 {
-	static const bool durable = false;
 	const char *absence = "";
 
 	if (now < relay->look_at)
 		return;
 	relay->look_at = TimestampTzPlusMilliseconds(now, LOOK_INTERVAL_MS);
-	if (!transact(relay, do_list, &durable, reason))
+	if (!transact(relay, do_list, false, reason))
 		return;
 	while (relay->waiting != NIL)
 	{
@@ -392,7 +388,7 @@ look_for_topics(KeRelay *relay, TimestampTz now, char **reason)
 
 		if (absent != NULL)
 			absence = absent;
-		else if (transact(relay, do_resume, &durable, reason))
+		else if (transact(relay, do_resume, false, reason))
 			relay->woken = true;
 		pfree(first->topic);
 		pfree(first->source_topic);

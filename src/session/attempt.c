@@ -1,6 +1,10 @@
 /*
  * attempt.c
  *	  Work that may fail without ending its process.
+ *
+ * The failure ritual is PostgreSQL's, and stands here and nowhere else:
+ * capture, abort, go on.  What is to be recorded of a failure goes into a new
+ * transaction.
  */
 #include "postgres.h"
 #include "core/compat.h"
@@ -14,11 +18,11 @@ typedef struct Transaction
 {
 	KeAttempt	work;
 	void	   *argument;
-	const bool *durable;
+	bool		durable;
 } Transaction;
 
 KeFailure *
-ke_attempt_caught(KeAttempt work, void *argument)
+ke_attempt(KeAttempt work, void *argument)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	KeFailure  *volatile fail = NULL;
@@ -39,42 +43,19 @@ ke_attempt_caught(KeAttempt work, void *argument)
 	return fail;
 }
 
-char *
-ke_attempt(KeAttempt work, void *argument)
-{
-	KeFailure  *fail = ke_attempt_caught(work, argument);
-
-	return fail != NULL ? ke_failure_describe(fail) : NULL;
-}
-
 static void
 transact(void *argument)
 {
 	Transaction *transaction = (Transaction *) argument;
 
-	if (!ke_xact_begin())
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("%s", ke_xact_refusal())));
-	transaction->work(transaction->argument);
-	if (*transaction->durable)
-		ke_xact_commit_durable();
-	else
-		ke_xact_commit();
+	ke_xact_run(transaction->work, transaction->argument,
+				transaction->durable);
 }
 
 KeFailure *
-ke_attempt_failure(KeAttempt work, void *argument, const bool *durable)
+ke_attempt_transaction(KeAttempt work, void *argument, bool durable)
 {
 	Transaction transaction = {work, argument, durable};
 
-	return ke_attempt_caught(transact, &transaction);
-}
-
-char *
-ke_attempt_transaction(KeAttempt work, void *argument, bool durable)
-{
-	KeFailure  *fail = ke_attempt_failure(work, argument, &durable);
-
-	return fail != NULL ? ke_failure_describe(fail) : NULL;
+	return ke_attempt(transact, &transaction);
 }

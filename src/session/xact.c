@@ -49,6 +49,8 @@ static char refusal[NAMEDATALEN + 128];
 
 static int	settings_level = 0; /* 0: no transaction of ours is open */
 static bool left_temp = false;
+static bool durable = false;	/* this transaction's commit is to be */
+static bool refused = false;
 static const char *durable_level = "on";
 static MemoryContext callers_context = NULL;	/* NULL likewise */
 
@@ -140,6 +142,7 @@ ke_xact_begin(void)
 	}
 
 	callers_context = CurrentMemoryContext;
+	durable = refused = false;
 	SetCurrentStatementStartTimestamp();
 	pgstat_report_activity(STATE_RUNNING, NULL);
 	StartTransactionCommand();
@@ -147,6 +150,7 @@ ke_xact_begin(void)
 	if (!lock_extension())
 	{
 		ke_xact_abort();
+		refused = true;
 		return false;
 	}
 
@@ -176,6 +180,7 @@ void
 ke_xact_begin_shared(void)
 {
 	callers_context = CurrentMemoryContext;
+	durable = false;
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
@@ -185,6 +190,12 @@ const char *
 ke_xact_refusal(void)
 {
 	return refusal;
+}
+
+bool
+ke_xact_was_refused(void)
+{
+	return refused;
 }
 
 static void
@@ -197,8 +208,35 @@ transaction_ended(void)
 }
 
 void
+ke_xact_require_durable(void)
+{
+	durable = true;
+}
+
+/*
+ * Without a guard: a stop may cancel user code, but not the wait for a
+ * standby, after which the commit would pass for durable.
+ */
+static void
+commit_durable(void)
+{
+	(void) set_config_option("synchronous_commit",
+							 durable_level, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_LOCAL, true, 0, false);
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	transaction_ended();
+}
+
+void
 ke_xact_commit(void)
 {
+	if (durable)
+	{
+		commit_durable();
+		return;
+	}
+
 	/* Deferred triggers are user code. */
 	ke_guard_enter(0);
 	PopActiveSnapshot();
@@ -219,19 +257,17 @@ ke_xact_durable_level(void)
 	return durable_level;
 }
 
-/*
- * Without a guard: a stop may cancel user code, but not the wait for a
- * standby, after which the commit would pass for durable.
- */
 void
-ke_xact_commit_durable(void)
+ke_xact_run(void (*work) (void *argument), void *argument, bool need_durable)
 {
-	(void) set_config_option("synchronous_commit",
-							 durable_level, PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_LOCAL, true, 0, false);
-	PopActiveSnapshot();
-	CommitTransactionCommand();
-	transaction_ended();
+	if (!ke_xact_begin())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("%s", ke_xact_refusal())));
+	if (need_durable)
+		ke_xact_require_durable();
+	work(argument);
+	ke_xact_commit();
 }
 
 /*

@@ -24,6 +24,9 @@
 extern bool ke_xact_begin(void);
 extern const char *ke_xact_refusal(void);
 
+/* Was it so the last time that a transaction was to begin? */
+extern bool ke_xact_was_refused(void);
+
 /* In such a transaction, which holds the lock on the extension? */
 extern bool ke_xact_is_open(void);
 
@@ -37,10 +40,18 @@ extern void ke_xact_begin_shared(void);
 extern void ke_xact_commit(void);
 
 /*
- * As commit, but waits for the WAL whatever synchronous_commit says.  For
- * transactions in which no user code ran.
+ * In a transaction: its commit waits for the WAL, whatever
+ * synchronous_commit says.  For transactions in which no user code runs.
  */
-extern void ke_xact_commit_durable(void);
+extern void ke_xact_require_durable(void);
+
+/*
+ * Run work in a transaction, from begin to commit; durable: as if it had
+ * called ke_xact_require_durable.  Raises what work raises, and where no
+ * transaction can begin; session/attempt.h catches that.
+ */
+extern void ke_xact_run(void (*work) (void *argument), void *argument,
+						bool durable);
 
 /*
  * What synchronous_commit is for a commit that has to be durable: as the role

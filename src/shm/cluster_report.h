@@ -52,8 +52,8 @@ typedef struct KeTopicRequest
 	List	   *settings;		/* of KeTopicSetting */
 } KeTopicRequest;
 
-extern StringInfo ke_cluster_report_put_new_topic(
-												  const KeTopicRequest *request);
+extern StringInfo
+			ke_cluster_report_put_new_topic(const KeTopicRequest *request);
 extern KeTopicRequest *ke_cluster_report_get_new_topic(StringInfo payload);
 
 #endif							/* KE_CLUSTER_REPORT_H */

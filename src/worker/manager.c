@@ -92,12 +92,12 @@ refresh_names(void *argument)
 static void
 update_names(void)
 {
-	char	   *problem = ke_attempt_transaction(refresh_names, NULL, false);
+	KeFailure  *fail = ke_attempt_transaction(refresh_names, NULL, false);
 
-	if (problem != NULL)
+	if (fail != NULL)
 		ereport(LOG,
 				(errmsg("could not bring subscriptions up to date: %s",
-						problem)));
+						ke_failure_describe(fail))));
 }
 
 static void
@@ -294,9 +294,9 @@ read_configuration(Manager *manager, TimestampTz now)
 											"kafka_events configuration",
 											ALLOCSET_SMALL_SIZES);
 
-	problem = ke_attempt(look_for_extension, &reading);
+	problem = ke_failure_describe(ke_attempt(look_for_extension, &reading));
 	if (problem == NULL)
-		problem = ke_attempt(read_catalogs, &reading);
+		problem = ke_failure_describe(ke_attempt(read_catalogs, &reading));
 
 	if (problem == NULL && reading.refusal == NULL)
 	{

@@ -160,7 +160,7 @@ find_answer(const Inquiry *inquiry, List *services, List **silences)
 			Min(inquiry->slice_ms,
 				TimestampDifferenceMilliseconds(now, inquiry->give_up_at));
 		attempt.timeout_ms = Max(attempt.timeout_ms, MIN_SLICE_MS);
-		error = ke_attempt(try_answer, &attempt);
+		error = ke_failure_describe(ke_attempt(try_answer, &attempt));
 		if (error != NULL)
 			return ke_answers_refuse(error, NULL);
 		if (attempt.answer != NULL)

@@ -3,10 +3,10 @@
  *	  What every process of ours does the same way: start, wait, stop.
  *
  * With shm/request, shm/task and shm/database_hold_wait the only place that
- * waits.  SIGTERM asks for a clean stop, and cancels user code that runs or a wait for a lock; a
- * second one, 3 s later, ends the process at its next check for interrupts.
- * SIGINT cancels the current handler, SIGHUP reads the configuration files
- * again.
+ * waits.  SIGTERM asks for a clean stop, and cancels user code that runs or a
+ * wait for a lock; a second one, 3 s later, ends the process at its next check
+ * for interrupts.  SIGINT cancels the current handler, SIGHUP reads the
+ * configuration files again.
  */
 #ifndef KE_RUNTIME_H
 #define KE_RUNTIME_H

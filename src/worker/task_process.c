@@ -64,7 +64,7 @@ static void
 serve(KeTaskContext *taskctx, KeTask *task)
 {
 	Work		work = {.taskctx = taskctx, .task = task};
-	KeFailure  *fail = ke_attempt_caught(carry_out, &work);
+	KeFailure  *fail = ke_attempt(carry_out, &work);
 
 	if (fail != NULL)
 		report(task, fail);
@@ -89,7 +89,7 @@ keep_up(KeTaskContext *taskctx, Oid server)
 	char	   *problem;
 
 	ke_runtime_activity("looking after dead letters");
-	problem = ke_attempt(look_after_letters, &work);
+	problem = ke_failure_describe(ke_attempt(look_after_letters, &work));
 	if (problem != NULL)
 		ereport(LOG,
 				(errmsg("could not look after dead letters: %s", problem)));

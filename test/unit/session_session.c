@@ -308,9 +308,8 @@ run_sql(Session *session, const char *statement, bool durable)
 		}
 		SPI_finish();
 		if (durable)
-			ke_xact_commit_durable();
-		else
-			ke_xact_commit();
+			ke_xact_require_durable();
+		ke_xact_commit();
 	}
 	PG_CATCH();
 	{
