@@ -226,6 +226,22 @@ CREATE TYPE @extschema@.kafka_message AS (
 );
 COMMENT ON TYPE @extschema@.kafka_message IS
   'One Kafka message as a handler gets it';
+COMMENT ON COLUMN @extschema@.kafka_message.topic IS
+  'Topic of the message; of a retry, the one it was first read from';
+COMMENT ON COLUMN @extschema@.kafka_message.partition IS
+  'Partition of that topic';
+COMMENT ON COLUMN @extschema@.kafka_message."offset" IS
+  'Offset of the message in that partition';
+COMMENT ON COLUMN @extschema@.kafka_message."timestamp" IS
+  'When its producer, or by the topic''s configuration the broker, stamped it; NULL if it has no timestamp';
+COMMENT ON COLUMN @extschema@.kafka_message.key IS
+  'Bytes of the key; NULL if there is none';
+COMMENT ON COLUMN @extschema@.kafka_message.value IS
+  'Bytes of the value; NULL in a tombstone';
+COMMENT ON COLUMN @extschema@.kafka_message.headers IS
+  'Values by header name, an array where one name has several, {"base64": ...} for bytes that are no text; {} without headers';
+COMMENT ON COLUMN @extschema@.kafka_message.attempt IS
+  'Which retry this is; 0 the first time';
 
 CREATE FUNCTION @extschema@.kafka_subscribe(
   topic              text,
@@ -478,6 +494,18 @@ CREATE VIEW @extschema@.kafka_outbox_status AS
   SELECT * FROM kafka_events.outbox_status();
 COMMENT ON VIEW @extschema@.kafka_outbox_status IS
   'How much each server has to publish, and what is in the way';
+COMMENT ON COLUMN @extschema@.kafka_outbox_status.server IS
+  'Name of the foreign server that the messages go through';
+COMMENT ON COLUMN @extschema@.kafka_outbox_status.pending_total IS
+  'Messages of committed transactions that no broker has acknowledged yet, those that are parked left out';
+COMMENT ON COLUMN @extschema@.kafka_outbox_status.oldest_pending_age IS
+  'Time since the oldest pending message was committed; NULL if none is pending';
+COMMENT ON COLUMN @extschema@.kafka_outbox_status.published_total IS
+  'Messages that brokers have acknowledged, over all restarts';
+COMMENT ON COLUMN @extschema@.kafka_outbox_status.parked_total IS
+  'Messages in kafka_outbox_parked now';
+COMMENT ON COLUMN @extschema@.kafka_outbox_status.last_error IS
+  'What keeps messages from being published now; NULL if nothing does';
 
 CREATE VIEW @extschema@.kafka_outbox_parked AS
   SELECT p.id,
@@ -496,6 +524,30 @@ CREATE VIEW @extschema@.kafka_outbox_parked AS
    WHERE NOT p.waits;
 COMMENT ON VIEW @extschema@.kafka_outbox_parked IS
   'Messages that no broker takes, to be sent again by kafka_outbox_retry or given up by kafka_outbox_discard';
+COMMENT ON COLUMN @extschema@.kafka_outbox_parked.id IS
+  'Number of the message, for kafka_outbox_retry and kafka_outbox_discard';
+COMMENT ON COLUMN @extschema@.kafka_outbox_parked.server IS
+  'Name of the foreign server that was to publish it';
+COMMENT ON COLUMN @extschema@.kafka_outbox_parked.topic IS
+  'Topic it was to go to';
+COMMENT ON COLUMN @extschema@.kafka_outbox_parked.partition IS
+  'Partition it was to go to; NULL if the key was to choose one, or without a key anything';
+COMMENT ON COLUMN @extschema@.kafka_outbox_parked.kind IS
+  'event (produced by a session), retry (a retry copy) or dead (a dead letter)';
+COMMENT ON COLUMN @extschema@.kafka_outbox_parked.source_topic IS
+  'Of a copy: the topic that was subscribed; NULL for an event';
+COMMENT ON COLUMN @extschema@.kafka_outbox_parked.reason IS
+  'Why no broker takes it';
+COMMENT ON COLUMN @extschema@.kafka_outbox_parked.key_bytes IS
+  'Length of the key in bytes; NULL if there is none';
+COMMENT ON COLUMN @extschema@.kafka_outbox_parked.value_bytes IS
+  'Length of the value in bytes; NULL in a tombstone';
+COMMENT ON COLUMN @extschema@.kafka_outbox_parked.headers_bytes IS
+  'Size of all headers in bytes, as they are stored; NULL if there are none';
+COMMENT ON COLUMN @extschema@.kafka_outbox_parked.written_at IS
+  'When the transaction that wrote it was to commit';
+COMMENT ON COLUMN @extschema@.kafka_outbox_parked.parked_at IS
+  'When it was found that no broker takes it';
 
 REVOKE ALL ON FUNCTION kafka_events.outbox_status() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION kafka_events.outbox_status() TO pg_monitor;
@@ -618,6 +670,26 @@ CREATE VIEW @extschema@.kafka_dlq_progress AS
   SELECT * FROM kafka_events.dlq_progress();
 COMMENT ON VIEW @extschema@.kafka_dlq_progress IS
   'Every session that reprocesses dead letters: how far it is, or that it waits';
+COMMENT ON COLUMN @extschema@.kafka_dlq_progress.server IS
+  'Name of the foreign server of the dead letters';
+COMMENT ON COLUMN @extschema@.kafka_dlq_progress.topic IS
+  'Dead letter topic that is worked on';
+COMMENT ON COLUMN @extschema@.kafka_dlq_progress.target IS
+  'What becomes of the letters: original, retry or discard';
+COMMENT ON COLUMN @extschema@.kafka_dlq_progress.pid IS
+  'Process ID of the session that called kafka_dlq_reprocess';
+COMMENT ON COLUMN @extschema@.kafka_dlq_progress.status IS
+  'running, or waiting for a task process, which starts or works for another session';
+COMMENT ON COLUMN @extschema@.kafka_dlq_progress.started_at IS
+  'When the session called the function';
+COMMENT ON COLUMN @extschema@.kafka_dlq_progress.messages_total IS
+  'About how many letters there are to look at, those done included; NULL until they are counted';
+COMMENT ON COLUMN @extschema@.kafka_dlq_progress.messages_done IS
+  'Letters dealt with so far, successful or failed';
+COMMENT ON COLUMN @extschema@.kafka_dlq_progress.successful IS
+  'Letters sent or discarded so far';
+COMMENT ON COLUMN @extschema@.kafka_dlq_progress.failed IS
+  'Letters so far that could not be sent and stay pending';
 
 REVOKE ALL ON FUNCTION kafka_events.dlq_progress() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION kafka_events.dlq_progress() TO pg_monitor;
@@ -661,6 +733,54 @@ CREATE VIEW @extschema@.kafka_subscriptions AS
   SELECT * FROM kafka_events.subscriptions();
 COMMENT ON VIEW @extschema@.kafka_subscriptions IS
   'Every subscription of this database with its state and its options';
+COMMENT ON COLUMN @extschema@.kafka_subscriptions.subscription IS
+  'Foreign table that is the subscription';
+COMMENT ON COLUMN @extschema@.kafka_subscriptions.server IS
+  'Name of the foreign server that it belongs to';
+COMMENT ON COLUMN @extschema@.kafka_subscriptions.topic IS
+  'Topic that is consumed';
+COMMENT ON COLUMN @extschema@.kafka_subscriptions.handler IS
+  'Function that is called with the messages, and the type it takes; NULL if there is none';
+COMMENT ON COLUMN @extschema@.kafka_subscriptions.into_table IS
+  'Table that messages are written into; NULL if there is none';
+COMMENT ON COLUMN @extschema@.kafka_subscriptions.owner IS
+  'Role that it runs as: the server''s owner';
+COMMENT ON COLUMN @extschema@.kafka_subscriptions.status IS
+  'active, paused, open (its circuit breaker is, or half-open) or broken (it cannot run, or a partition has stopped)';
+COMMENT ON COLUMN @extschema@.kafka_subscriptions.status_reason IS
+  'Why nothing, or not everything, is consumed, or why the latest messages failed; NULL if no reason is known';
+COMMENT ON COLUMN @extschema@.kafka_subscriptions.row_format IS
+  'What goes into a row of into_table: fields (of the JSON value) or envelope (the whole message)';
+COMMENT ON COLUMN @extschema@.kafka_subscriptions.on_conflict IS
+  'What happens where the row''s primary key is there already: error, ignore or update';
+COMMENT ON COLUMN @extschema@.kafka_subscriptions.ordering IS
+  'What waits for a message that is to be retried: none, key (those with its key) or partition';
+COMMENT ON COLUMN @extschema@.kafka_subscriptions.validator IS
+  'Function that judges each message first, and the type it takes; NULL if there is none';
+COMMENT ON COLUMN @extschema@.kafka_subscriptions.required_headers IS
+  'Names of headers that every message must have; empty if none is required';
+COMMENT ON COLUMN @extschema@.kafka_subscriptions.start_from IS
+  'Where a topic that was never consumed before starts: earliest or latest';
+COMMENT ON COLUMN @extschema@.kafka_subscriptions.batch_size IS
+  'Messages in one transaction, at most';
+COMMENT ON COLUMN @extschema@.kafka_subscriptions.handler_timeout IS
+  'How long one call of handler or validator may take';
+COMMENT ON COLUMN @extschema@.kafka_subscriptions.max_retries IS
+  'How often a message that failed is tried again, at most';
+COMMENT ON COLUMN @extschema@.kafka_subscriptions.retry_strategy IS
+  'How the delay grows with each retry: exponential, linear or fixed';
+COMMENT ON COLUMN @extschema@.kafka_subscriptions.initial_delay IS
+  'Delay before the first retry';
+COMMENT ON COLUMN @extschema@.kafka_subscriptions.max_delay IS
+  'Longest delay that the strategy leads to; up to 10 % are added, and kafka_retry may ask for more';
+COMMENT ON COLUMN @extschema@.kafka_subscriptions.multiplier IS
+  'Factor from one delay to the next, for retry_strategy exponential';
+COMMENT ON COLUMN @extschema@.kafka_subscriptions.dlq IS
+  'Whether what is given up becomes a dead letter; if not, it is logged, counted and dropped';
+COMMENT ON COLUMN @extschema@.kafka_subscriptions.breaker_threshold IS
+  'Failures in a row that open the circuit breaker; 0 if it never opens';
+COMMENT ON COLUMN @extschema@.kafka_subscriptions.breaker_timeout IS
+  'How long an open circuit breaker waits before a message is tried';
 
 CREATE FUNCTION kafka_events.consumer_health(
   OUT server               name,
@@ -688,6 +808,36 @@ CREATE VIEW @extschema@.kafka_consumer_health AS
   SELECT * FROM kafka_events.consumer_health();
 COMMENT ON VIEW @extschema@.kafka_consumer_health IS
   'Every process of this database that consumes, expected or running';
+COMMENT ON COLUMN @extschema@.kafka_consumer_health.server IS
+  'Name of the foreign server that the process works for';
+COMMENT ON COLUMN @extschema@.kafka_consumer_health.consumer_id IS
+  'Name of the process, <service>-<role>-<number>, the same after each restart';
+COMMENT ON COLUMN @extschema@.kafka_consumer_health.role IS
+  'main (reads subscribed topics), retry (runs what failed) or relay (publishes the outbox)';
+COMMENT ON COLUMN @extschema@.kafka_consumer_health.group_id IS
+  'Kafka consumer group that it is a member of; NULL for a relay';
+COMMENT ON COLUMN @extschema@.kafka_consumer_health.pid IS
+  'Process ID; NULL while there is no process';
+COMMENT ON COLUMN @extschema@.kafka_consumer_health.status IS
+  'starting, running, rebalancing (waits for partitions), stopped or failed';
+COMMENT ON COLUMN @extschema@.kafka_consumer_health.is_healthy IS
+  'Whether it runs and has served its queue in the last 60 s';
+COMMENT ON COLUMN @extschema@.kafka_consumer_health.started_at IS
+  'When the process, or the last one, started; NULL if none has yet';
+COMMENT ON COLUMN @extschema@.kafka_consumer_health.last_heartbeat IS
+  'When the process last served its queue; NULL if none has started yet';
+COMMENT ON COLUMN @extschema@.kafka_consumer_health.last_message_at IS
+  'When the process last finished a message, or a relay published one; NULL if never';
+COMMENT ON COLUMN @extschema@.kafka_consumer_health.assigned_partitions IS
+  'Partitions that it has now; NULL for a relay';
+COMMENT ON COLUMN @extschema@.kafka_consumer_health.messages_total IS
+  'Messages that it has finished, or a relay published, over its restarts since PostgreSQL started';
+COMMENT ON COLUMN @extschema@.kafka_consumer_health.restarts_total IS
+  'Starts of the process after its first one since PostgreSQL started';
+COMMENT ON COLUMN @extschema@.kafka_consumer_health.last_error IS
+  'Last thing that went wrong, over or not, or why there is no process; no payload; NULL if there is nothing to say';
+COMMENT ON COLUMN @extschema@.kafka_consumer_health.last_error_at IS
+  'When that went wrong; NULL if nothing has';
 
 CREATE FUNCTION kafka_events.consumer_lag(
   OUT server              name,
@@ -713,6 +863,32 @@ CREATE VIEW @extschema@.kafka_consumer_lag AS
   SELECT * FROM kafka_events.consumer_lag();
 COMMENT ON VIEW @extschema@.kafka_consumer_lag IS
   'Every partition of this database''s subscriptions: where it stands and how far behind it is';
+COMMENT ON COLUMN @extschema@.kafka_consumer_lag.server IS
+  'Name of the foreign server of the subscription';
+COMMENT ON COLUMN @extschema@.kafka_consumer_lag.role IS
+  'main (the topic itself) or retry (its retry topic)';
+COMMENT ON COLUMN @extschema@.kafka_consumer_lag.group_id IS
+  'Kafka consumer group that reads it';
+COMMENT ON COLUMN @extschema@.kafka_consumer_lag.topic IS
+  'Subscribed topic, also where the partition is one of its retry topic';
+COMMENT ON COLUMN @extschema@.kafka_consumer_lag.partition IS
+  'Partition of the topic; NULL in a row that says what is wrong with the topic as a whole';
+COMMENT ON COLUMN @extschema@.kafka_consumer_lag.consumer_id IS
+  'Process that has the partition, as in kafka_consumer_health; NULL if none has';
+COMMENT ON COLUMN @extschema@.kafka_consumer_lag."position" IS
+  'Next offset to be processed; NULL while it is not known';
+COMMENT ON COLUMN @extschema@.kafka_consumer_lag.committed_offset IS
+  'Position that Kafka has acknowledged for the group; NULL if none yet';
+COMMENT ON COLUMN @extschema@.kafka_consumer_lag.end_offset IS
+  'Offset that the next message will get; NULL while it is not known';
+COMMENT ON COLUMN @extschema@.kafka_consumer_lag.last_stable_offset IS
+  'Offset up to which no Kafka transaction is open; NULL while it is not known';
+COMMENT ON COLUMN @extschema@.kafka_consumer_lag.lag_messages IS
+  'Offsets from position to last_stable_offset; NULL while one of them is not known';
+COMMENT ON COLUMN @extschema@.kafka_consumer_lag.status IS
+  'starting, running, paused, stopped (needs somebody to act) or unassigned (nobody has it)';
+COMMENT ON COLUMN @extschema@.kafka_consumer_lag.status_reason IS
+  'Why it does not run, or waits; NULL if there is nothing to say';
 
 CREATE FUNCTION @extschema@.kafka_health(
   server                  name  DEFAULT NULL,
@@ -770,6 +946,40 @@ CREATE VIEW @extschema@.kafka_metrics AS
   SELECT * FROM kafka_events.metrics();
 COMMENT ON VIEW @extschema@.kafka_metrics IS
   'What became of each subscription''s messages since the server started, and how long it took lately';
+COMMENT ON COLUMN @extschema@.kafka_metrics.server IS
+  'Name of the foreign server of the subscription';
+COMMENT ON COLUMN @extschema@.kafka_metrics.topic IS
+  'Subscribed topic';
+COMMENT ON COLUMN @extschema@.kafka_metrics.received_total IS
+  'Messages whose fate is committed, retries included; each is also one of the next five';
+COMMENT ON COLUMN @extschema@.kafka_metrics.succeeded_total IS
+  'Messages that had their effect';
+COMMENT ON COLUMN @extschema@.kafka_metrics.retried_total IS
+  'Messages that failed and are to be tried again';
+COMMENT ON COLUMN @extschema@.kafka_metrics.dead_lettered_total IS
+  'Messages that became dead letters';
+COMMENT ON COLUMN @extschema@.kafka_metrics.skipped_total IS
+  'Messages dropped by kafka_skip, and tombstones for a STRICT handler';
+COMMENT ON COLUMN @extschema@.kafka_metrics.failed_total IS
+  'Messages passed over, as there are neither retries nor dead letters';
+COMMENT ON COLUMN @extschema@.kafka_metrics.rows_total IS
+  'Rows inserted, updated or deleted in into_table';
+COMMENT ON COLUMN @extschema@.kafka_metrics.bytes_total IS
+  'Bytes of the keys and values received';
+COMMENT ON COLUMN @extschema@.kafka_metrics.batches_total IS
+  'Transactions that the messages took';
+COMMENT ON COLUMN @extschema@.kafka_metrics.processing_ms_total IS
+  'Duration of these transactions, in ms';
+COMMENT ON COLUMN @extschema@.kafka_metrics.latency_p50_ms IS
+  'Median time from a message''s timestamp to its commit, in ms, over the last 5 to 10 minutes; NULL if no message came';
+COMMENT ON COLUMN @extschema@.kafka_metrics.latency_p95_ms IS
+  'Time that 95 % of these messages took at most, in ms; NULL likewise';
+COMMENT ON COLUMN @extschema@.kafka_metrics.latency_p99_ms IS
+  'Time that 99 % of these messages took at most, in ms; NULL likewise';
+COMMENT ON COLUMN @extschema@.kafka_metrics.last_success_at IS
+  'When a message last had its effect; NULL if none has since the PostgreSQL server started';
+COMMENT ON COLUMN @extschema@.kafka_metrics.last_failure_at IS
+  'When a message was last retried, dead-lettered or passed over; NULL if none was since the PostgreSQL server started';
 
 CREATE FUNCTION @extschema@.kafka_metrics_prometheus()
 RETURNS text
@@ -809,6 +1019,24 @@ CREATE VIEW @extschema@.kafka_circuit_breakers AS
   SELECT * FROM kafka_events.circuit_breakers();
 COMMENT ON VIEW @extschema@.kafka_circuit_breakers IS
   'The circuit breaker of every subscription of this database';
+COMMENT ON COLUMN @extschema@.kafka_circuit_breakers.server IS
+  'Name of the foreign server of the subscription';
+COMMENT ON COLUMN @extschema@.kafka_circuit_breakers.topic IS
+  'Subscribed topic';
+COMMENT ON COLUMN @extschema@.kafka_circuit_breakers.state IS
+  'closed (messages run), open (none does) or half-open (one is tried)';
+COMMENT ON COLUMN @extschema@.kafka_circuit_breakers.failures_in_row IS
+  'Messages that failed since the last one that went well';
+COMMENT ON COLUMN @extschema@.kafka_circuit_breakers.opened_at IS
+  'When it opened, or the deployment broke the subscription; NULL if it is closed';
+COMMENT ON COLUMN @extschema@.kafka_circuit_breakers.next_try_at IS
+  'When a message is tried; NULL if it is closed, one is tried now, or is as soon as something changes';
+COMMENT ON COLUMN @extschema@.kafka_circuit_breakers.last_sqlstate IS
+  'SQLSTATE of the last failure; NULL if none since the PostgreSQL server started';
+COMMENT ON COLUMN @extschema@.kafka_circuit_breakers.last_partition IS
+  'Partition that the message of that failure was first read from; NULL likewise';
+COMMENT ON COLUMN @extschema@.kafka_circuit_breakers.last_offset IS
+  'Offset of that message there; NULL likewise';
 
 REVOKE ALL ON FUNCTION kafka_events.circuit_breakers() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION kafka_events.circuit_breakers() TO pg_monitor;
@@ -837,6 +1065,20 @@ CREATE VIEW @extschema@.kafka_retries AS
       OR retries.group_id OPERATOR(pg_catalog.=) (services.service_name OPERATOR(pg_catalog.||) '-retry');
 COMMENT ON VIEW @extschema@.kafka_retries IS
   'Messages that wait in the database to be run again; without due_at they wait for one before them';
+COMMENT ON COLUMN @extschema@.kafka_retries.server IS
+  'Name of the foreign server of the subscription; NULL if none has its service_name any more';
+COMMENT ON COLUMN @extschema@.kafka_retries.topic IS
+  'Subscribed topic';
+COMMENT ON COLUMN @extschema@.kafka_retries.attempt IS
+  'Which retry its next run will be; 0 if it has not run yet and waits behind another message';
+COMMENT ON COLUMN @extschema@.kafka_retries.due_at IS
+  'When it is run; NULL while it waits for one before it, of the same key or partition';
+COMMENT ON COLUMN @extschema@.kafka_retries.original_partition IS
+  'Partition that the message was first read from';
+COMMENT ON COLUMN @extschema@.kafka_retries.original_offset IS
+  'Offset of the message there';
+COMMENT ON COLUMN @extschema@.kafka_retries.sqlstate IS
+  'SQLSTATE of its last failure; NULL if it has not run yet, or came back through the retry topic';
 REVOKE ALL ON @extschema@.kafka_retries FROM PUBLIC;
 GRANT SELECT ON @extschema@.kafka_retries TO pg_monitor;
 

@@ -9,6 +9,18 @@ GRANT USAGE ON FOREIGN DATA WRAPPER kafka_events TO regress_kafka_owner;
 SET kafka_events.request_timeout = '100ms';
 SET client_min_messages = error;
 
+-- every column of a view, and of the type of messages, says what it is
+SELECT c.relname, a.attname
+  FROM pg_depend d
+  LEFT JOIN pg_type t ON d.classid = 'pg_type'::regclass AND t.oid = d.objid
+  JOIN pg_class c ON c.relkind IN ('v', 'c') AND
+       (c.oid = t.typrelid OR d.classid = 'pg_class'::regclass AND c.oid = d.objid)
+  JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+  WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND
+        d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'kafka_events') AND
+        col_description(c.oid, a.attnum) IS NULL
+  ORDER BY c.relname, a.attnum;
+
 -- nothing configured
 SELECT * FROM kafka_metrics;
 SELECT * FROM kafka_health();
