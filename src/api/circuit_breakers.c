@@ -6,13 +6,13 @@
  * transaction commits.
  */
 #include "postgres.h"
-#include "api/fcinfo.h"
 #include "core/compat.h"
 
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 
+#include "api/fcinfo.h"
 #include "api/row.h"
 #include "api/subscription_ddl.h"
 #include "shm/circuit.h"

@@ -8,7 +8,6 @@
  * compare-and-set, rolls back, and starts again from the new one.
  */
 #include "postgres.h"
-#include "api/fcinfo.h"
 #include "core/compat.h"
 
 #include "fmgr.h"
@@ -20,6 +19,7 @@
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
+#include "api/fcinfo.h"
 #include "api/hooks.h"
 #include "api/subscription_ddl.h"
 #include "core/guc.h"

@@ -7,7 +7,6 @@
  * through a task process.
  */
 #include "postgres.h"
-#include "api/fcinfo.h"
 #include "core/compat.h"
 
 #include "fmgr.h"
@@ -19,6 +18,7 @@
 #include "utils/timestamp.h"
 
 #include "api/dlq_functions.h"
+#include "api/fcinfo.h"
 #include "api/row.h"
 #include "api/subscription_ddl.h"
 #include "convert/decode.h"

@@ -7,7 +7,6 @@
  * the user.
  */
 #include "postgres.h"
-#include "api/fcinfo.h"
 #include "core/compat.h"
 
 #include "fmgr.h"
@@ -20,6 +19,7 @@
 #include "utils/timestamp.h"
 
 #include "api/dlq_functions.h"
+#include "api/fcinfo.h"
 #include "api/row.h"
 #include "api/subscription_ddl.h"
 #include "api/subscription_define.h"

@@ -6,7 +6,6 @@
  * a broker that is dead is down, and not an error.
  */
 #include "postgres.h"
-#include "api/fcinfo.h"
 #include "core/compat.h"
 
 #include "fmgr.h"
@@ -15,6 +14,7 @@
 #include "miscadmin.h"
 #include "utils/timestamp.h"
 
+#include "api/fcinfo.h"
 #include "api/monitor.h"
 #include "api/row.h"
 #include "api/subscription_ddl.h"

@@ -8,7 +8,6 @@
  * tombstones.
  */
 #include "postgres.h"
-#include "api/fcinfo.h"
 #include "core/compat.h"
 
 #include "catalog/pg_foreign_server.h"
@@ -22,6 +21,7 @@
 #include "utils/jsonb.h"
 #include "utils/syscache.h"
 
+#include "api/fcinfo.h"
 #include "api/subscription_ddl.h"
 #include "convert/encode_headers.h"
 #include "outbox/outbox_write.h"

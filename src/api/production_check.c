@@ -6,7 +6,6 @@
  * not good enough.  Whatever keeps a check from being made makes it fail.
  */
 #include "postgres.h"
-#include "api/fcinfo.h"
 #include "core/compat.h"
 
 #include "fmgr.h"
@@ -17,6 +16,7 @@
 #include "utils/timestamp.h"
 
 #include "api/check_row.h"
+#include "api/fcinfo.h"
 #include "api/monitor.h"
 #include "api/production_check.h"
 #include "api/row.h"

@@ -7,7 +7,6 @@
  * statement made.
  */
 #include "postgres.h"
-#include "api/fcinfo.h"
 #include "core/compat.h"
 
 #include "catalog/namespace.h"
@@ -24,6 +23,7 @@
 #include "utils/timestamp.h"
 #include "utils/varlena.h"
 
+#include "api/fcinfo.h"
 #include "api/subscription_ddl.h"
 #include "api/subscription_define.h"
 #include "core/guc.h"

@@ -5,7 +5,6 @@
  * The manager asks the cluster; who may have it asked is decided here.
  */
 #include "postgres.h"
-#include "api/fcinfo.h"
 #include "core/compat.h"
 
 #include "catalog/pg_authid.h"
@@ -19,6 +18,7 @@
 #include "utils/numeric.h"
 
 #include "api/ddl.h"
+#include "api/fcinfo.h"
 #include "api/row.h"
 #include "api/subscription_ddl.h"
 #include "core/guc.h"

@@ -152,7 +152,7 @@ extern void ke_options_report(const char *object, List *problems);
 
 /* Do its retries wait in a topic?  Else they wait in the database. */
 extern bool
-			ke_options_subscription_retries_by_topic(const KeSubscriptionOptions *sub);
+ke_options_subscription_retries_by_topic(const KeSubscriptionOptions *sub);
 
 /* Is it a name that services have before anybody has thought of one? */
 extern bool ke_options_server_is_stock_name(const char *service_name);
