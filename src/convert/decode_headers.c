@@ -130,7 +130,7 @@ push_header(JsonbParseState **state, JsonbIteratorToken token,
 		push_base64(state, header);
 }
 
-/* What most messages have: {}, without the detour. */
+/* What most messages have: {}, without building it. */
 static Datum
 no_headers(void)
 {

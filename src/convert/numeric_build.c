@@ -1,6 +1,6 @@
 /*
  * numeric_build.c
- *	  Decimal text into a numeric, without numeric_in's detours.
+ *	  Decimal text into a numeric, without calling numeric_in.
  *
  * Writes the short form of the on-disk format that numeric.c describes; that
  * format cannot change without pg_upgrade noticing.  A fuzz test compares

@@ -1,6 +1,6 @@
 /*
  * numeric_build.h
- *	  Decimal text into a numeric, without numeric_in's detours.
+ *	  Decimal text into a numeric, without calling numeric_in.
  */
 #ifndef KE_NUMERIC_BUILD_H
 #define KE_NUMERIC_BUILD_H

@@ -1,6 +1,6 @@
 /*
  * parse_scalar.c
- *	  The everyday spelling of common types, parsed without their input
+ *	  The common spelling of common types, parsed without their input
  *	  functions.
  */
 #include "postgres.h"

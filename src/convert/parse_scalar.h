@@ -1,6 +1,6 @@
 /*
  * parse_scalar.h
- *	  The everyday spelling of common types, parsed without their input
+ *	  The common spelling of common types, parsed without their input
  *	  functions.
  *
  * Each returns false for a spelling that it leaves to the input function,

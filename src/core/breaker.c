@@ -11,10 +11,10 @@
 
 #include "core/breaker.h"
 
-/* What is broken is tried at most so often, however much changes. */
+/* The shortest time between two tries of what is broken. */
 #define MENDING_INTERVAL_MS 1000
 
-/* Who tried last lets others be first for so long. */
+/* For so long the worker that tried last lets others try. */
 #define GRACE_MS(settings) Min((settings)->timeout_ms / 10, 1000)
 
 /* ------------------------------------------------------------ transitions */

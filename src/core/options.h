@@ -154,7 +154,7 @@ extern void ke_options_report(const char *object, List *problems);
 extern bool
 ke_options_subscription_retries_by_topic(const KeSubscriptionOptions *sub);
 
-/* Is it a name that services have before anybody has thought of one? */
+/* Is it a stock name, such as "service" or "app"? */
 extern bool ke_options_server_is_stock_name(const char *service_name);
 
 /*

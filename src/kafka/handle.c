@@ -1,6 +1,6 @@
 /*
  * handle.c
- *	  One client of the library, from birth to burial.
+ *	  One client of the library: opened, served and destroyed.
  *
  * The library runs threads of its own.  They must never run PostgreSQL code:
  * all signals are blocked in them, and there are no callbacks.  They must not
@@ -165,46 +165,47 @@ ke_handle_explain(KeHandle *handle, rd_kafka_event_t *rkev, int *error)
 }
 
 /* Shared with the thread that destroys; never freed if it does not return. */
-typedef struct Burial
+typedef struct Destruction
 {
 	rd_kafka_t *rk;
 	pthread_mutex_t lock;
 	pthread_cond_t finished;
 	bool		done;			/* guarded by lock */
-} Burial;
+}			Destruction;
 
 static void *
-bury(void *arg)
+destroy_in_thread(void *arg)
 {
-	Burial	   *burial = arg;
+	Destruction *destruction = arg;
 
-	rd_kafka_destroy_flags(burial->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+	rd_kafka_destroy_flags(destruction->rk,
+						   RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
 
-	pthread_mutex_lock(&burial->lock);
-	burial->done = true;
-	pthread_cond_signal(&burial->finished);
-	pthread_mutex_unlock(&burial->lock);
+	pthread_mutex_lock(&destruction->lock);
+	destruction->done = true;
+	pthread_cond_signal(&destruction->finished);
+	pthread_mutex_unlock(&destruction->lock);
 	return NULL;
 }
 
 /* With a condition whose timeouts do not depend on the wall clock. */
 static void
-init_burial(Burial *burial, rd_kafka_t *rk)
+init_destruction(Destruction * destruction, rd_kafka_t * rk)
 {
 	pthread_condattr_t attr;
 
-	burial->rk = rk;
-	burial->done = false;
-	pthread_mutex_init(&burial->lock, NULL);
+	destruction->rk = rk;
+	destruction->done = false;
+	pthread_mutex_init(&destruction->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&burial->finished, &attr);
+	pthread_cond_init(&destruction->finished, &attr);
 	pthread_condattr_destroy(&attr);
 }
 
-/* True when the burial's thread has done its work. */
+/* True when the destruction's thread has done its work. */
 static bool
-wait_for_burial(Burial *burial)
+wait_for_destruction(Destruction * destruction)
 {
 	struct timespec deadline;
 	int			err = 0;
@@ -213,12 +214,13 @@ wait_for_burial(Burial *burial)
 	clock_gettime(CLOCK_MONOTONIC, &deadline);
 	deadline.tv_sec += DESTROY_SECONDS;
 
-	pthread_mutex_lock(&burial->lock);
-	while (!burial->done && err == 0)
-		err = pthread_cond_timedwait(&burial->finished, &burial->lock,
+	pthread_mutex_lock(&destruction->lock);
+	while (!destruction->done && err == 0)
+		err = pthread_cond_timedwait(&destruction->finished,
+									 &destruction->lock,
 									 &deadline);
-	done = burial->done;
-	pthread_mutex_unlock(&burial->lock);
+	done = destruction->done;
+	pthread_mutex_unlock(&destruction->lock);
 	return done;
 }
 
@@ -226,26 +228,26 @@ wait_for_burial(Burial *burial)
 static bool
 destroy_in_time(rd_kafka_t *rk)
 {
-	Burial	   *burial;
+	Destruction *destruction;
 	pthread_t	thread;
 	sigset_t	before;
 	int			err;
 
-	burial = malloc(sizeof(Burial));
-	if (burial == NULL)
+	destruction = malloc(sizeof(Destruction));
+	if (destruction == NULL)
 		return false;
-	init_burial(burial, rk);
+	init_destruction(destruction, rk);
 
 	before = block_signals();
-	err = pthread_create(&thread, NULL, bury, burial);
+	err = pthread_create(&thread, NULL, destroy_in_thread, destruction);
 	restore_signals(before);
-	if (err != 0 || !wait_for_burial(burial))
+	if (err != 0 || !wait_for_destruction(destruction))
 		return false;
 
 	pthread_join(thread, NULL);
-	pthread_cond_destroy(&burial->finished);
-	pthread_mutex_destroy(&burial->lock);
-	free(burial);
+	pthread_cond_destroy(&destruction->finished);
+	pthread_mutex_destroy(&destruction->lock);
+	free(destruction);
 	return true;
 }
 

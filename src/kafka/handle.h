@@ -1,6 +1,6 @@
 /*
  * handle.h
- *	  One client of the library, from birth to burial.
+ *	  One client of the library: opened, served and destroyed.
  */
 #ifndef KE_HANDLE_H
 #define KE_HANDLE_H

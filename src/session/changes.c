@@ -10,7 +10,7 @@
 
 #include "session/changes.h"
 
-/* What can make an error of class 42 and its kin go away. */
+/* Changes that can make an error of class 42 or the like go away. */
 static const int watched[] = {
 	PROCOID, NAMESPACEOID, TYPEOID, OPEROID, CASTSOURCETARGET,
 	AUTHOID, AUTHMEMMEMROLE

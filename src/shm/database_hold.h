@@ -2,7 +2,7 @@
  * database_hold.h
  *	  A hold on a database: nobody starts a process of ours in it.
  *
- * DROP DATABASE and its kin need a database without sessions.  The backend
+ * DROP DATABASE and the like need a database without sessions.  The backend
  * that runs one sets a hold, which lasts until its transaction ends or it
  * dies.
  */

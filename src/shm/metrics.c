@@ -4,7 +4,7 @@
  *
  * Recent latencies are kept in two windows of 5 minutes, of which the older
  * one is forgotten when a new one begins: without that, the hour in which a
- * backlog was worked off would be seen in the percentiles for ever.
+ * backlog was worked off would stay in the percentiles.
  */
 #include "postgres.h"
 #include "core/compat.h"

@@ -22,7 +22,7 @@ typedef struct KeSlotReport
 	KeIdentityOfProcess who;
 	KePhase		phase;
 	bool		stop;			/* the parent's request */
-	bool		terminating;	/* it got SIGTERM, from whomever */
+	bool		terminating;	/* it got SIGTERM */
 	bool		done;			/* it ended for want of anything to do */
 	int			pid;			/* of the last process; 0: never any */
 	KeStatus	status;

@@ -196,7 +196,7 @@ take_by_name(List **functions, const char *text)
 }
 
 /*
- * Deal recorded functions that were renamed behind our back out to the texts
+ * Assign recorded functions that were renamed without our hooks to the texts
  * that found none: one to the only text, of two by what they can be.
  */
 static void

@@ -5,7 +5,7 @@
  *
  * One thread, one loop: serve what the consumer's queue delivers, run the
  * batches that are ready, tell Kafka, sleep.  Everything that matters is in
- * engine/; here is only the order of things, and how the process begins and
+ * consumer/; here is only the order of things, and how the process begins and
  * ends.  A change that an open connection cannot follow ends the process: its
  * manager starts another.
  */
