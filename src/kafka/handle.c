@@ -171,7 +171,7 @@ typedef struct Destruction
 	pthread_mutex_t lock;
 	pthread_cond_t finished;
 	bool		done;			/* guarded by lock */
-}			Destruction;
+} Destruction;
 
 static void *
 destroy_in_thread(void *arg)
