@@ -85,7 +85,7 @@ fail(KeReprocessMove *move, const char *error)
 	move->error = error;
 }
 
-/* Of its cause or its retries, whoever wrote it. */
+/* A header that we wrote about its death or its retries. */
 static bool
 is_past(const char *name)
 {

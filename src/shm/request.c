@@ -7,7 +7,8 @@
  * once, and then knows the other side by the DSM segment: it cannot be
  * attached any more, or its queue is detached, when nobody waits.
  *
- * With worker/runtime and shm/database_hold one of the few places that wait.
+ * With worker/runtime and shm/database_hold_wait one of the few places that
+ * wait.
  */
 #include "postgres.h"
 #include "core/compat.h"

@@ -4,7 +4,7 @@
  *
  * A fixed slot in shared memory and one DSM segment with a shm_mq per
  * request: question and answer may be of any size, and each side sees the
- * other's end or cause by the queue being detached.  Privileges are checked
+ * other's end or death by the queue being detached.  Privileges are checked
  * by the asking backend before it asks.
  */
 #ifndef KE_REQUEST_H

@@ -4,7 +4,7 @@
  *
  * A fixed slot in shared memory and one DSM segment with a shm_mq per
  * request: replies are streamed, so they may be of any number and size, and
- * each side sees the other's end or cause by the queue being detached.
+ * each side sees the other's end or death by the queue being detached.
  * Privileges are checked by the asking backend before it asks.
  */
 #ifndef KE_TASK_H

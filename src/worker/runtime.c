@@ -39,7 +39,7 @@ static volatile TimestampTz terminated_at = 0;
 /* The foreign server that this process works for; empty: for all, or none. */
 static char served[NAMEDATALEN] = "";
 
-/* Latch, postmaster cause and wait_fd; made again when the fd changes. */
+/* Latch, postmaster death and wait_fd; made again when the fd changes. */
 static WaitEventSet *wait_set = NULL;
 static int	wait_fd = PGINVALID_SOCKET;
 
