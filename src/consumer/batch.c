@@ -329,7 +329,10 @@ note_failure(KeEngine *engine, KeStage *stage, Redo *redo, Attempt *attempt)
 	if (verdict == KE_VERDICT_AGAIN && stage->repeats < KE_ROUTE_REPEATS)
 	{
 		stage->repeats++;
-		return KE_BATCH_PROGRESS;
+		if (attempt->settlement.pending)
+			return KE_BATCH_PROGRESS;
+		stage->not_before = ke_contention_pause(stage->repeats);
+		return KE_BATCH_WAIT;
 	}
 	if (verdict == KE_VERDICT_NOBODY &&
 		fail->sqlstate != ERRCODE_OUT_OF_MEMORY)
@@ -435,7 +438,7 @@ ke_batch_run(KeEngine *engine, KeStage *stage)
 		if (attempt.effects.committed)
 		{
 			bool		ask_again = attempt.settlement.pending &&
-				attempt.settlement.alone;
+			attempt.settlement.alone;
 
 			if (attempt.effects.done > 0)
 				ke_circuit_succeeded(&stage->circuit);

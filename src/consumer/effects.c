@@ -16,9 +16,17 @@
 #include "core/testing.h"
 #include "session/attempt.h"
 #include "session/guard.h"
+#include "session/lock_wait.h"
 #include "session/session.h"
 #include "session/xact.h"
 #include "shm/metrics.h"
+
+/*
+ * How long a transaction waits for one lock, while no other topic is served:
+ * longer as tries were in vain.
+ */
+#define LOCK_WAIT_FIRST_MS 1000
+#define LOCK_WAIT_LAST_MS 5000
 
 /* Rows are written ahead of the handler's calls for about this long. */
 #define CHUNK_MS 50
@@ -101,7 +109,7 @@ process(KeEffects *effects)
 	KeStage    *stage = effects->stage;
 	TimestampTz started = GetCurrentTimestamp();
 	bool		by_chunks = stage->handler != NULL &&
-		stage->sub->handler_argument != KE_ARG_BATCH;
+	stage->sub->handler_argument != KE_ARG_BATCH;
 	int			chunk = by_chunks ? 1 : effects->count;
 
 	if (stage->inspector != NULL)
@@ -167,6 +175,8 @@ transact(void *argument)
 		engine->extension_gone = true;
 		return;
 	}
+	ke_lock_wait_begin(Min(Max(effects->stage->backoff_ms,
+							   LOCK_WAIT_FIRST_MS), LOCK_WAIT_LAST_MS));
 	if (frame->before != NULL &&
 		!frame->before(engine, effects, frame->argument))
 	{
@@ -174,7 +184,11 @@ transact(void *argument)
 		return;
 	}
 	if (effects->count > 0)
+	{
+		ke_contention_enter(&effects->stage->contention,
+							effects->stage->sub);
 		process(effects);
+	}
 	KE_CRASH_POINT("before_commit");
 	if (!frame->after(engine, effects, frame->argument))
 	{
@@ -205,6 +219,17 @@ count_effects(const KeEngine *engine, const KeEffects *effects,
 	ke_metrics_add(engine->database, effects->stage->sub->oid, &delta);
 }
 
+/* What was waited for, instead of the cancel. */
+static void
+explain_lock_wait(KeEngine *engine, KeEffects *effects)
+{
+	char	   *lock = ke_lock_wait_describe();
+
+	effects->fail = ke_failure_make(engine->scratch, ERRCODE_QUERY_CANCELED,
+									"waited in vain for %s",
+									lock);
+}
+
 void
 ke_effects_transact(KeEngine *engine, KeEffects *effects,
 					const KeEffectsFrame *frame)
@@ -223,6 +248,7 @@ ke_effects_transact(KeEngine *engine, KeEffects *effects,
 	error_context_stack = &context;
 	MemoryContextSwitchTo(engine->scratch);
 	effects->fail = ke_attempt(transact, &transaction);
+	ke_lock_wait_end();
 	effects->timed_out = effects->fail != NULL && ke_handler_timed_out();
 	error_context_stack = context.previous;
 	if (effects->committed)
@@ -230,4 +256,12 @@ ke_effects_transact(KeEngine *engine, KeEffects *effects,
 	if (effects->stage->sink != NULL)
 		ke_sink_end(effects->stage->sink);
 	ke_session_reset();
+	if (effects->count == 0 || !(effects->committed || effects->fail))
+		return;
+	ke_contention_note(&effects->stage->contention, effects->stage->sub,
+					   effects->fail);
+	if (effects->fail != NULL && !effects->timed_out &&
+		effects->fail->sqlstate == ERRCODE_QUERY_CANCELED &&
+		ke_lock_wait_cancelled())
+		explain_lock_wait(engine, effects);
 }

@@ -10,6 +10,7 @@
 #ifndef KE_ENGINE_H
 #define KE_ENGINE_H
 
+#include "consumer/contention.h"
 #include "consumer/retry_chain.h"
 #include "core/failure.h"
 #include "core/message.h"
@@ -87,6 +88,7 @@ struct KeStage
 	int			phantoms;		/* batches that failed for no message */
 	bool		crowded;		/* its partitions wait in the library */
 	KeCircuit	circuit;
+	KeContention contention;
 	uint64		changes;		/* in the catalogs, when last looked at */
 	const char *halted;			/* why nothing of it runs now, or NULL */
 	TimestampTz not_before;		/* trouble: when to try again */

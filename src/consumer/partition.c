@@ -163,7 +163,7 @@ ke_partition_wait_for_breaker(KeEngine *engine, KeStage *stage,
 							  TimestampTz ask_at)
 {
 	TimestampTz latest =
-		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ASK_BREAKER_MS);
+	TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ASK_BREAKER_MS);
 
 	stage->not_before = ask_at == 0 ? latest : Min(ask_at, latest);
 	if (stage->count > 0)
@@ -256,8 +256,16 @@ add_stage_reason(const KeStage *stage, TimestampTz now, KeLagRow *row)
 		row->status = KE_PARTITION_PAUSED;
 		strlcpy(row->reason, stage->halted, sizeof(row->reason));
 	}
-	else if (stage->backoff_ms > 0 && now < stage->not_before)
+	else if (stage->backoff_ms > 0 &&
+			 (stage->count > 0 || now < stage->not_before))
 		strlcpy(row->reason, stage->trouble, sizeof(row->reason));
+	else if (row->reason[0] == '\0')
+	{
+		char	   *reason = ke_contention_reason(&stage->contention);
+
+		if (reason != NULL)
+			strlcpy(row->reason, reason, sizeof(row->reason));
+	}
 }
 
 /* What kafka_consumer_lag shows. */

@@ -110,8 +110,10 @@ ke_routing_decide(KeEngine *engine, KeCulprit *culprit,
 	switch (culprit->route.kind)
 	{
 		case KE_ROUTE_AGAIN:
+			stage->not_before =
+				ke_contention_pause(get_repeats(stage, msg));
 			count_repeat(stage, msg);
-			*outcome = KE_BATCH_PROGRESS;
+			*outcome = KE_BATCH_WAIT;
 			return false;
 		case KE_ROUTE_WAIT:
 			if (effects->fail->sqlstate == ERRCODE_OUT_OF_MEMORY)

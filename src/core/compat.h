@@ -104,6 +104,13 @@
 #define ke_local_beentry(index) pgstat_fetch_stat_local_beentry(index)
 #endif
 
+/* 17: a backend is known by its place among the processes. */
+#if PG_VERSION_NUM >= 170000
+#define ke_proc_of_vxid(vxid) ProcNumberGetProc((vxid).procNumber)
+#else
+#define ke_proc_of_vxid(vxid) BackendIdGetProc((vxid).backendId)
+#endif
+
 /* 18: bytes are unsigned. */
 #if PG_VERSION_NUM >= 180000
 #define ke_b64_encode(src, len, dst, dst_len) \

@@ -17,11 +17,14 @@
 #include "miscadmin.h"
 #include "postmaster/bgworker.h"
 #include "storage/lock.h"
+#include "storage/proc.h"
 #include "utils/guc.h"
 #include "utils/portal.h"
 
 #include "session/session.h"
 #include "session/xact.h"
+
+#define DEADLOCK_TIMEOUT_MS 100
 
 /*
  * PGC_S_OVERRIDE makes the value the default too, which RESET ALL, SET TO
@@ -67,6 +70,15 @@ ke_session_connect(Oid database, Oid owner, bool synchronous_commit)
 	fix_setting_if_known("transaction_timeout", "0");
 	if (!OidIsValid(owner))
 		fix_setting("lock_timeout", "0");
+
+	/*
+	 * Several consumers may well write the same rows.  Who of them has to
+	 * start again finds out sooner than after the second that is usual, and
+	 * before a client's session would have to.
+	 */
+	if (OidIsValid(owner) && DeadlockTimeout > DEADLOCK_TIMEOUT_MS)
+		fix_setting("deadlock_timeout",
+					CppAsString2(DEADLOCK_TIMEOUT_MS));
 }
 
 void

@@ -4,9 +4,11 @@
  *
  * A statement must not meet a key twice (INSERT ... ON CONFLICT raises
  * 21000).  Where nobody can see the steps in between, only the last operation
- * of each key is done: first all deletes, then all rows.  Where triggers or
- * rules could, the batch is cut before each repeated key and each change
- * between rows and tombstones, and the pieces run in order.
+ * of each key is done, in the order of the keys: whoever writes the same keys
+ * at the same time locks them in the same order, and no two of them can wait
+ * for each other.  Where triggers or rules could see the steps, they run in
+ * the order of the messages.  Either way a statement ends before a repeated
+ * key and at each change between rows and tombstones.
  */
 #include "postgres.h"
 #include "core/compat.h"
@@ -128,10 +130,11 @@ has_whole_key(const Operation *operation, const KeSinkTable *table)
 	return true;
 }
 
-static void
-link_same_keys(KeSinkTable *table, Operation *operations, int count)
+/* Fill sorted with the operations that have a whole key; returns how many. */
+static int
+link_same_keys(KeSinkTable *table, Operation *operations, int count,
+			   Operation **sorted)
 {
-	Operation **sorted = palloc(count * sizeof(Operation *));
 	KeyOrder	order = {table, prepare_comparison(table)};
 	int			n = 0;
 
@@ -148,7 +151,7 @@ link_same_keys(KeSinkTable *table, Operation *operations, int count)
 		sorted[i - 1]->superseded = true;
 		sorted[i]->earlier = sorted[i - 1]->row.message;
 	}
-	pfree(sorted);
+	return n;
 }
 
 /* DELETE ... USING the messages, by the primary key's own equality. */
@@ -215,24 +218,31 @@ run(KeSinkTable *table, KeSinkRow **made, int count, bool deletes,
 		: ke_sink_insert_rows(table, &rows);
 }
 
+/*
+ * Keys that are not whole come last: the first of them is refused.  With
+ * messages in between, *at tells which.
+ */
 static int64
 run_last_of_each_key(KeSinkTable *table, Operation *operations, int count,
-					 volatile int *at)
+					 Operation **sorted, int nsorted, volatile int *at)
 {
 	KeSinkRow **made = palloc(count * sizeof(KeSinkRow *));
 	int64		written = 0;
+	int			n = 0;
+	int			end;
 
-	for (int deletes = 1; deletes >= 0; deletes--)
+	for (int i = 0; i < nsorted; i++)
+		if (!sorted[i]->superseded)
+			made[n++] = &sorted[i]->row;
+	for (int i = 0; i < count; i++)
+		if (!has_whole_key(&operations[i], table))
+			made[n++] = &operations[i].row;
+	for (int i = 0; i < n; i = end)
 	{
-		int			n = 0;
-
-		for (int i = 0; i < count; i++)
-		{
-			if (!operations[i].superseded &&
-				operations[i].row.deletes == (deletes == 1))
-				made[n++] = &operations[i].row;
-		}
-		written += run(table, made, n, deletes == 1, at);
+		for (end = i + 1; end < n; end++)
+			if (made[end]->deletes != made[i]->deletes)
+				break;
+		written += run(table, &made[i], end - i, made[i]->deletes, at);
 	}
 	return written;
 }
@@ -265,11 +275,14 @@ ke_sink_keys_write(KeSinkTable *table, Relation rel, KeMessage **msgs,
 				   int count, volatile int *at)
 {
 	Operation  *operations;
+	Operation **sorted = palloc(count * sizeof(Operation *));
+	int			nsorted;
 
 	operations = make_operations(table, msgs, count, at);
-	link_same_keys(table, operations, count);
+	nsorted = link_same_keys(table, operations, count, sorted);
 	if (table->relkind == RELKIND_RELATION && rel->trigdesc == NULL &&
 		rel->rd_rules == NULL)
-		return run_last_of_each_key(table, operations, count, at);
+		return run_last_of_each_key(table, operations, count, sorted,
+									nsorted, at);
 	return run_in_order(table, operations, count, at);
 }

@@ -1,0 +1,50 @@
+/*
+ * contention.h
+ *	  Consumers that write the same rows at the same time.
+ *
+ * Transactions of several consumers that lock the same rows in different
+ * orders deadlock: all but one of them are undone and done again.  After a
+ * deadlock a consumer therefore runs its subscription's transactions alone
+ * for a while: none of another consumer that writes into the same table, or
+ * calls the same handler, runs meanwhile.  What costs nothing while there are
+ * no deadlocks is as fast as one consumer while there are.
+ */
+#ifndef KE_CONTENTION_H
+#define KE_CONTENTION_H
+
+#include "core/failure.h"
+#include "datatype/timestamp.h"
+#include "subscription/catalog.h"
+
+/* Of one subscription in one consumer; zeroed is how it begins. */
+typedef struct KeContention
+{
+	int			alone;			/* transactions that still run alone */
+	int			term;			/* how many do so after a deadlock */
+	int			clean;			/* in a row without one, with others */
+	int64		deadlocks;		/* since the consumer started */
+	TimestampTz reported_at;	/* last in the log */
+} KeContention;
+
+/*
+ * In a transaction, before it locks anything of the user's: wait until it
+ * may run.  The lock is held to the transaction's end.
+ */
+extern void ke_contention_enter(const KeContention *contention,
+								const KeSubscription *sub);
+
+/* It ended: fail is NULL if it committed. */
+extern void ke_contention_note(KeContention *contention,
+							   const KeSubscription *sub,
+							   const KeFailure *fail);
+
+/*
+ * When to run the same again after a deadlock or a serialization failure:
+ * not all at the same time.  repeats: how often that was done already.
+ */
+extern TimestampTz ke_contention_pause(int repeats);
+
+/* What a view is to say of it, or NULL; static or in the current context. */
+extern char *ke_contention_reason(const KeContention *contention);
+
+#endif							/* KE_CONTENTION_H */
