@@ -507,7 +507,7 @@ COMMENT ON COLUMN @extschema@.kafka_outbox_status.parked_total IS
 COMMENT ON COLUMN @extschema@.kafka_outbox_status.last_error IS
   'What keeps messages from being published now; NULL if nothing does';
 
-CREATE VIEW @extschema@.kafka_outbox_parked AS
+CREATE VIEW @extschema@.kafka_outbox_parked WITH (security_barrier) AS
   SELECT p.id,
          s.srvname AS server,
          p.topic,
@@ -521,7 +521,9 @@ CREATE VIEW @extschema@.kafka_outbox_parked AS
          p.written_at,
          p.parked_at
     FROM kafka_events.outbox_parked p JOIN pg_catalog.pg_foreign_server s ON s.oid = p.server
-   WHERE NOT p.waits;
+   WHERE NOT p.waits
+     AND (pg_catalog.pg_has_role('pg_monitor'::pg_catalog.name, 'USAGE')
+          OR pg_catalog.pg_has_role(s.srvowner, 'USAGE'));
 COMMENT ON VIEW @extschema@.kafka_outbox_parked IS
   'Messages that no broker takes, to be sent again by kafka_outbox_retry or given up by kafka_outbox_discard';
 COMMENT ON COLUMN @extschema@.kafka_outbox_parked.id IS
@@ -549,10 +551,10 @@ COMMENT ON COLUMN @extschema@.kafka_outbox_parked.written_at IS
 COMMENT ON COLUMN @extschema@.kafka_outbox_parked.parked_at IS
   'When it was found that no broker takes it';
 
-REVOKE ALL ON FUNCTION kafka_events.outbox_status() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION kafka_events.outbox_status() TO pg_monitor;
-REVOKE ALL ON @extschema@.kafka_outbox_status, @extschema@.kafka_outbox_parked FROM PUBLIC;
-GRANT SELECT ON @extschema@.kafka_outbox_status, @extschema@.kafka_outbox_parked TO pg_monitor;
+-- Everybody may look; what is seen are the rows of the servers whose owner one
+-- is a member of, and all rows for members of pg_monitor.
+GRANT SELECT ON @extschema@.kafka_outbox_status, @extschema@.kafka_outbox_parked TO PUBLIC;
+
 /* ---------------------------------------------------------- dead letters */
 
 CREATE TABLE kafka_events.dlq_positions (
@@ -691,10 +693,7 @@ COMMENT ON COLUMN @extschema@.kafka_dlq_progress.successful IS
 COMMENT ON COLUMN @extschema@.kafka_dlq_progress.failed IS
   'Letters so far that could not be sent and stay pending';
 
-REVOKE ALL ON FUNCTION kafka_events.dlq_progress() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION kafka_events.dlq_progress() TO pg_monitor;
-REVOKE ALL ON @extschema@.kafka_dlq_progress FROM PUBLIC;
-GRANT SELECT ON @extschema@.kafka_dlq_progress TO pg_monitor;
+GRANT SELECT ON @extschema@.kafka_dlq_progress TO PUBLIC;
 
 /* ------------------------------------------------------------------- see */
 
@@ -988,16 +987,7 @@ AS 'MODULE_PATHNAME', 'kafka_metrics_prometheus';
 COMMENT ON FUNCTION @extschema@.kafka_metrics_prometheus() IS
   'Everything that is counted, as text for Prometheus; asks no broker';
 
-REVOKE ALL ON FUNCTION
-  kafka_events.metrics(), @extschema@.kafka_metrics_prometheus(), @extschema@.kafka_health(name),
-  @extschema@.kafka_production_check(name)
-  FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION
-  kafka_events.metrics(), @extschema@.kafka_metrics_prometheus(), @extschema@.kafka_health(name),
-  @extschema@.kafka_production_check(name)
-  TO pg_monitor;
-REVOKE ALL ON @extschema@.kafka_metrics FROM PUBLIC;
-GRANT SELECT ON @extschema@.kafka_metrics TO pg_monitor;
+GRANT SELECT ON @extschema@.kafka_metrics TO PUBLIC;
 
 CREATE FUNCTION kafka_events.circuit_breakers(
   OUT server           name,
@@ -1038,12 +1028,9 @@ COMMENT ON COLUMN @extschema@.kafka_circuit_breakers.last_partition IS
 COMMENT ON COLUMN @extschema@.kafka_circuit_breakers.last_offset IS
   'Offset of that message there; NULL likewise';
 
-REVOKE ALL ON FUNCTION kafka_events.circuit_breakers() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION kafka_events.circuit_breakers() TO pg_monitor;
-REVOKE ALL ON @extschema@.kafka_circuit_breakers FROM PUBLIC;
-GRANT SELECT ON @extschema@.kafka_circuit_breakers TO pg_monitor;
+GRANT SELECT ON @extschema@.kafka_circuit_breakers TO PUBLIC;
 
-CREATE VIEW @extschema@.kafka_retries AS
+CREATE VIEW @extschema@.kafka_retries WITH (security_barrier) AS
   SELECT services.server,
          retries.source AS topic,
          retries.attempt,
@@ -1053,7 +1040,7 @@ CREATE VIEW @extschema@.kafka_retries AS
          retries.sqlstate
     FROM kafka_events.retries
     LEFT JOIN (
-      SELECT srv.srvname AS server, opt.option_value AS service_name
+      SELECT srv.srvname AS server, srv.srvowner AS owner, opt.option_value AS service_name
         FROM pg_catalog.pg_foreign_server AS srv
         JOIN pg_catalog.pg_foreign_data_wrapper AS fdw
           ON fdw.oid OPERATOR(pg_catalog.=) srv.srvfdw
@@ -1062,7 +1049,9 @@ CREATE VIEW @extschema@.kafka_retries AS
        WHERE opt.option_name OPERATOR(pg_catalog.=) 'service_name'
     ) AS services
       ON retries.group_id OPERATOR(pg_catalog.=) (services.service_name OPERATOR(pg_catalog.||) '-main')
-      OR retries.group_id OPERATOR(pg_catalog.=) (services.service_name OPERATOR(pg_catalog.||) '-retry');
+      OR retries.group_id OPERATOR(pg_catalog.=) (services.service_name OPERATOR(pg_catalog.||) '-retry')
+   WHERE pg_catalog.pg_has_role('pg_monitor'::pg_catalog.name, 'USAGE')
+      OR pg_catalog.pg_has_role(services.owner, 'USAGE');
 COMMENT ON VIEW @extschema@.kafka_retries IS
   'Messages that wait in the database to be run again; without due_at they wait for one before them';
 COMMENT ON COLUMN @extschema@.kafka_retries.server IS
@@ -1079,18 +1068,8 @@ COMMENT ON COLUMN @extschema@.kafka_retries.original_offset IS
   'Offset of the message there';
 COMMENT ON COLUMN @extschema@.kafka_retries.sqlstate IS
   'SQLSTATE of its last failure; NULL if it has not run yet, or came back through the retry topic';
-REVOKE ALL ON @extschema@.kafka_retries FROM PUBLIC;
-GRANT SELECT ON @extschema@.kafka_retries TO pg_monitor;
+GRANT SELECT ON @extschema@.kafka_retries TO PUBLIC;
 
-REVOKE ALL ON FUNCTION
-  kafka_events.subscriptions(), kafka_events.consumer_health(), kafka_events.consumer_lag()
-  FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION
-  kafka_events.subscriptions(), kafka_events.consumer_health(), kafka_events.consumer_lag()
-  TO pg_monitor;
-REVOKE ALL ON
-  @extschema@.kafka_subscriptions, @extschema@.kafka_consumer_health, @extschema@.kafka_consumer_lag
-  FROM PUBLIC;
 GRANT SELECT ON
   @extschema@.kafka_subscriptions, @extschema@.kafka_consumer_health, @extschema@.kafka_consumer_lag
-  TO pg_monitor;
+  TO PUBLIC;

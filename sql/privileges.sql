@@ -75,10 +75,70 @@ SET ROLE regress_kafka_noinherit;
 SELECT kafka_consumer_pause('orders');
 CREATE FOREIGN TABLE kafka_events.mine () SERVER shop OPTIONS (handler 'app.handler');
 
--- pg_monitor reads
+-- everybody may look: members of an owner see its servers, pg_monitor all
+RESET ROLE;
+CREATE ROLE regress_kafka_other LOGIN;
+GRANT USAGE ON FOREIGN DATA WRAPPER kafka_events TO regress_kafka_other;
+SET ROLE regress_kafka_other;
+CREATE FUNCTION app.others(jsonb) RETURNS void LANGUAGE sql AS '';
+CREATE SERVER other FOREIGN DATA WRAPPER kafka_events
+  OPTIONS (bootstrap_servers '127.0.0.1:1', service_name 'other-service');
+SELECT kafka_subscribe('payments', handler => 'app.others', server => 'other');
+RESET ROLE;
+INSERT INTO kafka_events.outbox_parked (id, server, kind, topic, reason, written_at, parked_at)
+  SELECT row_number() OVER (), oid, 'e', 'events', 'too large', now(), now() FROM pg_foreign_server
+    WHERE srvname IN ('shop', 'other');
+INSERT INTO kafka_events.retries
+  SELECT 'c', service || '-main', 't', 0, 1, 't', 1, 1, now(), 0, NULL, 't', 0, 1, 0, 0, NULL, NULL, ''
+    FROM unnest('{shop-service,other-service,dropped-service}'::text[]) AS service;
+CREATE FUNCTION app.seen() RETURNS TABLE (place text, servers text) LANGUAGE sql AS $$
+            SELECT 'kafka_subscriptions', string_agg(server, ',' ORDER BY server) FROM kafka_subscriptions
+  UNION ALL SELECT 'kafka_consumer_health', string_agg(DISTINCT server::text, ',') FROM kafka_consumer_health
+  UNION ALL SELECT 'kafka_consumer_lag', string_agg(DISTINCT server::text, ',') FROM kafka_consumer_lag
+  UNION ALL SELECT 'kafka_metrics', string_agg(server, ',' ORDER BY server) FROM kafka_metrics
+  UNION ALL SELECT 'kafka_circuit_breakers', string_agg(server, ',' ORDER BY server) FROM kafka_circuit_breakers
+  UNION ALL SELECT 'kafka_retries', string_agg(coalesce(server, 'none'), ',' ORDER BY server) FROM kafka_retries
+  UNION ALL SELECT 'kafka_outbox_status', string_agg(server, ',' ORDER BY server) FROM kafka_outbox_status
+  UNION ALL SELECT 'kafka_outbox_parked', string_agg(server, ',' ORDER BY server) FROM kafka_outbox_parked
+  UNION ALL SELECT 'kafka_dlq_progress', string_agg(DISTINCT server::text, ',') FROM kafka_dlq_progress
+  UNION ALL SELECT 'kafka_health', string_agg(server, ',' ORDER BY server) FROM kafka_health()
+  UNION ALL SELECT 'kafka_production_check', CASE WHEN count(*) > 1 THEN
+                   string_agg(DISTINCT substring(detail FROM '"(shop|other)-service"'), ',') ELSE min(detail) END
+              FROM kafka_production_check() WHERE check_name IN ('service_name', 'tls')
+  UNION ALL SELECT 'kafka_metrics_prometheus', string_agg(DISTINCT m[1], ',')
+              FROM regexp_matches(kafka_metrics_prometheus(), 'server="(\w+)"', 'g') AS m
+$$;
+SET ROLE regress_kafka_owner;
+SELECT * FROM app.seen();
+SELECT check_name FROM kafka_production_check('shop') WHERE check_name = 'tls';
+SELECT server FROM kafka_health('shop');
+SET ROLE regress_kafka_other;
+SELECT * FROM app.seen();
+SELECT * FROM kafka_health('shop');
+SELECT * FROM kafka_production_check('shop');
+-- what the view leaves out never reaches a function of the user
+CREATE FUNCTION app.tell(text) RETURNS boolean LANGUAGE plpgsql COST 0.0000001
+  AS $$BEGIN RAISE NOTICE 'saw %', $1; RETURN true; END$$;
+SET client_min_messages = notice;
+SELECT server FROM kafka_outbox_parked WHERE app.tell(server::text);
+SELECT server FROM kafka_retries WHERE app.tell(server::text);
+SET client_min_messages = error;
+SET ROLE regress_kafka_member;
+SELECT DISTINCT servers FROM app.seen();
+SET ROLE regress_kafka_noinherit;
+SELECT * FROM app.seen() WHERE servers IS NOT NULL;
+SET ROLE regress_kafka_stranger;
+SELECT * FROM app.seen() WHERE servers IS NOT NULL;
 SET ROLE regress_kafka_monitor;
-SELECT topic, status FROM kafka_subscriptions;
-SELECT kafka_consumer_pause('orders');
+SELECT * FROM app.seen();
+SELECT kafka_consumer_pause('orders', 'shop');
+
+RESET ROLE;
+DELETE FROM kafka_events.outbox_parked;
+DELETE FROM kafka_events.retries;
+DROP FUNCTION app.seen();
+DROP OWNED BY regress_kafka_other CASCADE;
+DROP ROLE regress_kafka_other;
 
 -- it is the owner's privileges that count, not those of who subscribes
 RESET ROLE;

@@ -113,22 +113,22 @@ SELECT kafka_topic_create('t');
 SELECT * FROM kafka_topics();
 \set VERBOSITY default
 
--- the owner sees and makes topics; the views are for pg_monitor
+-- the owner sees and makes topics, and sees its own servers
 SET ROLE regress_kafka_owner;
 \set VERBOSITY sqlstate
 SELECT * FROM kafka_topics();
 SELECT kafka_topic_create('t');
 \set VERBOSITY default
-SELECT * FROM kafka_metrics;
-SELECT * FROM kafka_health();
-SELECT * FROM kafka_production_check();
+SELECT server FROM kafka_metrics;
+SELECT server FROM kafka_health();
+SELECT check_name FROM kafka_production_check() ORDER BY 1 LIMIT 1;
 
--- a stranger may nothing
+-- a stranger sees nothing
 SET ROLE regress_kafka_stranger;
-SELECT * FROM kafka_metrics;
-SELECT * FROM kafka_events.metrics();
-SELECT kafka_metrics_prometheus();
-SELECT * FROM kafka_health();
+SELECT count(*) FROM kafka_metrics;
+SELECT count(*) FROM kafka_events.metrics();
+SELECT kafka_metrics_prometheus() LIKE '%shop%' AS names_it;
+SELECT count(*) FROM kafka_health();
 SELECT * FROM kafka_production_check();
 SELECT * FROM kafka_topics();
 SELECT kafka_topic_create('t');

@@ -15,6 +15,7 @@
 #include "api/fcinfo.h"
 #include "api/row.h"
 #include "api/subscription_ddl.h"
+#include "api/visible.h"
 #include "shm/circuit.h"
 #include "shm/ready.h"
 #include "shm/roster.h"
@@ -59,7 +60,7 @@ kafka_circuit_breakers(PG_FUNCTION_ARGS)
 
 	ke_ready_require();
 	InitMaterializedSRF(fcinfo, 0);
-	foreach(lc, ke_catalog_every_server())
+	foreach(lc, ke_visible_servers())
 	{
 		KeServer   *server = (KeServer *) lfirst(lc);
 

@@ -23,6 +23,7 @@
 #include "api/row.h"
 #include "api/subscription_ddl.h"
 #include "api/subscription_define.h"
+#include "api/visible.h"
 #include "core/dlq_reply.h"
 #include "core/guc.h"
 #include "shm/ready.h"
@@ -277,7 +278,7 @@ kafka_dlq_progress(PG_FUNCTION_ARGS)
 		KeServer   *server = ke_catalog_server(report->order.server);
 		KeRow		row = {0};
 
-		if (server == NULL)
+		if (server == NULL || !ke_visible_is(server))
 			continue;
 		ke_row_put_name(&row, server->name);
 		ke_row_put_text(&row, report->order.topic);

@@ -18,6 +18,7 @@
 #include "api/monitor.h"
 #include "api/row.h"
 #include "api/subscription_ddl.h"
+#include "api/visible.h"
 #include "core/format.h"
 #include "core/guc.h"
 #include "kafka/client.h"
@@ -350,11 +351,11 @@ kafka_health(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(0))
 	{
 		emit_server(fcinfo,
-					ke_catalog_server_by_name(ke_fcinfo_name(fcinfo, 0)),
+					ke_visible_server_by_name(ke_fcinfo_name(fcinfo, 0)),
 					&observed);
 		return (Datum) 0;
 	}
-	foreach(lc, ke_catalog_every_server())
+	foreach(lc, ke_visible_servers())
 	{
 		KeServer   *server = (KeServer *) lfirst(lc);
 

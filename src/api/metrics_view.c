@@ -12,6 +12,7 @@
 #include "miscadmin.h"
 
 #include "api/row.h"
+#include "api/visible.h"
 #include "shm/metrics.h"
 #include "shm/ready.h"
 #include "subscription/catalog.h"
@@ -64,7 +65,7 @@ kafka_metrics(PG_FUNCTION_ARGS)
 
 	ke_ready_require();
 	InitMaterializedSRF(fcinfo, 0);
-	foreach(lc, ke_catalog_every_server())
+	foreach(lc, ke_visible_servers())
 	{
 		KeServer   *server = (KeServer *) lfirst(lc);
 

@@ -18,6 +18,7 @@
 
 #include "api/monitor.h"
 #include "api/row.h"
+#include "api/visible.h"
 #include "core/guc.h"
 #include "shm/lag.h"
 #include "shm/ready.h"
@@ -193,7 +194,7 @@ kafka_consumer_health(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	reports = ke_roster_reports(MyDatabaseId, &count);
 
-	foreach(lc, ke_catalog_every_server())
+	foreach(lc, ke_visible_servers())
 	{
 		KeServer   *server = (KeServer *) lfirst(lc);
 		bool		subscribed;
@@ -337,7 +338,7 @@ kafka_consumer_lag(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	rows = ke_monitor_partitions(&count);
 
-	foreach(lc, ke_catalog_every_server())
+	foreach(lc, ke_visible_servers())
 	{
 		KeServer   *server = (KeServer *) lfirst(lc);
 

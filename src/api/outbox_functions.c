@@ -13,6 +13,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "api/visible.h"
 #include "outbox/outbox_read.h"
 #include "outbox/outbox_undeliverable.h"
 #include "shm/ready.h"
@@ -71,7 +72,7 @@ kafka_outbox_status(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, 0);
 	foreign = identity_is_foreign();
-	foreach(lc, ke_catalog_every_server())
+	foreach(lc, ke_visible_servers())
 	{
 		KeServer   *server = (KeServer *) lfirst(lc);
 		KeOutboxStatus status;

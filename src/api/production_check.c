@@ -21,6 +21,7 @@
 #include "api/production_check.h"
 #include "api/row.h"
 #include "api/subscription_ddl.h"
+#include "api/visible.h"
 #include "core/format.h"
 #include "core/guc.h"
 #include "shm/metrics.h"
@@ -327,12 +328,18 @@ inspect(KeProductionCheck *inspection, KeServer *server)
 static void
 miss_server(KeProductionCheck *inspection)
 {
+	bool		hidden = ke_catalog_servers() != NIL;
 	KeCheckRow	check;
 
 	ke_check_row_begin(&check, "service_name");
-	ke_check_row_fail(&check,
-					  "CREATE SERVER shop FOREIGN DATA WRAPPER kafka_events OPTIONS (bootstrap_servers 'host1:9092,host2:9092', service_name 'order-service');",
-					  "this database has no server of kafka_events");
+	if (hidden)
+		ke_check_row_fail(&check,
+						  "Ask as a member of the server's owner or of pg_monitor.",
+						  "this database has no server of kafka_events that you may look at");
+	else
+		ke_check_row_fail(&check,
+						  "CREATE SERVER shop FOREIGN DATA WRAPPER kafka_events OPTIONS (bootstrap_servers 'host1:9092,host2:9092', service_name 'order-service');",
+						  "this database has no server of kafka_events");
 	ke_check_row_emit(inspection, &check, NULL);
 }
 
@@ -346,10 +353,10 @@ kafka_production_check(PG_FUNCTION_ARGS)
 	ke_ready_require();
 	ke_extension_lock();
 	if (PG_ARGISNULL(0))
-		servers = ke_catalog_every_server();
+		servers = ke_visible_servers();
 	else
 		servers =
-			list_make1(ke_catalog_server_by_name(ke_fcinfo_name(fcinfo, 0)));
+			list_make1(ke_visible_server_by_name(ke_fcinfo_name(fcinfo, 0)));
 	InitMaterializedSRF(fcinfo, 0);
 	inspection.several = list_length(servers) > 1;
 	inspection.deadline =

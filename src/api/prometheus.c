@@ -19,6 +19,7 @@
 #include "utils/timestamp.h"
 
 #include "api/monitor.h"
+#include "api/visible.h"
 #include "core/unix_time.h"
 #include "outbox/outbox_read.h"
 #include "shm/circuit.h"
@@ -449,7 +450,7 @@ look(Scrape *scrape)
 
 	scrape->partitions = ke_monitor_partitions(&scrape->npartitions);
 	scrape->reports = ke_roster_reports(MyDatabaseId, &scrape->nreports);
-	foreach(lc, ke_catalog_every_server())
+	foreach(lc, ke_visible_servers())
 	{
 		KeServer   *server = (KeServer *) lfirst(lc);
 

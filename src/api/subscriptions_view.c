@@ -18,6 +18,7 @@
 #include "utils/timestamp.h"
 
 #include "api/monitor.h"
+#include "api/visible.h"
 #include "shm/circuit.h"
 #include "shm/lag.h"
 #include "shm/ready.h"
@@ -349,7 +350,7 @@ kafka_subscriptions(PG_FUNCTION_ARGS)
 	ListCell   *lc;
 
 	InitMaterializedSRF(fcinfo, 0);
-	foreach(lc, ke_catalog_every_server())
+	foreach(lc, ke_visible_servers())
 	{
 		KeServer   *server = (KeServer *) lfirst(lc);
 		ListCell   *lc2;

@@ -7,7 +7,6 @@
 #include "postgres.h"
 #include "core/compat.h"
 
-#include "catalog/pg_authid.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -21,6 +20,7 @@
 #include "api/fcinfo.h"
 #include "api/row.h"
 #include "api/subscription_ddl.h"
+#include "api/visible.h"
 #include "core/guc.h"
 #include "shm/cluster_report.h"
 #include "shm/ready.h"
@@ -50,21 +50,6 @@ ask(const KeServer *server, const KeQuestion *question, const char *what)
 	return answer;
 }
 
-/* Who monitors may look, as may those who subscribe. */
-static void
-require_reader(KeServer *server)
-{
-	if (has_privs_of_role(GetUserId(), ROLE_PG_MONITOR) ||
-		has_privs_of_role(GetUserId(), server->owner))
-		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			 errmsg("permission denied for topics of server \"%s\"",
-					server->name),
-			 errhint("You must be a member of role \"%s\" or of pg_monitor.",
-					 GetUserNameFromId(server->owner, false))));
-}
-
 Datum
 kafka_topics(PG_FUNCTION_ARGS)
 {
@@ -74,8 +59,7 @@ kafka_topics(PG_FUNCTION_ARGS)
 	ListCell   *lc;
 
 	ke_ready_require();
-	server = ke_catalog_server_by_name(ke_fcinfo_name(fcinfo, 0));
-	require_reader(server);
+	server = ke_visible_server_by_name(ke_fcinfo_name(fcinfo, 0));
 	InitMaterializedSRF(fcinfo, 0);
 	question.server = server->oid;
 	answer = ask(server, &question, "list the topics");
