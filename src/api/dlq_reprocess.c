@@ -45,7 +45,7 @@ PG_FUNCTION_INFO_V1(kafka_dlq_progress);
 typedef struct Reprocess
 {
 	MemoryContext context;		/* where the results are kept */
-	JsonbParseState *results;
+	KeJsonbBuilder results;
 	int			count;
 	KeDlqReplyTotals totals;
 	const char *topic;
@@ -147,19 +147,19 @@ make_order(FunctionCallInfo fcinfo, KeTaskOrder *order)
 /* ------------------------------------------------------------ the results */
 
 static void
-push(JsonbParseState **state, const char *name, JsonbValue *value)
+push(KeJsonbBuilder * state, const char *name, JsonbValue *value)
 {
 	JsonbValue	key;
 
 	key.type = jbvString;
 	key.val.string.val = unconstify(char *, name);
 	key.val.string.len = strlen(name);
-	pushJsonbValue(state, WJB_KEY, &key);
-	pushJsonbValue(state, WJB_VALUE, value);
+	(void) ke_push_jsonb(state, WJB_KEY, &key);
+	(void) ke_push_jsonb(state, WJB_VALUE, value);
 }
 
 static void
-push_number(JsonbParseState **state, const char *name, int64 number)
+push_number(KeJsonbBuilder * state, const char *name, int64 number)
 {
 	JsonbValue	value;
 
@@ -169,7 +169,7 @@ push_number(JsonbParseState **state, const char *name, int64 number)
 }
 
 static void
-push_text(JsonbParseState **state, const char *name, const char *text)
+push_text(KeJsonbBuilder * state, const char *name, const char *text)
 {
 	JsonbValue	value;
 
@@ -185,16 +185,16 @@ push_text(JsonbParseState **state, const char *name, const char *text)
 static void
 add_result(Reprocess *reprocess, const KeDlqReplyResult *result)
 {
-	JsonbParseState **state = &reprocess->results;
+	KeJsonbBuilder *state = &reprocess->results;
 
 	if (reprocess->count++ >= MAX_RESULTS)
 		return;
-	pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
+	(void) ke_push_jsonb(state, WJB_BEGIN_OBJECT, NULL);
 	push_number(state, "partition", result->partition);
 	push_number(state, "offset", result->offset);
 	push_text(state, "status", ke_dlq_reply_status_name(result->status));
 	push_text(state, "error", result->error);
-	pushJsonbValue(state, WJB_END_OBJECT, NULL);
+	(void) ke_push_jsonb(state, WJB_END_OBJECT, NULL);
 }
 
 static void
@@ -249,9 +249,9 @@ kafka_dlq_reprocess(PG_FUNCTION_ARGS)
 	if (order.target == KE_TARGET_ORIGINAL)
 		ereport(NOTICE,
 				(errmsg("every consumer group of the original topics reads these messages again")));
-	pushJsonbValue(&reprocess.results, WJB_BEGIN_ARRAY, NULL);
+	(void) ke_push_jsonb(&reprocess.results, WJB_BEGIN_ARRAY, NULL);
 	ke_task_run(&order, visit, &reprocess);
-	results = pushJsonbValue(&reprocess.results, WJB_END_ARRAY, NULL);
+	results = ke_push_jsonb(&reprocess.results, WJB_END_ARRAY, NULL);
 
 	ke_row_put_number(&row, reprocess.totals.total);
 	ke_row_put_number(&row, reprocess.totals.successful);

@@ -13,6 +13,7 @@
 #include "postgres.h"
 #include "core/compat.h"
 
+#include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"

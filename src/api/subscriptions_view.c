@@ -16,6 +16,7 @@
 #include "utils/builtins.h"
 #include "utils/regproc.h"
 #include "utils/timestamp.h"
+#include "utils/tuplestore.h"
 
 #include "api/monitor.h"
 #include "api/visible.h"

@@ -83,7 +83,7 @@ compare_headers(const void *a, const void *b)
 }
 
 static void
-push_string(JsonbParseState **state, JsonbIteratorToken token,
+push_string(KeJsonbBuilder * state, JsonbIteratorToken token,
 			const char *text, int len)
 {
 	JsonbValue	value;
@@ -91,26 +91,26 @@ push_string(JsonbParseState **state, JsonbIteratorToken token,
 	value.type = jbvString;
 	value.val.string.val = unconstify(char *, text);
 	value.val.string.len = len;
-	pushJsonbValue(state, token, &value);
+	(void) ke_push_jsonb(state, token, &value);
 }
 
 static void
-push_base64(JsonbParseState **state, const KeHeader *header)
+push_base64(KeJsonbBuilder * state, const KeHeader *header)
 {
 	int			room = pg_b64_enc_len(header->value_len);
 	char	   *encoded = palloc(room + 1);
 	int			len = ke_b64_encode(header->value, header->value_len, encoded,
 									room);
 
-	pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
+	(void) ke_push_jsonb(state, WJB_BEGIN_OBJECT, NULL);
 	push_string(state, WJB_KEY, "base64", strlen("base64"));
 	push_string(state, WJB_VALUE, encoded, len);
-	pushJsonbValue(state, WJB_END_OBJECT, NULL);
+	(void) ke_push_jsonb(state, WJB_END_OBJECT, NULL);
 }
 
 /* token: WJB_VALUE of an object, or WJB_ELEM of an array */
 static void
-push_header(JsonbParseState **state, JsonbIteratorToken token,
+push_header(KeJsonbBuilder * state, JsonbIteratorToken token,
 			const KeHeader *header)
 {
 	JsonbValue	null;
@@ -120,7 +120,7 @@ push_header(JsonbParseState **state, JsonbIteratorToken token,
 	if (header->value == NULL)
 	{
 		null.type = jbvNull;
-		pushJsonbValue(state, token, &null);
+		(void) ke_push_jsonb(state, token, &null);
 		return;
 	}
 	text = ke_decode_headers_if_text(header->value, header->value_len, &len);
@@ -144,7 +144,7 @@ no_headers(void)
 Datum
 ke_decode_headers(KeMessage *msg)
 {
-	JsonbParseState *state = NULL;
+	KeJsonbBuilder state = {0};
 	JsonbValue *result;
 	Header	   *headers;
 	const KeHeader *wire;
@@ -168,7 +168,7 @@ ke_decode_headers(KeMessage *msg)
 	}
 	qsort(headers, count, sizeof(Header), compare_headers);
 
-	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	(void) ke_push_jsonb(&state, WJB_BEGIN_OBJECT, NULL);
 	for (int i = 0; i < count; i = next)
 	{
 		for (next = i + 1; next < count; next++)
@@ -182,11 +182,11 @@ ke_decode_headers(KeMessage *msg)
 			push_header(&state, WJB_VALUE, headers[i].wire);
 			continue;
 		}
-		pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
+		(void) ke_push_jsonb(&state, WJB_BEGIN_ARRAY, NULL);
 		for (int j = i; j < next; j++)
 			push_header(&state, WJB_ELEM, headers[j].wire);
-		pushJsonbValue(&state, WJB_END_ARRAY, NULL);
+		(void) ke_push_jsonb(&state, WJB_END_ARRAY, NULL);
 	}
-	result = pushJsonbValue(&state, WJB_END_OBJECT, NULL);
+	result = ke_push_jsonb(&state, WJB_END_OBJECT, NULL);
 	return PointerGetDatum(JsonbValueToJsonb(result));
 }

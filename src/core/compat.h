@@ -3,7 +3,7 @@
  *	  The only place that knows PostgreSQL's versions.
  *
  * Every .c file includes postgres.h and then this file, for the names that
- * differ between PostgreSQL 15, 17 and 18, and for the domain of its errors.
+ * differ between PostgreSQL 15 to 19, and for the domain of its errors.
  */
 #ifndef KE_COMPAT_H
 #define KE_COMPAT_H
@@ -74,8 +74,11 @@
 	CreateWaitEventSet(TopMemoryContext, nevents)
 #endif
 
-/* 16: not every index need get an entry. */
-#if PG_VERSION_NUM >= 160000
+/* 16: not every index need get an entry; 19: flags instead of booleans. */
+#if PG_VERSION_NUM >= 190000
+#define ke_insert_index_tuples(target, slot, estate) \
+	ExecInsertIndexTuples(target, estate, 0, slot, NIL, NULL)
+#elif PG_VERSION_NUM >= 160000
 #define ke_insert_index_tuples(target, slot, estate) \
 	ExecInsertIndexTuples(target, slot, estate, false, false, NULL, NIL, false)
 #else
@@ -83,13 +86,72 @@
 	ExecInsertIndexTuples(target, slot, estate, false, false, NULL, NIL)
 #endif
 
-/* 18: an index scan can be measured. */
-#if PG_VERSION_NUM >= 180000
+/* 18: an index scan can be measured; 19: it has flags. */
+#if PG_VERSION_NUM >= 190000
+#define ke_index_beginscan(rel, index, snapshot, nkeys) \
+	index_beginscan(rel, index, snapshot, NULL, nkeys, 0, 0)
+#elif PG_VERSION_NUM >= 180000
 #define ke_index_beginscan(rel, index, snapshot, nkeys) \
 	index_beginscan(rel, index, snapshot, NULL, nkeys, 0)
 #else
 #define ke_index_beginscan(rel, index, snapshot, nkeys) \
 	index_beginscan(rel, index, snapshot, nkeys, 0)
+#endif
+
+/* 19: updates and deletes have options. */
+#if PG_VERSION_NUM >= 190000
+#define ke_table_tuple_update(rel, tid, slot, cid, snapshot, failure, mode, \
+							  indexes) \
+	table_tuple_update(rel, tid, slot, cid, 0, snapshot, InvalidSnapshot, \
+					   true, failure, mode, indexes)
+#define ke_table_tuple_delete(rel, tid, cid, snapshot, failure) \
+	table_tuple_delete(rel, tid, cid, 0, snapshot, InvalidSnapshot, true, \
+					   failure)
+#else
+#define ke_table_tuple_update(rel, tid, slot, cid, snapshot, failure, mode, \
+							  indexes) \
+	table_tuple_update(rel, tid, slot, cid, snapshot, InvalidSnapshot, true, \
+					   failure, mode, indexes)
+#define ke_table_tuple_delete(rel, tid, cid, snapshot, failure) \
+	table_tuple_delete(rel, tid, cid, snapshot, InvalidSnapshot, true, \
+					   failure, false)
+#endif
+
+/* 19: a shared hash has one size, not a first and a largest one. */
+#if PG_VERSION_NUM >= 190000
+#define ke_shmem_init_hash(name, size, ctl, flags) \
+	ShmemInitHash(name, size, ctl, flags)
+#else
+#define ke_shmem_init_hash(name, size, ctl, flags) \
+	ShmemInitHash(name, size, size, ctl, flags)
+#endif
+
+/* 19: what was found and what not is told apart. */
+#if PG_VERSION_NUM >= 190000
+static inline int *
+ke_ignored_flags(void)
+{
+	static int	flags;
+
+	return &flags;
+}
+#define ke_function_candidates(names) \
+	FuncnameGetCandidates(names, -1, NIL, false, false, false, true, \
+						  ke_ignored_flags())
+#else
+#define ke_function_candidates(names) \
+	FuncnameGetCandidates(names, -1, NIL, false, false, false, true)
+#endif
+
+/* 19: a jsonb is built in a state of its own type, which has the result. */
+#if PG_VERSION_NUM >= 190000
+#define KeJsonbBuilder JsonbInState
+#define ke_push_jsonb(builder, token, value) \
+	(pushJsonbValue(builder, token, value), (builder)->result)
+#else
+#define KeJsonbBuilder JsonbParseState *
+#define ke_push_jsonb(builder, token, value) \
+	pushJsonbValue(builder, token, value)
 #endif
 
 /* 18: there are other constraints with expressions than CHECK. */

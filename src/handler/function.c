@@ -15,6 +15,7 @@
 #include "postgres.h"
 #include "core/compat.h"
 
+#include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_proc.h"

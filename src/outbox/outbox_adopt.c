@@ -13,6 +13,7 @@
 #include "postgres.h"
 #include "core/compat.h"
 
+#include "access/htup_details.h"
 #include "access/transam.h"
 #include "access/xlog.h"
 #include "foreign/foreign.h"

@@ -60,8 +60,8 @@ ke_lag_shmem_init(void)
 
 	ctl.keysize = sizeof(LagKey);
 	ctl.entrysize = sizeof(LagEntry);
-	entries = ShmemInitHash("kafka_events lag", max_entries(), max_entries(),
-							&ctl, HASH_ELEM | HASH_BLOBS);
+	entries = ke_shmem_init_hash("kafka_events lag", max_entries(), &ctl,
+								 HASH_ELEM | HASH_BLOBS);
 	entries_lock = &GetNamedLWLockTranche("kafka_events_lag")->lock;
 }
 

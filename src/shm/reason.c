@@ -53,9 +53,8 @@ ke_reason_shmem_init(void)
 
 	ctl.keysize = sizeof(ReasonKey);
 	ctl.entrysize = sizeof(Reason);
-	reasons = ShmemInitHash("kafka_events reasons",
-							max_reasons(), max_reasons(),
-							&ctl, HASH_ELEM | HASH_BLOBS);
+	reasons = ke_shmem_init_hash("kafka_events reasons", max_reasons(), &ctl,
+								 HASH_ELEM | HASH_BLOBS);
 	reasons_lock = &GetNamedLWLockTranche("kafka_events_reasons")->lock;
 }
 

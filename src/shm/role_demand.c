@@ -56,8 +56,8 @@ ke_role_demand_shmem_init(void)
 
 	ctl.keysize = sizeof(NeedKey);
 	ctl.entrysize = sizeof(Need);
-	needs = ShmemInitHash("kafka_events needs", max_needs(), max_needs(),
-						  &ctl, HASH_ELEM | HASH_BLOBS);
+	needs = ke_shmem_init_hash("kafka_events needs", max_needs(), &ctl,
+							   HASH_ELEM | HASH_BLOBS);
 	overflowed = ShmemInitStruct("kafka_events needs overflowed",
 								 sizeof(bool), &found);
 	if (!found)

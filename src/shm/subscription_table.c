@@ -29,9 +29,9 @@ ke_subscription_table_init(KeSubscriptionTable *table)
 
 	ctl.keysize = KEY_SIZE;
 	ctl.entrysize = table->entry_size;
-	table->entries = ShmemInitHash(table->name, ke_guc_max_subscriptions,
-								   ke_guc_max_subscriptions, &ctl,
-								   HASH_ELEM | HASH_BLOBS);
+	table->entries = ke_shmem_init_hash(table->name,
+										ke_guc_max_subscriptions, &ctl,
+										HASH_ELEM | HASH_BLOBS);
 	table->lock = &GetNamedLWLockTranche(table->name)->lock;
 }
 

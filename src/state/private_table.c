@@ -143,10 +143,9 @@ ke_private_table_update(KePrivateTable *table, ItemPointer tid,
 	TU_UpdateIndexes update_indexes;
 
 	ExecStoreVirtualTuple(table->slot);
-	if (table_tuple_update(table->rel, tid, table->slot,
-						   GetCurrentCommandId(true), snapshot,
-						   InvalidSnapshot, true, &failure, &lockmode,
-						   &update_indexes) != TM_Ok)
+	if (ke_table_tuple_update(table->rel, tid, table->slot,
+							  GetCurrentCommandId(true), snapshot, &failure,
+							  &lockmode, &update_indexes) != TM_Ok)
 		return false;
 	if (update_indexes != TU_None)
 		insert_index_entries(table);
@@ -160,9 +159,8 @@ ke_private_table_delete(KePrivateTable *table, ItemPointer tid,
 {
 	TM_FailureData failure;
 
-	if (table_tuple_delete(table->rel, tid, GetCurrentCommandId(true),
-						   snapshot, InvalidSnapshot, true, &failure,
-						   false) != TM_Ok)
+	if (ke_table_tuple_delete(table->rel, tid, GetCurrentCommandId(true),
+							  snapshot, &failure) != TM_Ok)
 		return false;
 	CommandCounterIncrement();
 	return true;

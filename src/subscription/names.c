@@ -310,8 +310,7 @@ ke_names_find_function(const char *text, KeFunctionUse use, bool use_path,
 	if (names == NIL)
 		return InvalidOid;
 
-	for (candidate = FuncnameGetCandidates(names, -1, NIL, false, false,
-										   false, true);
+	for (candidate = ke_function_candidates(names);
 		 candidate != NULL; candidate = candidate->next)
 	{
 		if (argument != NULL && (candidate->nargs != 1 ||
