@@ -17,6 +17,10 @@ SELECT * FROM kafka_dlq_reprocess(NULL);
 SELECT * FROM kafka_dlq_reprocess('orders', -1);
 SELECT * FROM kafka_dlq_reprocess('orders', target => 'Original');
 SELECT * FROM kafka_dlq_reprocess('orders', "offset" => 5);
+SELECT * FROM kafka_dlq_reprocess('orders', target => 'retry', to_topic => 'repaired');
+SELECT * FROM kafka_dlq_reprocess('orders', to_topic => 'no topic');
+SELECT * FROM kafka_dlq_reprocess('orders', to_topic => '__consumer_offsets');
+SELECT * FROM kafka_dlq_reprocess('orders', to_topic => 'orders.dlq');
 SELECT * FROM kafka_dlq_reprocess('orders', target => 'retry');
 
 -- only retries that have a topic

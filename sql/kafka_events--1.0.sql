@@ -641,6 +641,7 @@ CREATE FUNCTION @extschema@.kafka_dlq_reprocess(
   partition     integer DEFAULT NULL,
   "offset"      bigint  DEFAULT NULL,
   server        name    DEFAULT NULL,
+  to_topic      text    DEFAULT NULL,
   OUT total       bigint,
   OUT successful  bigint,
   OUT failed      bigint,
@@ -648,8 +649,8 @@ CREATE FUNCTION @extschema@.kafka_dlq_reprocess(
 RETURNS SETOF record
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'kafka_dlq_reprocess';
-COMMENT ON FUNCTION @extschema@.kafka_dlq_reprocess(text, bigint, text, integer, bigint, name) IS
-  'Send pending dead letters to where they came from, or to be retried, or discard them';
+COMMENT ON FUNCTION @extschema@.kafka_dlq_reprocess(text, bigint, text, integer, bigint, name, text) IS
+  'Send pending dead letters to where they came from, to another topic or to be retried, or discard them';
 
 CREATE FUNCTION kafka_events.dlq_progress(
   OUT server          name,

@@ -25,7 +25,7 @@ CREATE SERVER shop FOREIGN DATA WRAPPER kafka_events
 GRANT USAGE ON FOREIGN SERVER shop TO regress_kafka_app;
 RESET ROLE;
 
--- the first event gives the database its identity
+-- the first event waits for nothing: the database's identity is made by the relay
 SELECT count(*) FROM kafka_events.identity;
 SET ROLE regress_kafka_app;
 SELECT kafka_produce('orders', '{"a":1}', key => 'k', headers => '{"h":"v"}');
@@ -75,6 +75,7 @@ SELECT kafka_produce('', 'value');
 SELECT kafka_produce('..', 'value');
 SELECT kafka_produce('not a topic', 'value');
 SELECT kafka_produce(repeat('t', 250), 'value');
+SELECT kafka_produce('__consumer_offsets', 'value');
 SELECT kafka_produce('t', 'value', partition => -1);
 SELECT kafka_produce('t', 'value', server => 'nothing');
 SELECT kafka_produce('t', 1);
@@ -191,6 +192,7 @@ RESET search_path;
 RESET lock_timeout;
 
 -- a copy keeps what it is given until its identity is confirmed
+SELECT kafka_identity_confirm('continue') IS NOT NULL AS made;
 UPDATE kafka_events.identity SET database_oid = 1;
 SELECT kafka_produce('x', 'in a copy') > 0 AS produced;
 SELECT server, pending_total, last_error FROM kafka_outbox_status;

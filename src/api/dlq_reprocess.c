@@ -38,6 +38,7 @@ PG_FUNCTION_INFO_V1(kafka_dlq_progress);
 #define ARG_PARTITION 3
 #define ARG_OFFSET 4
 #define ARG_SERVER 5
+#define ARG_TO_TOPIC 6
 
 /* A jsonb value holds some millions; the rest is counted only. */
 #define MAX_RESULTS 100000
@@ -86,6 +87,39 @@ read_target(FunctionCallInfo fcinfo, KeTaskOrder *order)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("target must be 'original', 'retry' or 'discard', not \"%s\"",
 						target)));
+}
+
+/* A topic for all letters, whatever they say of themselves. */
+static void
+read_to_topic(FunctionCallInfo fcinfo, KeTaskOrder *order)
+{
+	char	   *topic = ke_fcinfo_text(fcinfo, ARG_TO_TOPIC);
+	const char *problem;
+
+	if (topic == NULL)
+		return;
+	if (order->target != KE_TARGET_ORIGINAL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("to_topic and target => '%s' exclude each other",
+						target_name(order->target)),
+				 errhint("With to_topic, leave target out.")));
+	problem = ke_options_topic_problem(topic);
+	if (problem != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_NAME),
+				 errmsg("topic \"%s\" %s", topic, problem)));
+	if (ke_options_topic_is_internal(topic))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("topic \"%s\" is one of Kafka's own", topic),
+				 errdetail("Brokers take no messages for it.")));
+	if (strcmp(topic, order->topic) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("topic \"%s\" is where the dead letters are", topic),
+				 errdetail("They would come back to it.")));
+	strlcpy(order->to_topic, topic, sizeof(order->to_topic));
 }
 
 static void
@@ -139,6 +173,7 @@ make_order(FunctionCallInfo fcinfo, KeTaskOrder *order)
 	order->server = server->oid;
 	strlcpy(order->topic, ke_dlq_functions_topic(server, topic),
 			sizeof(order->topic));
+	read_to_topic(fcinfo, order);
 	if (order->target == KE_TARGET_RETRY)
 		check_retry(server, ke_dlq_functions_source(server, order->topic));
 	ke_subscription_define_require_identity();
@@ -246,7 +281,11 @@ kafka_dlq_reprocess(PG_FUNCTION_ARGS)
 	reprocess.topic = order.topic;
 	InitMaterializedSRF(fcinfo, 0);
 
-	if (order.target == KE_TARGET_ORIGINAL)
+	if (order.to_topic[0] != '\0')
+		ereport(NOTICE,
+				(errmsg("every consumer group of topic \"%s\" reads these messages",
+						order.to_topic)));
+	else if (order.target == KE_TARGET_ORIGINAL)
 		ereport(NOTICE,
 				(errmsg("every consumer group of the original topics reads these messages again")));
 	(void) ke_push_jsonb(&reprocess.results, WJB_BEGIN_ARRAY, NULL);

@@ -135,6 +135,11 @@ topic_argument(FunctionCallInfo fcinfo)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("topic \"%s\" is not a valid name", topic),
 				 errdetail("A topic's name %s.", problem)));
+	if (ke_options_topic_is_internal(topic))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("topic \"%s\" is one of Kafka's own", topic),
+				 errdetail("Brokers take no messages for it.")));
 	return topic;
 }
 

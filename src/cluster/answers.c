@@ -9,11 +9,13 @@
 #include "postgres.h"
 #include "core/compat.h"
 
+#include "miscadmin.h"
 #include "utils/timestamp.h"
 
 #include "cluster/answers.h"
 #include "kafka/topic_admin.h"
 #include "shm/cluster_report.h"
+#include "shm/roster.h"
 
 /* The brokers' own time for making a topic is well below a second. */
 #define CREATE_PATIENCE_MS 3000
@@ -297,6 +299,9 @@ answer_create(KeCluster *cluster, const KeServer *server,
 	if (ke_client_is_silence(error))
 		return not_reachable(cluster, server, error);
 
+	/* A relay may have refused messages because it was missing. */
+	if (created)
+		ke_roster_config_changed(MyDatabaseId);
 	answer = answer_with(NULL);
 	answer->topic_exists = error == 0;
 	answer->created = created;

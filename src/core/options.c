@@ -28,6 +28,22 @@ ke_options_topic_problem(const char *topic)
 	return NULL;
 }
 
+bool
+ke_options_topic_is_internal(const char *topic)
+{
+	static const char *const internal[] = {
+		"__cluster_metadata", "__consumer_offsets", "__remote_log_metadata",
+		"__share_group_state", "__transaction_state"
+	};
+
+	for (int i = 0; i < lengthof(internal); i++)
+	{
+		if (strcmp(topic, internal[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
 void
 ke_options_problem(List **problems, const char *hint, const char *fmt,...)
 {

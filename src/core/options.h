@@ -163,6 +163,9 @@ extern bool ke_options_server_is_stock_name(const char *service_name);
  */
 extern const char *ke_options_topic_problem(const char *topic);
 
+/* Is it one of Kafka's own topics, which clients must not write to? */
+extern bool ke_options_topic_is_internal(const char *topic);
+
 extern const char *ke_options_subscription_row_format_name(KeRowFormat value);
 extern const char *
 ke_options_subscription_on_conflict_name(KeOnConflict value);

@@ -26,7 +26,10 @@
 static bool
 is_full(const KeReprocessRun *run)
 {
-	return run->nmoves == KE_CHUNK_MESSAGES || run->bytes >= KE_CHUNK_BYTES;
+	int			limit = run->recorded ? KE_SMALL_CHUNK_MESSAGES :
+		KE_CHUNK_MESSAGES;
+
+	return run->nmoves >= limit || run->bytes >= KE_CHUNK_BYTES;
 }
 
 /* Put a letter into the chunk, unless it is to be left alone. */
@@ -206,6 +209,7 @@ begin_run(KeReprocessRun *run)
 											   "kafka_events chunk",
 											   ALLOCSET_DEFAULT_SIZES);
 	ke_reprocess_fence(run);
+	ke_reprocess_target_prepare(run);
 	ke_xact_run(note_begin, run, true);
 	run->told_at = GetCurrentTimestamp();
 }
@@ -257,6 +261,7 @@ ke_reprocess_run(KeTaskContext *taskctx, KeTask *task)
 	PG_TRY();
 	{
 		begin_run(run);
+		ke_reprocess_target_check_source(run);
 		if (run->order->offset != KE_TASK_ANY)
 			(void) move_ranges(run, single_range(run), true);
 		else

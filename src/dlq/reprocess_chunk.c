@@ -3,9 +3,10 @@
  *	  Moves a chunk of dead letters: sends and position in one transaction.
  *
  * The broker reports a letter that it will not take together with its
- * neighbours, and the transaction is lost.  From the first time on, the run
- * sends each letter in a batch of its own: then it is known which letter was
- * refused, and the chunk is moved without it.
+ * neighbours, or with none of them, and the transaction is lost.  Then the
+ * chunk is moved in parts, each in a transaction of its own, that are halved
+ * until the letter to blame is alone, and grow again when one is through.
+ * Where it is a topic that takes nothing, all its letters fail at once.
  */
 #include "postgres.h"
 #include "core/compat.h"
@@ -23,118 +24,25 @@
 /* A chunk that is aborted for nobody's fault is tried so often. */
 #define MAX_TRIES 5
 
-/* Part of a chunk, to be moved in one transaction. */
-typedef struct Part
+/* What has become of a part. */
+typedef enum Outcome
 {
-	KeReprocessRun *run;
-	KeReprocessMove *moves;
-	int			count;
-	int64		next;			/* where the position goes */
-	int64		marker;
-	KeReprocessMove *refused;	/* by the broker, perhaps with neighbours */
-	KeTrouble	trouble;
-} Part;
-
-/* --------------------------------------------------------------- records */
-
-static KeDlqLetter
-record_of(const Part *part, const KeReprocessMove *move)
-{
-	const KeMessage *msg = &move->msg;
-	KeDlqLetter letter = {
-		.partition = msg->partition,
-		.offset = msg->offset,
-		.moved = msg->offset >= part->run->dlq->positions[msg->partition],
-		.marker = part->marker
-	};
-
-	return letter;
-}
-
-/*
- * In a transaction, before Kafka's: what has failed stays pending when the
- * position has passed it, and what is sent after it had failed does not.  Of
- * letters that the position says nothing about, the marker will tell.
- */
-static void
-prepare_records(void *argument)
-{
-	Part	   *part = (Part *) argument;
-	KeReprocessRun *run = part->run;
-
-	for (int i = 0; i < part->count; i++)
-	{
-		KeReprocessMove *move = &part->moves[i];
-		KeDlqLetter letter = record_of(part, move);
-
-		if (move->decision == KE_REPROCESS_PASS)
-			continue;
-		if (move->decision == KE_REPROCESS_FAIL)
-		{
-			const KeDlqLetter *known = ke_dlq_topic_letter(run->dlq,
-														   letter.partition,
-														   letter.offset);
-
-			/* A single one that fails needs no record to stay pending. */
-			if (run->recorded && (known == NULL || known->moved ||
-								  known->marker != 0))
-				continue;
-			letter.moved = false;
-			letter.marker = 0;
-			ke_dlq_records_letter_write(&run->taskctx->key, run->dlq->topic,
-										&letter,
-										move->error);
-		}
-		else if (run->recorded)
-			ke_dlq_records_letter_write(&run->taskctx->key, run->dlq->topic,
-										&letter,
-										NULL);
-		else if (ke_dlq_topic_letter(run->dlq, letter.partition,
-									 letter.offset) != NULL)
-			ke_dlq_records_letter_remove(&run->taskctx->key, run->dlq->topic,
-										 letter.partition, letter.offset);
-	}
-}
-
-/* In a transaction, after Kafka's has committed. */
-static void
-complete_records(void *argument)
-{
-	Part	   *part = (Part *) argument;
-	KeReprocessRun *run = part->run;
-	KeDlqPosition position = {
-		.topic = unconstify(char *, run->dlq->topic),
-		.partition = run->partition,
-		.next = part->next,
-		.in_motion = true
-	};
-
-	for (int i = 0; i < part->count && run->recorded; i++)
-	{
-		KeReprocessMove *move = &part->moves[i];
-		KeDlqLetter letter = record_of(part, move);
-
-		if (move->decision != KE_REPROCESS_SEND &&
-			move->decision != KE_REPROCESS_DISCARD)
-			continue;
-		letter.marker = 0;
-		if (letter.moved)
-			ke_dlq_records_letter_write(&run->taskctx->key, run->dlq->topic,
-										&letter,
-										NULL);
-		else
-			ke_dlq_records_letter_remove(&run->taskctx->key, run->dlq->topic,
-										 letter.partition, letter.offset);
-	}
-	ke_dlq_records_position_write(&run->taskctx->key, &position);
-}
+	PART_MOVED,
+	PART_REFUSED,				/* nothing of it: move it in smaller ones */
+	PART_STOPPED				/* nobody waits for it any more */
+} Outcome;
 
 /* ----------------------------------------------------------- transactions */
 
-/* What has become of one letter; the number of those still under way. */
+/*
+ * What has become of one letter; the number of those still under way.  The
+ * first one that was refused is the reason for what happens to the others.
+ */
 static int
-take_event(Part *part, const KeProducerEvent *event, int waiting)
+take_event(KeReprocessPart *part, const KeProducerEvent *event, int waiting)
 {
+	bool		refused;
+
 	switch (event->kind)
 	{
 		case KE_PRODUCER_REPORT:
@@ -146,19 +54,22 @@ take_event(Part *part, const KeProducerEvent *event, int waiting)
 		case KE_PRODUCER_LOG:
 			return waiting;
 	}
-	if (event->report == KE_REPORT_REFUSED || event->report == KE_REPORT_TOPIC)
-		part->refused = &part->moves[event->id];
-	if (event->report != KE_REPORT_DONE)
+	refused = event->report != KE_REPORT_DONE &&
+		event->report != KE_REPORT_UNSENT;
+	if ((refused && part->refused == NULL) ||
+		(event->report == KE_REPORT_UNSENT && part->trouble.error == 0))
 	{
 		part->trouble.error = event->error;
 		strlcpy(part->trouble.text, event->text, sizeof(part->trouble.text));
 	}
+	if (refused && part->refused == NULL)
+		part->refused = &part->moves[event->id];
 	return waiting - 1;
 }
 
 /* Wait until fewer than so many letters are under way. */
 static KeTransactionResult
-wait_for_reports(Part *part, int *waiting, int limit)
+wait_for_reports(KeReprocessPart *part, int *waiting, int limit)
 {
 	KeReprocessRun *run = part->run;
 	TimestampTz heard_at = GetCurrentTimestamp();
@@ -168,6 +79,11 @@ wait_for_reports(Part *part, int *waiting, int limit)
 		KeProducerEvent event;
 
 		CHECK_FOR_INTERRUPTS();
+		if (ke_producer_poll(run->producer, &event))
+		{
+			*waiting = take_event(part, &event, *waiting);
+			continue;
+		}
 		if (!ke_reprocess_fence_is_wanted(run))
 			return KE_TRANSACTION_ABORT;
 		if (ke_producer_wait(run->producer, SLICE_MS, &event))
@@ -183,7 +99,7 @@ wait_for_reports(Part *part, int *waiting, int limit)
 }
 
 static KeTransactionResult
-send_letters(Part *part)
+send_letters(KeReprocessPart *part)
 {
 	KeTransactionResult verdict = KE_TRANSACTION_DONE;
 	int			waiting = 0;
@@ -215,7 +131,9 @@ send_letters(Part *part)
 				i++;
 				break;
 			case KE_SEND_FULL:
-				verdict = wait_for_reports(part, &waiting, Max(waiting, 1));
+				if (waiting == 0)
+					return KE_TRANSACTION_RENEW;
+				verdict = wait_for_reports(part, &waiting, waiting);
 				break;
 			case KE_SEND_FAILED:
 				(void) take_event(part, &failure, 1);
@@ -228,7 +146,7 @@ send_letters(Part *part)
 }
 
 static KeTransactionResult
-send_position(Part *part)
+send_position(KeReprocessPart *part)
 {
 	KeReprocessRun *run = part->run;
 	KeDlqTopic *dlq = run->dlq;
@@ -245,19 +163,25 @@ send_position(Part *part)
 }
 
 static KeTransactionResult
-try_part(Part *part)
+try_part(KeReprocessPart *part)
 {
 	KeReprocessRun *run = part->run;
 	KeTransactionResult verdict;
 
+	INSTR_TIME_SET_CURRENT(part->begun);
 	part->refused = NULL;
 	part->trouble.error = 0;
 	strlcpy(part->trouble.text, "no answer", sizeof(part->trouble.text));
 	verdict = ke_transaction_begin(run->producer, &part->trouble);
 	if (verdict == KE_TRANSACTION_DONE)
 		verdict = send_letters(part);
+	part->is_sent = verdict == KE_TRANSACTION_DONE && part->trouble.error == 0;
 	if (verdict == KE_TRANSACTION_DONE && part->trouble.error != 0)
 		verdict = KE_TRANSACTION_ABORT;
+
+	/* Why letters were not even sent, only the library can say. */
+	if (verdict == KE_TRANSACTION_ABORT && part->refused == NULL)
+		(void) ke_transaction_has_failed(run->producer, &part->trouble);
 	KE_CRASH_POINT("dlq_sent");
 	if (verdict == KE_TRANSACTION_DONE)
 		verdict = send_position(part);
@@ -271,50 +195,145 @@ try_part(Part *part)
 
 /* ------------------------------------------------------------------ parts */
 
-/*
- * A letter was refused, and the transaction aborted.  Sent singly, it has
- * failed; otherwise everything is to be sent singly from now on.
- */
+/* The letter to be sent; NULL if there are several, or none. */
+static KeReprocessMove *
+only_letter(const KeReprocessPart *part)
+{
+	KeReprocessMove *only = NULL;
+
+	for (int i = 0; i < part->count; i++)
+	{
+		if (part->moves[i].decision != KE_REPROCESS_SEND)
+			continue;
+		if (only != NULL)
+			return NULL;
+		only = &part->moves[i];
+	}
+	return only;
+}
+
+/* The topic of all letters to be sent; NULL if there are several, or none. */
+static const char *
+only_topic(const KeReprocessPart *part)
+{
+	const char *only = NULL;
+
+	for (int i = 0; i < part->count; i++)
+	{
+		const KeReprocessMove *move = &part->moves[i];
+
+		if (move->decision != KE_REPROCESS_SEND)
+			continue;
+		if (only != NULL && strcmp(only, move->topic) != 0)
+			return NULL;
+		only = move->topic;
+	}
+	return only;
+}
+
+/* A topic takes nothing: none of the chunk's letters for it can be sent. */
 static void
-blame(Part *part)
+bar(KeReprocessPart *part, const char *topic)
 {
 	KeReprocessRun *run = part->run;
 
-	if (!run->singly)
+	ke_reprocess_target_bar(run, topic, part->trouble.error);
+	for (int i = 0; i < run->nmoves; i++)
 	{
-		run->singly = true;
-		(void) ke_reprocess_fence_renew(run, part->marker);
-		return;
+		KeReprocessMove *move = &run->moves[i];
+
+		if (move->decision != KE_REPROCESS_SEND ||
+			strcmp(move->topic, topic) != 0)
+			continue;
+		move->decision = KE_REPROCESS_FAIL;
+		move->error = ke_reprocess_target_find(run, topic)->refusal;
 	}
-	part->refused->decision = KE_REPROCESS_FAIL;
-	part->refused->error =
-		MemoryContextStrdup(run->chunk_context,
-							psprintf("refused by the broker: %s",
-									 part->trouble.text));
-}
-
-/* The transaction was aborted; has that come to an end? */
-static KeTransactionResult
-abort_part(Part *part)
-{
-	KeTrouble	trouble;
-	KeTransactionResult verdict;
-
-	verdict = ke_transaction_abort(part->run->producer,
-								   part->run->order->timeout_ms, &trouble);
-	return verdict == KE_TRANSACTION_DONE || verdict == KE_TRANSACTION_FENCED ?
-		verdict : KE_TRANSACTION_RENEW;
 }
 
 static void
-complete(Part *part)
+fail_letter(KeReprocessPart *part, KeReprocessMove *move)
+{
+	const char *hint = ke_producer_error_hint(part->trouble.error);
+
+	move->decision = KE_REPROCESS_FAIL;
+	move->error = MemoryContextStrdup(part->run->chunk_context,
+									  psprintf(hint != NULL ?
+											   "refused by the broker: %s (%s)" :
+											   "refused by the broker: %s",
+											   part->trouble.text, hint));
+}
+
+/* Was the transaction aborted for what it sends, and not for the cluster? */
+static bool
+is_refused(const KeReprocessPart *part)
+{
+	KeReport	report = ke_producer_judge(part->trouble.error);
+
+	return !part->is_sent &&
+		(part->refused != NULL || report == KE_REPORT_TOPIC ||
+		 report == KE_REPORT_FORBIDDEN);
+}
+
+/*
+ * Let those fail that are to blame for it.  False if that is not known yet:
+ * the part is too large.
+ */
+static bool
+blame(KeReprocessPart *part)
+{
+	KeReprocessMove *letter = only_letter(part);
+	const char *topic = part->refused != NULL ? part->refused->topic :
+		only_topic(part);
+
+	switch (ke_producer_judge(part->trouble.error))
+	{
+		case KE_REPORT_TOPIC:
+		case KE_REPORT_FORBIDDEN:
+			if (topic == NULL)
+				return false;
+			bar(part, topic);
+			return true;
+		case KE_REPORT_DONE:
+		case KE_REPORT_REFUSED:
+		case KE_REPORT_UNSENT:
+			break;
+	}
+	if (letter == NULL)
+		return false;
+	fail_letter(part, letter);
+	return true;
+}
+
+/* What a transaction leaves that is to be aborted; ABORT: nothing. */
+static KeTransactionResult
+abort_part(KeReprocessPart *part)
+{
+	KeTrouble	trouble;
+
+	switch (ke_transaction_abort(part->run->producer,
+								 part->run->order->timeout_ms, &trouble))
+	{
+		case KE_TRANSACTION_DONE:
+			return KE_TRANSACTION_ABORT;
+		case KE_TRANSACTION_FENCED:
+			return KE_TRANSACTION_FENCED;
+		case KE_TRANSACTION_ABORT:
+		case KE_TRANSACTION_RENEW:
+		case KE_TRANSACTION_REFUSED:
+			break;
+	}
+	return KE_TRANSACTION_RENEW;
+}
+
+static void
+complete(KeReprocessPart *part)
 {
 	KeReprocessRun *run = part->run;
 	KeDlqTopic *dlq = run->dlq;
 	int32		p = run->partition;
 	MemoryContext old;
 
-	ke_xact_run(complete_records, part, true);
+	ke_xact_run(ke_reprocess_records_complete, part, true);
 	KE_CRASH_POINT("dlq_recorded");
 	run->markers[p] = part->marker;
 	dlq->forgotten[p] = false;
@@ -328,19 +347,44 @@ complete(Part *part)
 	ke_reprocess_report(run, part->moves, part->count);
 }
 
-/* Was the position moved by somebody else while we had lost our place? */
-static void
-check_position(const Part *part, int64 position)
+/*
+ * Take our place again.  DONE: the transaction had committed; ABORT: it had
+ * not, and is to be tried again.  Raises if somebody else has moved letters
+ * meanwhile.
+ */
+static KeTransactionResult
+renew(KeReprocessPart *part)
 {
+	KeReprocessRun *run = part->run;
 	KeTrouble	trouble = {0};
 
-	if (part->run->dlq->positions[part->run->partition] != position)
-		ke_reprocess_fence_raise(part->run, KE_TRANSACTION_FENCED, &trouble);
+	if (ke_reprocess_fence_renew(run, part->marker))
+		return KE_TRANSACTION_DONE;
+	if (run->dlq->positions[run->partition] != part->position)
+		ke_reprocess_fence_raise(run, KE_TRANSACTION_FENCED, &trouble);
+	return KE_TRANSACTION_ABORT;
+}
+
+/*
+ * To a producer whose transaction has timed out, the coordinator says the
+ * same as to one that was fenced.  Then where the position is tells: who has
+ * taken over has moved it, or ends as we go on.
+ */
+static bool
+has_timed_out(const KeReprocessPart *part)
+{
+	KeReprocessRun *run = part->run;
+	instr_time	took;
+
+	INSTR_TIME_SET_CURRENT(took);
+	INSTR_TIME_SUBTRACT(took, part->begun);
+	return INSTR_TIME_GET_MILLISEC(took) >= KE_TRANSACTION_TIMEOUT_MS &&
+		!ke_reprocess_fence_was_passed(run);
 }
 
 /* Nothing in it touches Kafka: a single letter that cannot be moved. */
 static bool
-is_idle(const Part *part)
+is_idle(const KeReprocessPart *part)
 {
 	if (part->count == 0)
 		return false;
@@ -353,64 +397,110 @@ is_idle(const Part *part)
 	return part->run->recorded;
 }
 
-static bool
-move_part(KeReprocessRun *run, KeReprocessMove *moves, int count, int64 next)
+/* Try it once, and find out how it ended; ABORT: not at all. */
+static KeTransactionResult
+try_to_end(KeReprocessPart *part)
 {
-	Part		part = {
-		.run = run,
-		.moves = moves,
-		.count = count,
-		.next = run->recorded ? run->dlq->positions[run->partition] : next,
-		.marker = run->markers[run->partition] + 1
-	};
-	int64		position = run->dlq->positions[run->partition];
+	KeTransactionResult verdict = try_part(part);
 
-	ke_xact_run(prepare_records, &part, true);
-	if (is_idle(&part))
-	{
-		ke_reprocess_report(run, moves, count);
-		return true;
-	}
+	if (verdict == KE_TRANSACTION_ABORT)
+		verdict = abort_part(part);
+	if (verdict == KE_TRANSACTION_FENCED && has_timed_out(part))
+		verdict = KE_TRANSACTION_RENEW;
+	return verdict;
+}
+
+static Outcome
+move_part(KeReprocessPart *part)
+{
+	KeReprocessRun *run = part->run;
+	bool		prepared = false;
+
 	for (int tries = 1;; tries++)
 	{
-		KeTransactionResult verdict = try_part(&part);
+		KeTransactionResult verdict;
 
-		if (verdict == KE_TRANSACTION_ABORT)
+		if (!prepared)
+			ke_xact_run(ke_reprocess_records_prepare, part, true);
+		prepared = true;
+		if (is_idle(part))
 		{
-			verdict = abort_part(&part);
-			if (verdict == KE_TRANSACTION_DONE &&
-				!ke_reprocess_fence_is_wanted(run))
-				return false;
-			if (verdict == KE_TRANSACTION_DONE && part.refused != NULL)
-			{
-				blame(&part);
-				check_position(&part, position);
-				ke_xact_run(prepare_records, &part, true);
-				tries = 0;
-				continue;
-			}
-			if (verdict == KE_TRANSACTION_DONE && tries < MAX_TRIES)
-				continue;
-			if (verdict == KE_TRANSACTION_DONE)
-				verdict = KE_TRANSACTION_ABORT;
+			ke_reprocess_report(run, part->moves, part->count);
+			return PART_MOVED;
 		}
+		if (!ke_reprocess_fence_is_wanted(run))
+			return PART_STOPPED;
+		verdict = try_to_end(part);
 		if (verdict == KE_TRANSACTION_RENEW && tries < MAX_TRIES)
 		{
-			if (!ke_reprocess_fence_renew(run, part.marker))
-			{
-				if (!ke_reprocess_fence_is_wanted(run))
-					return false;
-				check_position(&part, position);
-				ke_xact_run(prepare_records, &part, true);
-				continue;
-			}
-			verdict = KE_TRANSACTION_DONE;
+			verdict = renew(part);
+			prepared = false;
 		}
+		if (verdict == KE_TRANSACTION_ABORT && is_refused(part))
+		{
+			ke_xact_run(ke_reprocess_records_restore, part, true);
+			if (!blame(part))
+				return PART_REFUSED;
+			prepared = false;
+			tries = 0;
+			continue;
+		}
+		if (verdict == KE_TRANSACTION_ABORT && tries < MAX_TRIES)
+			continue;
 		if (verdict != KE_TRANSACTION_DONE)
-			ke_reprocess_fence_raise(run, verdict, &part.trouble);
-		complete(&part);
-		return true;
+			ke_reprocess_fence_raise(run, verdict, &part->trouble);
+		complete(part);
+		return PART_MOVED;
 	}
+}
+
+/* ----------------------------------------------------------------- chunks */
+
+/* The part that begins with the first of the moves. */
+static Outcome
+move_first(KeReprocessRun *run, int first, int count)
+{
+	bool		is_last = first + count == run->nmoves;
+	KeReprocessPart		part = {
+		.run = run,
+		.moves = run->moves + first,
+		.count = count,
+		.marker = run->markers[run->partition] + 1,
+		.position = run->dlq->positions[run->partition]
+	};
+
+	if (run->recorded)
+		part.next = part.position;
+	else
+		part.next = is_last ? run->next :
+			run->moves[first + count].msg.offset;
+	return move_part(&part);
+}
+
+static bool
+move_chunk(KeReprocessRun *run)
+{
+	int			size = Max(run->nmoves, 1);
+	int			first = 0;
+
+	do
+	{
+		int			count = Min(size, run->nmoves - first);
+
+		switch (move_first(run, first, count))
+		{
+			case PART_MOVED:
+				first += count;
+				size = Min(size, run->nmoves) * 2;
+				break;
+			case PART_REFUSED:
+				size = Max(count / 2, 1);
+				break;
+			case PART_STOPPED:
+				return false;
+		}
+	} while (first < run->nmoves);
+	return true;
 }
 
 bool
@@ -421,7 +511,7 @@ ke_reprocess_chunk_move(KeReprocessRun *run)
 
 	if (run->nmoves > 0 ||
 		(!run->recorded && run->next != run->dlq->positions[run->partition]))
-		moved = move_part(run, run->moves, run->nmoves, run->next);
+		moved = move_chunk(run);
 	for (int i = 0; i < run->nmoves; i++)
 		ke_message_release(&run->moves[i].msg);
 	run->nmoves = 0;
@@ -434,6 +524,5 @@ ke_reprocess_chunk_move(KeReprocessRun *run)
 bool
 ke_reprocess_chunk_commit_position(KeReprocessRun *run)
 {
-	return move_part(run, run->moves, 0,
-					 run->dlq->positions[run->partition]);
+	return move_first(run, 0, 0) == PART_MOVED;
 }

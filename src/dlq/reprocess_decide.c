@@ -10,72 +10,11 @@
 #include "core/header_names.h"
 #include "core/retry_headers.h"
 #include "dlq/reprocess_run.h"
-#include "kafka/topic_admin.h"
-
-/* A topic that letters are to be sent to. */
-typedef struct Target
-{
-	char	   *name;
-	int			error;			/* 0: it is there */
-	int			partitions;
-	bool		compacted;
-} Target;
 
 static bool
 has_prefix(const char *name, const char *prefix)
 {
 	return strncmp(name, prefix, strlen(prefix)) == 0;
-}
-
-static bool
-is_compacted(KeReprocessRun *run, const char *topic)
-{
-	KeTopicConfig config = {.name = "cleanup.policy"};
-
-	/* Who may write to it need not be allowed to see how it is made. */
-	if (ke_topic_admin_describe(ke_cluster_handle(run->taskctx->cluster),
-								topic,
-								&config, 1, run->order->timeout_ms) != 0)
-		return false;
-	return config.value != NULL && strstr(config.value, "compact") != NULL;
-}
-
-/* Looked at once in a run. */
-static const Target *
-find_target(KeReprocessRun *run, const char *topic)
-{
-	MemoryContext old = MemoryContextSwitchTo(run->taskctx->work);
-	KeTopicInfo *info;
-	Target	   *target;
-	List	   *topics;
-	ListCell   *lc;
-	int			error;
-
-	foreach(lc, run->targets)
-	{
-		target = (Target *) lfirst(lc);
-		if (strcmp(target->name, topic) == 0)
-		{
-			MemoryContextSwitchTo(old);
-			return target;
-		}
-	}
-
-	error = ke_cluster_topics(run->taskctx->cluster, topic, &topics,
-							  run->order->timeout_ms);
-	if (error != 0 || topics == NIL)
-		ke_task_context_refuse(run->taskctx, error,
-							   psprintf("ask Kafka for topic \"%s\"", topic));
-	info = (KeTopicInfo *) linitial(topics);
-	target = palloc0(sizeof(Target));
-	target->name = pstrdup(topic);
-	target->error = info->error;
-	target->partitions = info->partitions;
-	if (info->error == 0)
-		target->compacted = is_compacted(run, topic);
-	run->targets = lappend(run->targets, target);
-	MemoryContextSwitchTo(old);
-	return target;
 }
 
 static void
@@ -133,48 +72,68 @@ make_retry(KeReprocessRun *run, KeReprocessMove *move,
 	}
 }
 
+/*
+ * Where the letter is to be sent to; NULL: it has failed.  What it says of
+ * itself counts only where the server knows that topic.
+ */
+static const char *
+choose_topic(KeReprocessRun *run, KeReprocessMove *move,
+			 const KeDeadLetter *letter)
+{
+	const char *topic = letter->origin.original_topic;
+	const char *retry;
+
+	if (run->order->to_topic[0] != '\0')
+		return run->order->to_topic;
+	if (topic == NULL || ke_options_topic_problem(topic) != NULL)
+		fail(move, "its header x-original-topic is missing or names no topic");
+	else if (ke_options_topic_is_internal(topic))
+		fail(move, psprintf("topic \"%s\" is one of Kafka's own", topic));
+	else if (!ke_reprocess_target_is_known(run, topic))
+		fail(move, psprintf("topic \"%s\" is not subscribed on this server; to send the letter to a topic all the same, name that with to_topic",
+							topic));
+	else if (run->order->target != KE_TARGET_RETRY)
+		return topic;
+	else if (!ke_reprocess_target_is_retried(run, topic))
+		fail(move, psprintf("nobody reads the retry topic of topic \"%s\"",
+							topic));
+	else
+	{
+		retry = psprintf("%s%s", topic,
+						 run->taskctx->server->options.retry_suffix);
+		if (strlen(retry) < KE_KAFKA_TOPIC_LEN)
+			return retry;
+		fail(move, "the name of its topic is too long");
+	}
+	return NULL;
+}
+
 static void
 decide_to_send(KeReprocessRun *run, KeReprocessMove *move)
 {
 	bool		retry = run->order->target == KE_TARGET_RETRY;
-	const char *suffix = run->taskctx->server->options.retry_suffix;
-	const Target *target;
+	const KeReprocessTarget *target;
 	KeDeadLetter letter;
 	const char *topic;
 
 	ke_retry_headers_read_dead(&move->msg, &letter);
-	topic = letter.origin.original_topic;
-	if (topic == NULL || ke_options_topic_problem(topic) != NULL)
+	topic = choose_topic(run, move, &letter);
+	if (topic == NULL)
+		return;
+	target = ke_reprocess_target_find(run, topic);
+	if (target->refusal != NULL)
 	{
-		fail(move, "its header x-original-topic is missing or names no topic");
+		fail(move, target->refusal);
 		return;
 	}
-	if (retry)
-		topic = psprintf("%s%s", topic, suffix);
-	if (strlen(topic) >= KE_KAFKA_TOPIC_LEN)
-	{
-		fail(move, "the name of its topic is too long");
-		return;
-	}
-
-	target = find_target(run, topic);
-	if (target->error != 0)
-	{
-		fail(move, psprintf("topic \"%s\": %s", topic,
-							ke_client_error_name(target->error)));
-		return;
-	}
-	if (target->compacted && !retry && !run->order->target_given)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("topic \"%s\" is compacted", topic),
-				 errdetail("An old message would replace the newer ones of its key."),
-				 errhint("If that is wanted, say target => 'original'.")));
-
 	move->decision = KE_REPROCESS_SEND;
 	move->topic = target->name;
-	move->partition = letter.origin.original_partition < target->partitions ?
-		letter.origin.original_partition : -1;
+	move->partition = letter.origin.original_partition;
+	if (move->partition >= target->partitions ||
+		(run->order->to_topic[0] != '\0' &&
+		 (letter.origin.original_topic == NULL ||
+		  strcmp(topic, letter.origin.original_topic) != 0)))
+		move->partition = -1;
 	if (retry)
 		make_retry(run, move, &letter);
 	else

@@ -58,8 +58,7 @@ open_producer(KeReprocessRun *run)
 												server->options.service_name),
 									   psprintf("%s-%s",
 												run->taskctx->key.group_id,
-												run->order->topic),
-									   run->singly);
+												run->order->topic));
 	verdict = ke_transaction_init(run->producer, run->order->timeout_ms,
 								  &trouble);
 	if (verdict != KE_TRANSACTION_DONE)
@@ -78,6 +77,18 @@ ke_reprocess_fence_close(KeReprocessRun *run)
 	(void) ke_transaction_abort(run->producer, 1000, &trouble);
 	ke_producer_close(run->producer);
 	run->producer = NULL;
+}
+
+bool
+ke_reprocess_fence_was_passed(KeReprocessRun *run)
+{
+	MemoryContext old = MemoryContextSwitchTo(run->taskctx->work);
+	KeDlqTopic *now = ke_dlq_topic_look(run->taskctx, run->order);
+	int32		p = run->partition;
+
+	MemoryContextSwitchTo(old);
+	return p >= now->partitions ||
+		now->positions[p] != run->dlq->positions[p];
 }
 
 /* The highest number in use, so that the next one is new. */
@@ -166,6 +177,7 @@ ke_reprocess_fence(KeReprocessRun *run)
 	if (run->taskctx->uuid[0] == '\0')
 		ke_xact_run(establish_identity, run->taskctx, true);
 	open_producer(run);
+	ke_reprocess_target_teach(run);
 	run->dlq = ke_dlq_topic_look(run->taskctx, run->order);
 	find_markers(run);
 	if (run->dlq->nletters > 0)

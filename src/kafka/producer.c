@@ -29,6 +29,7 @@ struct KeProducer
 {
 	KeHandle	handle;
 	rd_kafka_event_t *reports;	/* is being handed out, or NULL */
+	size_t		nreports;		/* of it that are left */
 };
 
 static KeProducer *
@@ -54,18 +55,16 @@ KeProducer *
 ke_producer_open_transactional(const KeServerOptions *server,
 							   const KeMappingOptions *mapping,
 							   const char *client_id,
-							   const char *transactional_id, bool singly)
+							   const char *transactional_id)
 {
 	KeSetting	settings[] = {
 		{"transactional.id", transactional_id},
-		{"transaction.timeout.ms", "10000"},
+		{"transaction.timeout.ms", CppAsString2(KE_TRANSACTION_TIMEOUT_MS)},
 		{"linger.ms", "0"},
 		{"compression.codec", server->compression},
 		{"partitioner", "murmur2_random"},
 		{"message.max.bytes", "100000000"},
 		{"queue.buffering.max.kbytes", "131072"},
-		{"batch.num.messages", singly ? "1" : NULL},
-		{"max.in.flight.requests.per.connection", singly ? "1" : NULL},
 		{NULL, NULL}
 	};
 
@@ -102,6 +101,24 @@ KeHandle *
 ke_producer_handle(KeProducer *producer)
 {
 	return &producer->handle;
+}
+
+const char *
+ke_producer_error_hint(int error)
+{
+	switch (error)
+	{
+		case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+			return "The Kafka user needs Write on the topic.";
+		case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
+			return "It may be one of Kafka's own topics, which take no messages of others.";
+		case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+		case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+		case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+			return "Create the topic, or give the Kafka user Write on it.";
+		default:
+			return ke_client_error_hint(error);
+	}
 }
 
 /*
@@ -158,11 +175,10 @@ make_headers(const KeRecord *record)
 	return headers;
 }
 
-/* What an error of a record, or of its batch, means for the record. */
-static KeReport
-judge(rd_kafka_resp_err_t err)
+KeReport
+ke_producer_judge(int error)
 {
-	switch (err)
+	switch ((rd_kafka_resp_err_t) error)
 	{
 		case RD_KAFKA_RESP_ERR_NO_ERROR:
 			return KE_REPORT_DONE;
@@ -170,9 +186,12 @@ judge(rd_kafka_resp_err_t err)
 		case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
 		case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
 		case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+			return KE_REPORT_TOPIC;
+
+			/* One of Kafka's own topics says the first */
 		case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
 		case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
-			return KE_REPORT_TOPIC;
+			return KE_REPORT_FORBIDDEN;
 
 			/* Of the cluster or of us, whatever the record is */
 		case RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE:
@@ -198,7 +217,7 @@ judge(rd_kafka_resp_err_t err)
 
 			/* The library's own are negative: it could not, this time. */
 		default:
-			return err > 0 ? KE_REPORT_REFUSED : KE_REPORT_UNSENT;
+			return error > 0 ? KE_REPORT_REFUSED : KE_REPORT_UNSENT;
 	}
 }
 
@@ -208,7 +227,7 @@ fill_report(KeProducerEvent *event, uint64 id, rd_kafka_resp_err_t err)
 	memset(event, 0, sizeof(KeProducerEvent));
 	event->kind = KE_PRODUCER_REPORT;
 	event->id = id;
-	event->report = judge(err);
+	event->report = ke_producer_judge(err);
 	event->too_large = err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ||
 		err == RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE;
 	event->error = err;
@@ -263,23 +282,42 @@ ke_producer_drain_fd(KeProducer *producer)
 	ke_wakeup_drain(&producer->handle.wakeup);
 }
 
-/* The next report of the event at hand; true if there was one. */
+/* From now on it is handed out. */
+static void
+begin_reports(KeProducer *producer, rd_kafka_event_t *rkev)
+{
+	producer->reports = rkev;
+	producer->nreports = rd_kafka_event_message_count(rkev);
+}
+
+static void
+end_reports(KeProducer *producer)
+{
+	if (producer->reports != NULL)
+		rd_kafka_event_destroy(producer->reports);
+	producer->reports = NULL;
+}
+
+/*
+ * The next report of the event at hand; true if there was one.  The event is
+ * destroyed with its last one: until then the library counts its records as
+ * under way, and the commit of a transaction waits for them.
+ */
 static bool
 take_report(KeProducer *producer, KeProducerEvent *event)
 {
-	const rd_kafka_message_t *message;
+	const rd_kafka_message_t *message = NULL;
 
 	if (producer->reports == NULL)
 		return false;
-	message = rd_kafka_event_message_next(producer->reports);
-	if (message == NULL)
-	{
-		rd_kafka_event_destroy(producer->reports);
-		producer->reports = NULL;
-		return false;
-	}
-	fill_report(event, (uint64) (uintptr_t) message->_private, message->err);
-	return true;
+	if (producer->nreports > 0)
+		message = rd_kafka_event_message_next(producer->reports);
+	if (message != NULL)
+		fill_report(event, (uint64) (uintptr_t) message->_private,
+					message->err);
+	if (message == NULL || --producer->nreports == 0)
+		end_reports(producer);
+	return message != NULL;
 }
 
 static void
@@ -370,7 +408,7 @@ ke_producer_wait(KeProducer *producer, int timeout_ms, KeProducerEvent *event)
 		switch (rd_kafka_event_type(rkev))
 		{
 			case RD_KAFKA_EVENT_DR:
-				producer->reports = rkev;
+				begin_reports(producer, rkev);
 				break;
 			case RD_KAFKA_EVENT_ERROR:
 			case RD_KAFKA_EVENT_LOG:
@@ -386,8 +424,7 @@ ke_producer_wait(KeProducer *producer, int timeout_ms, KeProducerEvent *event)
 void
 ke_producer_close(KeProducer *producer)
 {
-	if (producer->reports != NULL)
-		rd_kafka_event_destroy(producer->reports);
+	end_reports(producer);
 	ke_handle_destroy(&producer->handle);
 	pfree(producer);
 }

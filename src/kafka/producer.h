@@ -41,8 +41,8 @@ typedef enum KeReport
 {
 	KE_REPORT_DONE,				/* the cluster has it */
 	KE_REPORT_REFUSED,			/* its batch will never be taken */
-	KE_REPORT_TOPIC,			/* the topic, or partition, is not there (now),
-								 * or not for us */
+	KE_REPORT_TOPIC,			/* the topic, or partition, is not there now */
+	KE_REPORT_FORBIDDEN,		/* the topic takes nothing from us */
 	KE_REPORT_UNSENT			/* nothing is wrong with it: send it again */
 } KeReport;
 
@@ -71,16 +71,21 @@ extern KeProducer *ke_producer_open(const KeServerOptions *server,
 									const KeMappingOptions *mapping,
 									const char *client_id, bool strict);
 
-/*
- * The same for kafka/transaction.  With singly each record is a batch of its
- * own, so that a refused one is the one to blame.
- */
+/* How long the coordinator bears with a transaction; then it aborts it. */
+#define KE_TRANSACTION_TIMEOUT_MS 10000
+
+/* The same for kafka/transaction. */
 extern KeProducer *
 			ke_producer_open_transactional(const KeServerOptions *server,
 										   const KeMappingOptions *mapping,
 										   const char *client_id,
-										   const char *transactional_id,
-										   bool singly);
+										   const char *transactional_id);
+
+/* What an error of a record, or of its batch, means for the record. */
+extern KeReport ke_producer_judge(int error);
+
+/* What to do about it, or NULL. */
+extern const char *ke_producer_error_hint(int error);
 
 /* For kafka/topic_admin; lives as long as the producer. */
 extern KeHandle *ke_producer_handle(KeProducer *producer);

@@ -119,6 +119,26 @@ ke_transaction_begin(KeProducer *producer, KeTrouble *trouble)
 	return error == NULL ? KE_TRANSACTION_DONE : conclude(error, trouble);
 }
 
+/*
+ * One that cannot go on answers every call with its reason.  The beginning of
+ * another is refused while it is open, so that asking changes nothing.
+ */
+bool
+ke_transaction_has_failed(KeProducer *producer, KeTrouble *trouble)
+{
+	rd_kafka_error_t *error;
+	bool		failed;
+
+	error = rd_kafka_begin_transaction(ke_producer_handle(producer)->rk);
+	failed = error != NULL && (rd_kafka_error_txn_requires_abort(error) ||
+							   rd_kafka_error_is_fatal(error));
+	if (failed)
+		(void) conclude(error, trouble);
+	else if (error != NULL)
+		rd_kafka_error_destroy(error);
+	return failed;
+}
+
 typedef struct Offsets
 {
 	const char *group_id;

@@ -34,6 +34,13 @@ extern KeTransactionResult ke_transaction_init(KeProducer *producer,
 extern KeTransactionResult ke_transaction_begin(KeProducer *producer,
 												KeTrouble *trouble);
 
+/*
+ * Records of the open transaction have failed: why the library wants it to be
+ * aborted.  False if it does not.
+ */
+extern bool ke_transaction_has_failed(KeProducer *producer,
+									  KeTrouble *trouble);
+
 /* Offsets of a group that has no members. */
 extern KeTransactionResult
 			ke_transaction_offsets(KeProducer *producer, const char *group_id,

@@ -316,14 +316,45 @@ begin(KeOutboxReader *reader, bool is_new, KeOutboxState *state,
 	return true;
 }
 
+/*
+ * The first event that has committed gives the database its identity; but not
+ * if it is the copy of one that had come as far, whose events it has, too.
+ */
+static bool
+found_identity(pg_uuid_t *uuid)
+{
+	bool		own;
+	bool		foreign;
+
+	ke_outbox_scan_origins(&own, &foreign);
+	if (foreign)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the identity of this database towards Kafka is not confirmed"),
+				 errhint("Call kafka_identity_confirm().")));
+	if (!own)
+		return false;
+	ke_identity_establish();
+	return ke_identity_read(uuid) == KE_IDENTITY_OURS;
+}
+
 /* Nothing is published in the name of the database this is a copy of. */
 static bool
 may_publish(KeOutboxReader *reader)
 {
 	pg_uuid_t	uuid;
 
-	if (ke_identity_read(&uuid) != KE_IDENTITY_OURS)
-		return false;
+	switch (ke_identity_read(&uuid))
+	{
+		case KE_IDENTITY_NONE:
+			if (!found_identity(&uuid))
+				return false;
+			break;
+		case KE_IDENTITY_OURS:
+			break;
+		case KE_IDENTITY_FOREIGN:
+			return false;
+	}
 	ke_identity_format(&uuid, reader->uuid);
 	return true;
 }

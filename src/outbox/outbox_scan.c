@@ -13,10 +13,12 @@
 #include "miscadmin.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/xid8.h"
 
 #include "outbox/outbox_scan.h"
+#include "subscription/catalog.h"
 
 /* Server, marker or not, and two for the transaction. */
 #define KEYS 4
@@ -157,6 +159,41 @@ ke_outbox_scan_markers(Oid server, const KeOutboxXids *after,
 								  visit, argument))
 			return;
 	}
+}
+
+typedef struct Origins
+{
+	bool		own;
+	bool		foreign;
+} Origins;
+
+static bool
+note_origin(KePrivateTable *table, const KeOutboxMarker *marker,
+			void *argument)
+{
+	Origins    *origins = (Origins *) argument;
+
+	if (marker->foreign)
+		origins->foreign = true;
+	else
+		origins->own = true;
+	return !origins->foreign;
+}
+
+void
+ke_outbox_scan_origins(bool *own, bool *foreign)
+{
+	KeOutboxXids *nothing = ke_outbox_xids_parse(NULL);
+	Snapshot	now = RegisterSnapshot(GetLatestSnapshot());
+	Origins		origins = {0};
+	ListCell   *lc;
+
+	foreach(lc, ke_catalog_servers())
+		ke_outbox_scan_markers(lfirst_oid(lc), nothing, NULL, now,
+							   note_origin, &origins);
+	UnregisterSnapshot(now);
+	*own = origins.own;
+	*foreign = origins.foreign;
 }
 
 /* ------------------------------------------------------------------- rows */

@@ -45,6 +45,12 @@ extern bool ke_outbox_scan_table(int table, Oid server,
 								 const KeOutboxXids *upto, Snapshot snapshot,
 								 KeOutboxMarkerVisit visit, void *argument);
 
+/*
+ * Has any server's outbox committed transactions of this database, and of
+ * another one that this is a copy of?  The second answer makes do with one.
+ */
+extern void ke_outbox_scan_origins(bool *own, bool *foreign);
+
 /* Rows of transactions, one after the other; zero it to begin. */
 typedef struct KeOutboxRows
 {

@@ -34,7 +34,6 @@
 #include "session/xact.h"
 #include "shm/role_demand.h"
 #include "shm/roster.h"
-#include "state/identity.h"
 #include "subscription/catalog.h"
 #include "subscription/extension.h"
 
@@ -137,9 +136,8 @@ write_marker(KePrivateTable *table, Oid sequence, const Appended *entry)
 
 /*
  * The transaction may have dropped the server since, or the extension: then
- * the rows are nobody's.  A database that never had one gets its identity
- * now: the first producers wait for each other, which earlier in their
- * transactions could be a deadlock.
+ * the rows are nobody's.  A database that has no identity yet gets it from
+ * the relay, when this has committed: nobody who commits waits for another.
  */
 static void
 write_markers(void)
@@ -150,7 +148,6 @@ write_markers(void)
 
 	if (appended == NIL || !OidIsValid(sequence))
 		return;
-	ke_identity_establish();
 	ke_private_table_open(&table, ke_outbox_tables[current_table],
 						  RowExclusiveLock);
 	foreach(lc, appended)

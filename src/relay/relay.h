@@ -23,6 +23,7 @@ typedef struct KeRelayTopic
 	TimestampTz missing_since;	/* 0: it is not */
 	char	   *refusal;		/* why nothing can be sent to it, or NULL */
 	bool		absent;			/* refusal only until the topic is made */
+	bool		forbidden;		/* it is there, but takes nothing from us */
 	Size		too_large;		/* a row of that size was refused; 0: none */
 	bool		needs_keys;		/* a record without a key was */
 } KeRelayTopic;
@@ -55,6 +56,7 @@ struct KeRelay
 	TimestampTz recall_at;
 	bool		progress;		/* since the last time */
 
+	TimestampTz taken_at;		/* what it has was committed before */
 	TimestampTz not_before;		/* of the next try */
 	int			backoff_ms;
 	TimestampTz take_at;		/* without being woken */
@@ -87,9 +89,14 @@ extern KeRelayVerdict ke_relay_topics_judge(KeRelay *relay,
 
 /* What a report says about the row's topic. */
 extern void ke_relay_topics_doubt(KeRelay *relay, const KeRelayRow *row);
+extern void ke_relay_topics_forbid(KeRelay *relay, const KeRelayRow *row,
+								   const char *reason);
 extern void ke_relay_topics_learn(KeRelay *relay, const KeRelayRow *row,
 								  bool too_large);
 extern void ke_relay_topics_unlearn(KeRelay *relay, const KeRelayRow *row);
+
+/* Topics may have been made: what was missing may be there. */
+extern void ke_relay_topics_reconsider(KeRelay *relay);
 
 /* relay_send.c: from the window to brokers, and their reports */
 extern void ke_relay_send(KeRelay *relay, TimestampTz now);

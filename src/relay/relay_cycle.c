@@ -112,9 +112,12 @@ compare_cluster(void *argument)
 {
 	Record	   *record = (Record *) argument;
 	char	   *stored = ke_identity_cluster(record->service);
+	pg_uuid_t	uuid;
 
-	if (stored == NULL)
+	if (stored == NULL && ke_identity_read(&uuid) == KE_IDENTITY_OURS)
 		ke_identity_set_cluster(record->service, record->heard);
+	else if (stored == NULL)
+		return;
 	else if (strcmp(stored, record->heard) != 0)
 		record->other = MemoryContextStrdup(record->context, stored);
 }
@@ -204,6 +207,7 @@ take(KeRelay *relay, TimestampTz now, char **reason)
 		relay->taken = false;
 		return;
 	}
+	relay->taken_at = GetCurrentTimestamp();
 	relay->woken = false;
 	relay->read = !relay->taken;
 	if (relay->taken)
@@ -429,6 +433,13 @@ void
 ke_relay_wake(KeRelay *relay)
 {
 	relay->woken = true;
+}
+
+void
+ke_relay_reconsider(KeRelay *relay)
+{
+	ke_relay_topics_reconsider(relay);
+	relay->look_at = 0;
 }
 
 int64

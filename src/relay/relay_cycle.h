@@ -42,6 +42,9 @@ extern char *ke_relay_read(KeRelay *relay, KeRelayFacts *facts);
 /* There may be something new in the outbox. */
 extern void ke_relay_wake(KeRelay *relay);
 
+/* Somebody has made a topic, or changed what we may. */
+extern void ke_relay_reconsider(KeRelay *relay);
+
 /*
  * Do what can be done now.  Returns how many rows were published; *reason is
  * set when the process should end.

@@ -114,7 +114,7 @@ start_over(KeRelay *relay, TimestampTz now)
 static const char *
 explain(const KeProducerEvent *event)
 {
-	const char *hint = ke_client_error_hint(event->error);
+	const char *hint = ke_producer_error_hint(event->error);
 
 	return hint == NULL ? event->text : psprintf("%s (%s)", event->text, hint);
 }
@@ -153,6 +153,28 @@ row_is_refused(KeRelay *relay, KeRelayRow *row, const KeProducerEvent *event)
 	give_row_up(relay, row, explain(event), false);
 }
 
+/*
+ * Its topic takes nothing from us, so none of the rows for it goes out; that
+ * is the topic's fault, and needs no proof by a row sent alone.
+ */
+static void
+row_is_forbidden(KeRelay *relay, KeRelayRow *row,
+				 const KeProducerEvent *event)
+{
+	const char *reason = psprintf("topic \"%s\": %s", row->record.topic,
+								  explain(event));
+
+	ke_relay_topics_forbid(relay, row, reason);
+	if (row->alone)
+	{
+		give_row_up(relay, row, reason, false);
+		return;
+	}
+	row->state = KE_ROW_WAITING;
+	relay->progress = true;
+	recover(relay);
+}
+
 static void
 take_report(KeRelay *relay, const KeProducerEvent *event)
 {
@@ -172,6 +194,9 @@ take_report(KeRelay *relay, const KeProducerEvent *event)
 			ke_relay_topics_doubt(relay, row);
 			row->state = row->alone ? KE_ROW_SUSPECT : KE_ROW_WAITING;
 			recover(relay);
+			break;
+		case KE_REPORT_FORBIDDEN:
+			row_is_forbidden(relay, row, event);
 			break;
 		case KE_REPORT_UNSENT:
 			row->state = row->alone ? KE_ROW_SUSPECT : KE_ROW_WAITING;
@@ -273,6 +298,11 @@ hand_over(KeRelay *relay, KeRelayRow *row, int32 partition, bool alone,
 			{
 				give_row_up(relay, row, explain(&failure), false);
 				return true;
+			}
+			if (failure.report == KE_REPORT_FORBIDDEN)
+			{
+				row_is_forbidden(relay, row, &failure);
+				return false;
 			}
 			if (failure.report == KE_REPORT_TOPIC)
 				ke_relay_topics_doubt(relay, row);

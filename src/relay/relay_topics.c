@@ -154,7 +154,7 @@ ask_for(KeRelay *relay, KeRelayTopic *topic, const KeRelayRow *row,
 	err = ke_producer_topic(relay->strict, topic->name, &info, ASK_MS);
 	if (err != 0)
 		return wait_because(relay, topic->name, "ask for", err);
-	topic->asked_at = now;
+	topic->asked_at = GetCurrentTimestamp();
 	topic->partitions = 0;
 	if (ke_client_is_missing_topic(info.error))
 		return miss_topic(relay, topic, row, now);
@@ -175,6 +175,18 @@ is_fresh(const KeRelayTopic *topic, TimestampTz now)
 {
 	return topic->asked_at != 0 &&
 		!TimestampDifferenceExceeds(topic->asked_at, now, FRESH_MS);
+}
+
+/*
+ * Does the refusal hold for what is to be sent now?  Not if the topic may
+ * have been made before that was committed: it is asked for again, once for
+ * all that was committed meanwhile.
+ */
+static bool
+is_refused(const KeRelay *relay, const KeRelayTopic *topic, TimestampTz now)
+{
+	return topic->refusal != NULL && is_fresh(topic, now) &&
+		topic->asked_at >= relay->taken_at;
 }
 
 /* A copy whose partition is not there goes where its key says. */
@@ -222,13 +234,14 @@ ke_relay_topics_judge(KeRelay *relay, const KeRelayRow *row,
 	KeRelayVerdict verdict = KE_RELAY_SEND;
 
 	*reason = NULL;
-	if (topic->refusal != NULL && is_fresh(topic, now))
+	if (is_refused(relay, topic, now))
 		verdict = KE_RELAY_NEVER;
 	else if (topic->partitions == 0)
 		verdict = ask_for(relay, topic, row, now);
 	if (verdict == KE_RELAY_SEND)
 		verdict = choose_partition(relay, topic, row, partition, now, reason);
-	if (verdict == KE_RELAY_SEND && is_like_the_refused(topic, row))
+	if (verdict == KE_RELAY_SEND &&
+		(topic->forbidden || is_like_the_refused(topic, row)))
 		verdict = KE_RELAY_ALONE;
 	*absent = verdict == KE_RELAY_NEVER && *reason == NULL && topic->absent;
 	if (verdict == KE_RELAY_NEVER && *reason == NULL)
@@ -244,6 +257,21 @@ ke_relay_topics_doubt(KeRelay *relay, const KeRelayRow *row)
 
 	topic->partitions = 0;
 	topic->asked_at = 0;
+}
+
+/*
+ * It takes nothing from us, whatever it is.  Until that is asked again, by a
+ * row sent alone, nothing is sent to it.
+ */
+void
+ke_relay_topics_forbid(KeRelay *relay, const KeRelayRow *row,
+					   const char *reason)
+{
+	KeRelayTopic *topic = find_topic(relay, row->record.topic);
+
+	(void) refuse(relay, topic, reason, false);
+	topic->forbidden = true;
+	topic->asked_at = GetCurrentTimestamp();
 }
 
 /*
@@ -271,4 +299,25 @@ ke_relay_topics_unlearn(KeRelay *relay, const KeRelayRow *row)
 		topic->too_large = 0;
 	if (row->record.key == NULL)
 		topic->needs_keys = false;
+	if (topic->forbidden)
+		forget_refusal(topic);
+	topic->forbidden = false;
+}
+
+/*
+ * Brokers may be late to hear of what was made, so that a topic that was
+ * missing for long is given time anew.
+ */
+void
+ke_relay_topics_reconsider(KeRelay *relay)
+{
+	HASH_SEQ_STATUS seq;
+	KeRelayTopic *topic;
+
+	hash_seq_init(&seq, relay->topics);
+	while ((topic = hash_seq_search(&seq)) != NULL)
+	{
+		forget_refusal(topic);
+		topic->missing_since = 0;
+	}
 }

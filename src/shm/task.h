@@ -45,6 +45,7 @@ typedef struct KeTaskOrder
 	bool		foreign_only;	/* of other services, among the newest */
 	KeTaskTarget target;		/* REPROCESS, as the next */
 	bool		target_given;	/* the user has said it */
+	char		to_topic[KE_TOPIC_LEN]; /* for all letters; empty: none */
 	int			timeout_ms;		/* how long no broker need answer */
 } KeTaskOrder;
 

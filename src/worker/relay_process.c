@@ -79,7 +79,7 @@ read_configuration(Worker *worker, KeRelayFacts *facts)
 	if (!facts->server_is_there)
 		give_up("its server was dropped");
 	ke_runtime_serves(NameStr(facts->name));
-	if (facts->identity != KE_IDENTITY_OURS)
+	if (facts->identity == KE_IDENTITY_FOREIGN)
 		give_up("the identity of this database is not confirmed");
 }
 
@@ -112,6 +112,7 @@ keep_house(Worker *worker, TimestampTz now)
 		read_configuration(worker, &facts);
 		if (facts.fingerprint != worker->fingerprint)
 			give_up("its server was altered");
+		ke_relay_reconsider(worker->relay);
 	}
 	if (now >= worker->heartbeat_at)
 	{

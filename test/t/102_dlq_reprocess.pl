@@ -171,7 +171,7 @@ is(scalar $kafka->consume($small), 999, '... and its neighbours are sent');
 is( $node->safe_psql(
 		'postgres', qq{
 		SELECT message->'offset', message->>'error' FROM kafka_dlq_reprocess('$small'), jsonb_array_elements(messages) message}),
-	'700|refused by the broker: Broker: Message size too large',
+	'700|refused by the broker: Broker: Message size too large (Raise max.message.bytes of the topic, or send less in one message.)',
 	'... by name');
 
 # to be retried: only where somebody reads that
