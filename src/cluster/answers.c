@@ -275,6 +275,7 @@ answer_create(KeCluster *cluster, const KeServer *server,
 	KeTopicConfig *configs =
 	palloc0(list_length(request->settings) * sizeof(KeTopicConfig));
 	long		left_ms;
+	long		patience_ms;
 	KeAnswer   *answer;
 	ListCell   *lc;
 	char	   *text;
@@ -293,9 +294,9 @@ answer_create(KeCluster *cluster, const KeServer *server,
 
 	left_ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
 											  question->answer_by);
+	patience_ms = Max(CREATE_PATIENCE_MS, 4 * ke_cluster_took_ms(cluster));
 	error = ke_topic_admin_create(ke_cluster_handle(cluster), &topic, &created,
-								  &text,
-								  (int) Min(left_ms, CREATE_PATIENCE_MS));
+								  &text, (int) Min(left_ms, patience_ms));
 	if (ke_client_is_silence(error))
 		return not_reachable(cluster, server, error);
 

@@ -111,6 +111,7 @@ topic_problem(const char *name, const KeTopicInfo *topic)
 bool
 ke_survey_topics(KeSurvey *survey)
 {
+	bool		answered = true;
 	int			total = 0;
 	int			i = 0;
 	ListCell   *lc;
@@ -123,16 +124,21 @@ ke_survey_topics(KeSurvey *survey)
 		KeSubscription *sub = (KeSubscription *) lfirst(lc);
 		KeTopicInfo *topic;
 
+		/* Put all of the questions, also when the first one has to wait. */
 		if (ke_survey_ask_topic(survey, sub->topic, &topic) != 0)
-			return false;
+		{
+			answered = false;
+			continue;
+		}
 		if (topic->error == 0)
 			survey->partitions[i] = topic->partitions;
 		publish_topic(survey, sub, topic_problem(sub->topic, topic));
 		total += survey->partitions[i];
 		i++;
 	}
-	survey->watch->partitions = total;
-	return true;
+	if (answered)
+		survey->watch->partitions = total;
+	return answered;
 }
 
 /* ------------------------------------------------------------------- group */

@@ -24,6 +24,9 @@
 /* While partitions have no owner, or deliver nothing. */
 #define UNOWNED_INTERVAL_MS 3000
 
+/* How long answers may take that belong to one look. */
+#define MAX_ANSWER_MS 50000
+
 /* Long enough for a broker that is well, once the connection is made. */
 #define CLUSTER_ID_MS 500
 
@@ -123,13 +126,30 @@ check_cluster(KeWatch *watch, const KeWatchFacts *facts, KeServer *server)
 
 /* ---------------------------------------------------------------- a look */
 
-/* Come back soon, then later and later. */
+/* Come back soon, then later and later; but soon to one that is only slow. */
 static void
 put_off(KeWatch *watch, TimestampTz now)
 {
+	if (watch->cluster != NULL &&
+		ke_cluster_took_ms(watch->cluster) > FIRST_DELAY_MS / 2)
+		watch->delay_ms = 0;
 	watch->delay_ms = Min(Max(watch->delay_ms * 2, FIRST_DELAY_MS),
 						  LOOK_INTERVAL_MS);
 	watch->next_look = TimestampTzPlusMilliseconds(now, watch->delay_ms);
+}
+
+/*
+ * Answers that came too late for the look before belong to this one, so that
+ * behind a slow link, too, a look gets all of them in the end.
+ */
+static void
+begin_asking(KeWatch *watch)
+{
+	KeMoment	now = ke_clock_now();
+
+	if (watch->asking_since == 0 ||
+		ke_clock_passed(watch->asking_since, now, MAX_ANSWER_MS))
+		watch->asking_since = now;
 }
 
 /* Nobody answers: say so, with what the library knows about it. */
@@ -159,6 +179,7 @@ ke_watch_look(KeWatch *watch, const KeWatchFacts *facts, KeServer *server,
 		.now = now
 	};
 
+	begin_asking(watch);
 	if (watch->cluster != NULL)
 		(void) ke_cluster_serve(watch->cluster);
 	if (!ke_survey_copy_is_blocking(watch, now))
@@ -192,6 +213,12 @@ ke_watch_look(KeWatch *watch, const KeWatchFacts *facts, KeServer *server,
 	ereport(DEBUG1,
 			(errmsg_internal("looked at the cluster of server \"%s\": %d partitions",
 							 server->name, watch->partitions)));
+	if (survey.unanswered > 0)
+	{
+		put_off(watch, now);
+		return;
+	}
+	watch->asking_since = 0;
 	watch->delay_ms = 0;
 	watch->next_look =
 		TimestampTzPlusMilliseconds(now, watch->trouble_since != 0 ?

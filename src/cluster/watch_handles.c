@@ -74,6 +74,8 @@ ke_watch_handles_cluster(KeWatch *watch, KeServer *server)
 		if (problem != NULL)
 			strlcpy(watch->reason, problem, sizeof(watch->reason));
 	}
+	if (watch->cluster != NULL)
+		ke_cluster_repeat(watch->cluster, watch->asking_since);
 	return watch->cluster;
 }
 
@@ -97,11 +99,14 @@ ke_watch_handles_admin(KeWatch *watch, KeServer *server)
 	char	   *problem;
 
 	/* The other one is renewed when the server has changed. */
-	if (ke_watch_handles_cluster(watch, server) == NULL ||
-		watch->admin != NULL)
-		return watch->admin;
-	problem = ke_failure_describe(ke_attempt(open_admin, &opening));
-	if (problem != NULL)
-		strlcpy(watch->reason, problem, sizeof(watch->reason));
+	if (ke_watch_handles_cluster(watch, server) != NULL &&
+		watch->admin == NULL)
+	{
+		problem = ke_failure_describe(ke_attempt(open_admin, &opening));
+		if (problem != NULL)
+			strlcpy(watch->reason, problem, sizeof(watch->reason));
+	}
+	if (watch->admin != NULL)
+		ke_cluster_repeat(watch->admin, watch->asking_since);
 	return watch->admin;
 }

@@ -7,6 +7,7 @@
 
 #include "datatype/timestamp.h"
 
+#include "core/clock.h"
 #include "kafka/cluster.h"
 #include "shm/reason.h"
 #include "state/identity.h"
@@ -38,6 +39,9 @@ typedef struct KeWatch
 	int			partitions;		/* of all subscribed topics; -1: not known */
 	int			retry_partitions;	/* of their retry topics; likewise */
 	List	   *copy_topics;	/* of KeTopicInfo: those that are there */
+
+	/* A look that missed answers is repeated with those that came; 0: not. */
+	KeMoment	asking_since;
 
 	TimestampTz next_look;
 	int			delay_ms;		/* grows while nobody answers */

@@ -50,10 +50,22 @@ ke_cluster_handle(KeCluster *cluster)
 	return &cluster->handle;
 }
 
+void
+ke_cluster_repeat(KeCluster *cluster, KeMoment since)
+{
+	ke_query_repeat(&cluster->handle, since, true);
+}
+
+int
+ke_cluster_took_ms(const KeCluster *cluster)
+{
+	return cluster->handle.took_ms;
+}
+
 char *
 ke_cluster_id(KeCluster *cluster, int timeout_ms)
 {
-	return ke_query_cluster_id(cluster->handle.rk, timeout_ms);
+	return ke_query_cluster_id(&cluster->handle, timeout_ms);
 }
 
 /* A broker has answered: what was wrong before is so no more. */
@@ -73,7 +85,7 @@ ke_cluster_topics(KeCluster *cluster, const char *topic, List **topics,
 				  int timeout_ms)
 {
 	return note_answer(cluster,
-					   ke_query_topics(cluster->handle.rk, topic, topics,
+					   ke_query_topics(&cluster->handle, topic, topics,
 									   timeout_ms));
 }
 
@@ -82,7 +94,7 @@ ke_cluster_ping(KeCluster *cluster, int *brokers, int64 *latency_us,
 				int timeout_ms)
 {
 	return note_answer(cluster,
-					   ke_query_brokers(cluster->handle.rk, brokers,
+					   ke_query_brokers(&cluster->handle, brokers,
 										latency_us, timeout_ms));
 }
 
@@ -95,7 +107,7 @@ ke_cluster_offsets_for_time(KeCluster *cluster, KePartitionList *list,
 	int			err;
 	int			next = 0;
 
-	err = ke_query_offsets(cluster->handle.rk, list, timeout_ms);
+	err = ke_query_offsets(&cluster->handle, list, timeout_ms);
 	if (err != 0)
 		return err;
 
@@ -108,7 +120,7 @@ ke_cluster_offsets_for_time(KeCluster *cluster, KePartitionList *list,
 			ke_partition_list_add(ends, part->topic, part->partition,
 								  RD_KAFKA_OFFSET_END);
 	}
-	err = ke_query_offsets(cluster->handle.rk, ends,
+	err = ke_query_offsets(&cluster->handle, ends,
 						   (int) Max(deadline - ke_query_now_ms(), 0));
 	if (err != 0)
 		return err;
@@ -130,7 +142,7 @@ ke_cluster_offsets_for_time(KeCluster *cluster, KePartitionList *list,
 int
 ke_cluster_committed(KeCluster *cluster, KePartitionList *list, int timeout_ms)
 {
-	return ke_query_committed(cluster->handle.rk, list, timeout_ms);
+	return ke_query_committed(&cluster->handle, list, timeout_ms);
 }
 
 char *

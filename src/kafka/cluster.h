@@ -2,12 +2,13 @@
  * cluster.h
  *	  The manager's handle on a cluster: questions, no group membership.
  *
- * Calls block in slices of at most 500 ms with CHECK_FOR_INTERRUPTS between,
+ * Calls wait in slices of at most 500 ms with CHECK_FOR_INTERRUPTS between,
  * return 0 or librdkafka's code, and never raise for a broker's trouble.
  */
 #ifndef KE_CLUSTER_H
 #define KE_CLUSTER_H
 
+#include "core/clock.h"
 #include "kafka/client.h"
 
 typedef struct KeCluster KeCluster;
@@ -24,6 +25,17 @@ extern KeCluster *ke_cluster_open(const KeServerOptions *server,
 
 /* For kafka/topic_admin; lives as long as the cluster. */
 extern KeHandle *ke_cluster_handle(KeCluster *cluster);
+
+/*
+ * From now on the answer to an equal question that was asked since then will
+ * do, also when it comes after whoever asked has stopped waiting: somebody
+ * who cannot wait asks again, from the start, until nothing is missing.  0:
+ * everything is asked anew, as with a new handle.
+ */
+extern void ke_cluster_repeat(KeCluster *cluster, KeMoment since);
+
+/* How long the newest answer has taken; 0: there was none yet. */
+extern int	ke_cluster_took_ms(const KeCluster *cluster);
 
 extern char *ke_cluster_id(KeCluster *cluster, int timeout_ms);
 

@@ -26,6 +26,9 @@
 #define LEAVE_MS 2000
 #define LEAVE_CONFIRM_MS 1000
 
+/* Bounds of a partition that are older are asked for anew. */
+#define BOUNDS_MS 20000
+
 /* ---- opening ---- */
 
 static const char *
@@ -102,6 +105,8 @@ ke_consumer_open(const KeServerOptions *server,
 	ke_handle_open(&consumer->handle, RD_KAFKA_CONSUMER,
 				   make_config(server, mapping, member));
 
+	ke_query_repeat(&consumer->handle, ke_clock_now(), false);
+
 	/* Four times while a full queue is emptied. */
 	consumer->needs_nudge = ke_client_library_version() < 0x02020000;
 	consumer->nudge_messages = property(consumer, "queued.min.messages") / 4;
@@ -113,7 +118,7 @@ ke_consumer_open(const KeServerOptions *server,
 char *
 ke_consumer_cluster_id(KeConsumer *consumer, int timeout_ms)
 {
-	return ke_query_cluster_id(consumer->handle.rk, timeout_ms);
+	return ke_query_cluster_id(&consumer->handle, timeout_ms);
 }
 
 int
@@ -339,11 +344,15 @@ ke_consumer_resume(KeConsumer *consumer, KePartitionList *list)
 
 /* ---- questions and commits ---- */
 
+/*
+ * What nobody waited for may be taken up by the next call, as long as the
+ * assignment is the same: what was committed is asked for before we commit.
+ */
 int
 ke_consumer_committed(KeConsumer *consumer, KePartitionList *list,
 					  int timeout_ms)
 {
-	return ke_query_committed(consumer->handle.rk, list, timeout_ms);
+	return ke_query_committed(&consumer->handle, list, timeout_ms);
 }
 
 int
@@ -351,8 +360,16 @@ ke_consumer_watermarks(KeConsumer *consumer, const char *topic,
 					   int32 partition, int64 *low, int64 *high,
 					   int timeout_ms)
 {
-	return ke_query_watermarks(consumer->handle.rk, topic, partition,
-							   low, high, timeout_ms);
+	KeHandle   *handle = &consumer->handle;
+	KeMoment	assigned_at = handle->repeat_since;
+	int			error;
+
+	/* Bounds move: old ones would put the position outside of them. */
+	ke_query_repeat(handle, Max(assigned_at, ke_clock_in(-BOUNDS_MS)), false);
+	error = ke_query_watermarks(handle, topic, partition, low, high,
+								timeout_ms);
+	ke_query_repeat(handle, assigned_at, false);
+	return error;
 }
 
 void

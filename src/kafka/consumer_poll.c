@@ -209,6 +209,7 @@ take_rebalance(KeConsumer *consumer, rd_kafka_event_t *rkev,
 			   KeConsumerEvent *event)
 {
 	consumer->rebalancing = true;
+	ke_query_repeat(&consumer->handle, ke_clock_now(), false);
 
 	if (rd_kafka_event_error(rkev) == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS)
 		event->kind = KE_CONSUMER_ASSIGN;

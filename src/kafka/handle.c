@@ -20,13 +20,13 @@
 #include "core/compat.h"
 
 #include <pthread.h>
-#include <signal.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "storage/ipc.h"
 
+#include "kafka/asked.h"
 #include "kafka/handle.h"
+#include "kafka/thread.h"
 
 #define DESTROY_SECONDS 10
 
@@ -42,24 +42,6 @@ end_at_once(int code, Datum arg)
 {
 	if (living > 0)
 		_exit(code);
-}
-
-/* Threads started now see no signals; returns what the caller had. */
-static sigset_t
-block_signals(void)
-{
-	sigset_t	all;
-	sigset_t	before;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	return before;
-}
-
-static void
-restore_signals(sigset_t before)
-{
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 /*
@@ -127,9 +109,9 @@ ke_handle_open(KeHandle *handle, rd_kafka_type_t type, rd_kafka_conf_t *conf)
 	rd_kafka_conf_set_log_cb(conf, swallow_log);
 	set_events(conf, type);
 
-	before = block_signals();
+	before = ke_thread_block_signals();
 	handle->rk = rd_kafka_new(type, conf, reason, sizeof(reason));
-	restore_signals(before);
+	ke_thread_restore_signals(before);
 	if (handle->rk == NULL)
 	{
 		rd_kafka_conf_destroy(conf);
@@ -168,18 +150,34 @@ ke_handle_explain(KeHandle *handle, rd_kafka_event_t *rkev, int *error)
 typedef struct Destruction
 {
 	rd_kafka_t *rk;
+	int		   *under_way;		/* questions that still use rk, or NULL */
 	pthread_mutex_t lock;
 	pthread_cond_t finished;
+	bool		alone;			/* nobody waits: the thread frees it */
 	bool		done;			/* guarded by lock */
 } Destruction;
 
-static void *
-destroy_in_thread(void *arg)
+static void
+free_destruction(Destruction *destruction)
 {
-	Destruction *destruction = arg;
+	pthread_cond_destroy(&destruction->finished);
+	pthread_mutex_destroy(&destruction->lock);
+	free(destruction);
+}
 
+static void *
+destroy_in_thread(void *argument)
+{
+	Destruction *destruction = argument;
+
+	ke_asked_finish(destruction->under_way);
 	rd_kafka_destroy_flags(destruction->rk,
 						   RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+	if (destruction->alone)
+	{
+		free_destruction(destruction);
+		return NULL;
+	}
 
 	pthread_mutex_lock(&destruction->lock);
 	destruction->done = true;
@@ -188,66 +186,54 @@ destroy_in_thread(void *arg)
 	return NULL;
 }
 
-/* With a condition whose timeouts do not depend on the wall clock. */
-static void
-init_destruction(Destruction * destruction, rd_kafka_t * rk)
-{
-	pthread_condattr_t attr;
-
-	destruction->rk = rk;
-	destruction->done = false;
-	pthread_mutex_init(&destruction->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&destruction->finished, &attr);
-	pthread_condattr_destroy(&attr);
-}
-
-/* True when the destruction's thread has done its work. */
+/* True when the thread has done its work. */
 static bool
-wait_for_destruction(Destruction * destruction)
+wait_for_destruction(Destruction *destruction)
 {
-	struct timespec deadline;
-	int			err = 0;
+	bool		in_time = true;
 	bool		done;
 
-	clock_gettime(CLOCK_MONOTONIC, &deadline);
-	deadline.tv_sec += DESTROY_SECONDS;
-
 	pthread_mutex_lock(&destruction->lock);
-	while (!destruction->done && err == 0)
-		err = pthread_cond_timedwait(&destruction->finished,
-									 &destruction->lock,
-									 &deadline);
+	while (!destruction->done && in_time)
+		in_time = ke_thread_wait(&destruction->finished, &destruction->lock,
+								 DESTROY_SECONDS * 1000);
 	done = destruction->done;
 	pthread_mutex_unlock(&destruction->lock);
 	return done;
 }
 
-/* True when rk is gone; false when that takes too long. */
+/*
+ * True when rk is gone; false when that takes too long.  *later: it goes when
+ * the last question has come back, and the process ends as with a living one.
+ */
 static bool
-destroy_in_time(rd_kafka_t *rk)
+destroy_in_time(rd_kafka_t *rk, int *under_way, bool *later)
 {
-	Destruction *destruction;
+	Destruction *destruction = malloc(sizeof(Destruction));
 	pthread_t	thread;
-	sigset_t	before;
-	int			err;
 
-	destruction = malloc(sizeof(Destruction));
+	*later = ke_asked_is_busy(under_way);
 	if (destruction == NULL)
 		return false;
-	init_destruction(destruction, rk);
+	destruction->rk = rk;
+	destruction->under_way = under_way;
+	destruction->alone = *later;
+	destruction->done = false;
+	pthread_mutex_init(&destruction->lock, NULL);
+	ke_thread_init_condition(&destruction->finished);
 
-	before = block_signals();
-	err = pthread_create(&thread, NULL, destroy_in_thread, destruction);
-	restore_signals(before);
-	if (err != 0 || !wait_for_destruction(destruction))
+	if (!ke_thread_start(&thread, destroy_in_thread, destruction))
+		return false;
+	if (*later)
+	{
+		pthread_detach(thread);
+		return true;
+	}
+	if (!wait_for_destruction(destruction))
 		return false;
 
 	pthread_join(thread, NULL);
-	pthread_cond_destroy(&destruction->finished);
-	pthread_mutex_destroy(&destruction->lock);
-	free(destruction);
+	free_destruction(destruction);
 	return true;
 }
 
@@ -255,15 +241,18 @@ void
 ke_handle_destroy(KeHandle *handle)
 {
 	rd_kafka_t *rk = handle->rk;
+	int		   *under_way = ke_asked_close(handle);
+	bool		later;
 
 	handle->rk = NULL;
 	rd_kafka_queue_io_event_enable(handle->queue, -1, NULL, 0);
 	rd_kafka_queue_destroy(handle->queue);
-	if (!destroy_in_time(rk))
+	if (!destroy_in_time(rk, under_way, &later))
 		ereport(FATAL,
 				(errcode(ERRCODE_FDW_ERROR),
 				 errmsg("could not close Kafka client within %d s",
 						DESTROY_SECONDS)));
-	living--;
+	if (!later)
+		living--;
 	ke_wakeup_close(&handle->wakeup);
 }

@@ -5,6 +5,7 @@
 #ifndef KE_HANDLE_H
 #define KE_HANDLE_H
 
+#include "core/clock.h"
 #include "kafka/client.h"
 #include "kafka/library.h"
 #include "kafka/wakeup.h"
@@ -16,6 +17,14 @@ struct KeHandle
 	KeWakeup	wakeup;			/* readable when something is in queue */
 	int			trouble;		/* newest error that says what is wrong */
 	char		trouble_text[512];
+
+	/* asked.c's: questions on their way, and answers that are kept */
+	struct KeAsked *asked;		/* newest first */
+	int		   *under_way;		/* threads that use rk; malloc'd */
+	int			patience_ms;	/* of the library with the next question */
+	int			took_ms;		/* the newest answer */
+	KeMoment	repeat_since;	/* ke_query_repeat's */
+	bool		repeat_keep;
 };
 
 /*
@@ -35,7 +44,8 @@ extern const char *ke_handle_explain(KeHandle *handle,
 
 /*
  * Destroy a handle that never was a member of a group, within 10 s; raises
- * FATAL if that is not enough.
+ * FATAL if that is not enough.  Where questions are still on their way it is
+ * destroyed behind them, and nobody waits.
  */
 extern void ke_handle_destroy(KeHandle *handle);
 

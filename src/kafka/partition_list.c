@@ -108,18 +108,8 @@ ke_partition_list_copy(const rd_kafka_topic_partition_list_t *from)
 
 void
 ke_partition_list_answer(KePartitionList *list,
-						 rd_kafka_topic_partition_list_t *from)
+						 const rd_kafka_topic_partition_list_t *from)
 {
-	PG_TRY();
-	{
-		for (int i = 0; i < list->count; i++)
-			answer(&list->parts[i], &from->elems[i]);
-	}
-	PG_CATCH();
-	{
-		rd_kafka_topic_partition_list_destroy(from);
-		PG_RE_THROW();
-	}
-	PG_END_TRY();
-	rd_kafka_topic_partition_list_destroy(from);
+	for (int i = 0; i < list->count; i++)
+		answer(&list->parts[i], &from->elems[i]);
 }

@@ -20,10 +20,10 @@ ke_partition_list_copy(const rd_kafka_topic_partition_list_t *from);
 
 /*
  * Set offset, metadata and error of each element from the library's list of
- * the same partitions in the same order, which is destroyed, also when this
- * raises.
+ * the same partitions in the same order.
  */
-extern void ke_partition_list_answer(KePartitionList *list,
-									 rd_kafka_topic_partition_list_t *from);
+extern void
+ke_partition_list_answer(KePartitionList *list,
+						 const rd_kafka_topic_partition_list_t *from);
 
 #endif							/* KE_PARTITION_LIST_H */

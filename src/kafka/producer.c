@@ -25,6 +25,9 @@
 /* syslog's; what has it is not logged as a rule. */
 #define INFO_SEVERITY 6
 
+/* An answer that nobody waited for may be taken up by a later call. */
+#define REPEAT_MS 20000
+
 struct KeProducer
 {
 	KeHandle	handle;
@@ -128,15 +131,14 @@ ke_producer_error_hint(int error)
 char *
 ke_producer_cluster_id(KeProducer *producer, int timeout_ms)
 {
-	const rd_kafka_metadata_t *metadata;
+	KeHandle   *handle = &producer->handle;
+	int64		latency_us;
+	int			brokers;
 
-	Assert(timeout_ms <= KE_QUERY_SLICE_MS);
-
-	if (rd_kafka_metadata(producer->handle.rk, 0, NULL, &metadata,
-						  timeout_ms) != RD_KAFKA_RESP_ERR_NO_ERROR)
+	ke_query_repeat(handle, ke_clock_in(-REPEAT_MS), false);
+	if (ke_query_brokers(handle, &brokers, &latency_us, timeout_ms) != 0)
 		return NULL;
-	rd_kafka_metadata_destroy(metadata);
-	return ke_query_cluster_id(producer->handle.rk, timeout_ms);
+	return ke_query_cluster_id(handle, timeout_ms);
 }
 
 int
@@ -146,7 +148,8 @@ ke_producer_topic(KeProducer *producer, const char *topic, KeTopicInfo *info,
 	List	   *topics;
 	int			err;
 
-	err = ke_query_topics(producer->handle.rk, topic, &topics, timeout_ms);
+	ke_query_repeat(&producer->handle, ke_clock_in(-REPEAT_MS), false);
+	err = ke_query_topics(&producer->handle, topic, &topics, timeout_ms);
 	if (err == 0 && topics == NIL)
 		err = RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
 	if (err == 0)

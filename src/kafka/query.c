@@ -2,32 +2,24 @@
  * query.c
  *	  Questions to the cluster that wait for an answer.
  *
- * A slice that got no answer in time asks again: the library has no way to go
- * on waiting for an answer it was asked for earlier.
+ * Each is put once and waited for in slices; what an impatient caller left
+ * behind may be taken up by his next call: see kafka/asked.h.
  */
 #include "postgres.h"
 #include "core/compat.h"
 
 #include "miscadmin.h"
-#include "portability/instr_time.h"
 
+#include "kafka/asked.h"
 #include "kafka/partition_list.h"
 #include "kafka/query.h"
 
-typedef rd_kafka_resp_err_t (*Ask) (rd_kafka_t *rk,
-									rd_kafka_topic_partition_list_t *list,
-									int timeout_ms);
-
 #define SMALL_TOPIC "__consumer_offsets"
 
-/* A clock that only goes forward. */
 int64
 ke_query_now_ms(void)
 {
-	instr_time	now;
-
-	INSTR_TIME_SET_CURRENT(now);
-	return (int64) INSTR_TIME_GET_MILLISEC(now);
+	return ke_clock_now() / 1000;
 }
 
 int
@@ -38,50 +30,122 @@ ke_query_slice(int64 deadline_ms)
 	return (int) Max(Min(left, KE_QUERY_SLICE_MS), 0);
 }
 
-/*
- * Ask until there is an answer.  The list of the library lives only within a
- * slice, where nothing can raise.
- */
-static int
-ask_in_slices(rd_kafka_t * rk, Ask ask, KePartitionList *list, int timeout_ms)
+void
+ke_query_repeat(KeHandle *handle, KeMoment since, bool keep)
 {
-	int64		deadline = ke_query_now_ms() + timeout_ms;
+	handle->repeat_since = since;
+	handle->repeat_keep = keep;
+}
+
+/* -------------------------------------------------- calls, in threads */
+
+static int
+call_committed(rd_kafka_t *rk, KeAsked *asked, int timeout_ms)
+{
+	return rd_kafka_committed(rk, asked->list, timeout_ms);
+}
+
+static int
+call_offsets(rd_kafka_t *rk, KeAsked *asked, int timeout_ms)
+{
+	return rd_kafka_offsets_for_times(rk, asked->list, timeout_ms);
+}
+
+static int
+call_cluster_id(rd_kafka_t *rk, KeAsked *asked, int timeout_ms)
+{
+	char	   *id = rd_kafka_clusterid(rk, timeout_ms);
+
+	if (id == NULL)
+		return RD_KAFKA_RESP_ERR__TIMED_OUT;
+	asked->text = strdup(id);
+	rd_kafka_mem_free(rk, id);
+	return 0;
+}
+
+/* Metadata of one topic, or of all without one. */
+static int
+call_metadata(rd_kafka_t *rk, KeAsked *asked, int timeout_ms)
+{
+	rd_kafka_topic_t *only = NULL;
+	rd_kafka_resp_err_t err;
+
+	if (asked->topic != NULL)
+	{
+		only = rd_kafka_topic_new(rk, asked->topic, NULL);
+		if (only == NULL)
+			return rd_kafka_last_error();
+	}
+	err = rd_kafka_metadata(rk, only == NULL, only, &asked->metadata,
+							timeout_ms);
+	if (only != NULL)
+		rd_kafka_topic_destroy(only);
+	return err;
+}
+
+/* Asked twice: the first time may take a connection to be made. */
+static int
+call_ping(rd_kafka_t *rk, KeAsked *asked, int timeout_ms)
+{
+	KeMoment	start;
+	int			err;
+
+	err = call_metadata(rk, asked, timeout_ms);
+	if (err != 0)
+		return err;
+	rd_kafka_metadata_destroy(asked->metadata);
+	asked->metadata = NULL;
+
+	start = ke_clock_now();
+	err = call_metadata(rk, asked, timeout_ms);
+	asked->latency_us = ke_clock_now() - start;
+	return err;
+}
+
+/* ---------------------------------------------------------- questions */
+
+static KeAsked *
+send_list(KeHandle *handle, KeAskedCall call, const KePartitionList *list,
+		  int timeout_ms)
+{
+	return ke_asked_send(handle, call, NULL,
+						 ke_partition_list_to_library(list), timeout_ms);
+}
+
+/* Wait for it, and copy the answer to list. */
+static int
+wait_for_list(KeAsked *asked, KePartitionList *list, KeMoment deadline)
+{
+	int			err = ke_asked_wait(asked, deadline);
+
+	if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
+		ke_partition_list_answer(list, asked->list);
+	return err;
+}
+
+static int
+ask_list(KeHandle *handle, KeAskedCall call, KePartitionList *list,
+		 int timeout_ms)
+{
+	KeMoment	deadline = ke_clock_in(timeout_ms);
 
 	if (list->count == 0)
 		return 0;
-
-	for (;;)
-	{
-		rd_kafka_topic_partition_list_t *asked;
-		rd_kafka_resp_err_t err;
-
-		CHECK_FOR_INTERRUPTS();
-
-		asked = ke_partition_list_to_library(list);
-		err = ask(rk, asked, ke_query_slice(deadline));
-		if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
-		{
-			ke_partition_list_answer(list, asked);
-			return 0;
-		}
-		rd_kafka_topic_partition_list_destroy(asked);
-
-		if (err != RD_KAFKA_RESP_ERR__TIMED_OUT ||
-			ke_query_slice(deadline) == 0)
-			return err;
-	}
+	ke_asked_sweep(handle);
+	return wait_for_list(send_list(handle, call, list, timeout_ms), list,
+						 deadline);
 }
 
 int
-ke_query_committed(rd_kafka_t * rk, KePartitionList *list, int timeout_ms)
+ke_query_committed(KeHandle *handle, KePartitionList *list, int timeout_ms)
 {
-	return ask_in_slices(rk, rd_kafka_committed, list, timeout_ms);
+	return ask_list(handle, call_committed, list, timeout_ms);
 }
 
 int
-ke_query_offsets(rd_kafka_t * rk, KePartitionList *list, int timeout_ms)
+ke_query_offsets(KeHandle *handle, KePartitionList *list, int timeout_ms)
 {
-	return ask_in_slices(rk, rd_kafka_offsets_for_times, list, timeout_ms);
+	return ask_list(handle, call_offsets, list, timeout_ms);
 }
 
 /*
@@ -90,93 +154,46 @@ ke_query_offsets(rd_kafka_t * rk, KePartitionList *list, int timeout_ms)
  * too: the beginning and the end.
  */
 int
-ke_query_watermarks(rd_kafka_t *rk, const char *topic, int32 partition,
+ke_query_watermarks(KeHandle *handle, const char *topic, int32 partition,
 					int64 *low, int64 *high, int timeout_ms)
 {
-	int64		deadline = ke_query_now_ms() + timeout_ms;
-	KePartitionList *list = ke_partition_list_make(1);
-	KeKafkaPartition *part;
+	KeMoment	deadline = ke_clock_in(timeout_ms);
+	KePartitionList *lows = ke_partition_list_make(1);
+	KePartitionList *highs = ke_partition_list_make(1);
+	KeAsked    *beginning;
+	KeAsked    *end;
 	int			err;
 
-	part = ke_partition_list_add(list, topic, partition,
-								 RD_KAFKA_OFFSET_BEGINNING);
-	err = ke_query_offsets(rk, list, timeout_ms);
+	ke_partition_list_add(lows, topic, partition, RD_KAFKA_OFFSET_BEGINNING);
+	ke_partition_list_add(highs, topic, partition, RD_KAFKA_OFFSET_END);
+
+	/* Both are on their way before either is waited for. */
+	ke_asked_sweep(handle);
+	beginning = send_list(handle, call_offsets, lows, timeout_ms);
+	end = send_list(handle, call_offsets, highs, timeout_ms);
+	err = wait_for_list(beginning, lows, deadline);
 	if (err == 0)
-		err = part->error;
+		err = wait_for_list(end, highs, deadline);
+	if (err == 0)
+		err = lows->parts[0].error;
+	if (err == 0)
+		err = highs->parts[0].error;
 	if (err != 0)
 		return err;
-	*low = part->offset;
-
-	part->offset = RD_KAFKA_OFFSET_END;
-	err = ke_query_offsets(rk, list,
-						   (int) Max(deadline - ke_query_now_ms(), 0));
-	if (err == 0)
-		err = part->error;
-	if (err == 0)
-		*high = part->offset;
-	return err;
+	*low = lows->parts[0].offset;
+	*high = highs->parts[0].offset;
+	return 0;
 }
 
 char *
-ke_query_cluster_id(rd_kafka_t *rk, int timeout_ms)
+ke_query_cluster_id(KeHandle *handle, int timeout_ms)
 {
-	int64		deadline = ke_query_now_ms() + timeout_ms;
+	KeMoment	deadline = ke_clock_in(timeout_ms);
+	KeAsked    *asked;
 
-	for (;;)
-	{
-		char	   *id = rd_kafka_clusterid(rk, ke_query_slice(deadline));
-
-		if (id != NULL)
-		{
-			char	   *copy = MemoryContextStrdup(CurrentMemoryContext, id);
-
-			rd_kafka_mem_free(rk, id);
-			return copy;
-		}
-		if (ke_query_slice(deadline) == 0)
-			return NULL;
-		CHECK_FOR_INTERRUPTS();
-	}
-}
-
-/* Metadata of one topic, or of all if topic is NULL. */
-static rd_kafka_resp_err_t
-fetch_metadata(rd_kafka_t *rk, const char *topic,
-			   const rd_kafka_metadata_t **metadata, int timeout_ms)
-{
-	rd_kafka_topic_t *only = NULL;
-	rd_kafka_resp_err_t err;
-
-	if (topic != NULL)
-	{
-		only = rd_kafka_topic_new(rk, topic, NULL);
-		if (only == NULL)
-			return rd_kafka_last_error();
-	}
-	err = rd_kafka_metadata(rk, topic == NULL, only, metadata, timeout_ms);
-	if (only != NULL)
-		rd_kafka_topic_destroy(only);
-	return err;
-}
-
-/* Ask until there is an answer; the caller frees it. */
-static rd_kafka_resp_err_t
-ask_metadata(rd_kafka_t *rk, const char *topic,
-			 const rd_kafka_metadata_t **metadata, int timeout_ms)
-{
-	int64		deadline = ke_query_now_ms() + timeout_ms;
-
-	for (;;)
-	{
-		rd_kafka_resp_err_t err;
-
-		CHECK_FOR_INTERRUPTS();
-		err = fetch_metadata(rk, topic, metadata, ke_query_slice(deadline));
-		if ((err != RD_KAFKA_RESP_ERR__TIMED_OUT &&
-			 err != RD_KAFKA_RESP_ERR__TRANSPORT) ||
-			ke_query_slice(deadline) == 0)
-			return err;
-	}
+	ke_asked_sweep(handle);
+	asked = ke_asked_send(handle, call_cluster_id, NULL, NULL, timeout_ms);
+	return ke_asked_wait(asked, deadline) == 0 ? pstrdup(asked->text) : NULL;
 }
 
 static KeTopicInfo *
@@ -198,57 +215,41 @@ describe_topic(const rd_kafka_metadata_topic_t *topic)
 }
 
 int
-ke_query_topics(rd_kafka_t *rk, const char *topic, List **topics,
+ke_query_topics(KeHandle *handle, const char *topic, List **topics,
 				int timeout_ms)
 {
-	const rd_kafka_metadata_t *metadata;
-	rd_kafka_resp_err_t err;
+	KeMoment	deadline = ke_clock_in(timeout_ms);
+	KeAsked    *asked;
+	int			err;
 
+	ke_asked_sweep(handle);
+	asked = ke_asked_send(handle, call_metadata, topic, NULL, timeout_ms);
+	err = ke_asked_wait(asked, deadline);
 	*topics = NIL;
-	err = ask_metadata(rk, topic, &metadata, timeout_ms);
-	if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
-		return err;
-
-	PG_TRY();
-	{
-		for (int i = 0; i < metadata->topic_cnt; i++)
-			*topics = lappend(*topics, describe_topic(&metadata->topics[i]));
-	}
-	PG_FINALLY();
-	{
-		rd_kafka_metadata_destroy(metadata);
-	}
-	PG_END_TRY();
-	return 0;
+	for (int i = 0; err == 0 && i < asked->metadata->topic_cnt; i++)
+		*topics = lappend(*topics,
+						  describe_topic(&asked->metadata->topics[i]));
+	return err;
 }
 
 /*
  * The library cannot ask for no topic, so it asks for one that is small and
- * that every cluster has, sooner or later.  It is asked twice: the first time
- * may take a connection to be made.
+ * that every cluster has, sooner or later.
  */
 int
-ke_query_brokers(rd_kafka_t *rk, int *brokers, int64 *latency_us,
+ke_query_brokers(KeHandle *handle, int *brokers, int64 *latency_us,
 				 int timeout_ms)
 {
-	const rd_kafka_metadata_t *metadata;
-	rd_kafka_resp_err_t err;
-	instr_time	start;
-	instr_time	took;
+	KeMoment	deadline = ke_clock_in(timeout_ms);
+	KeAsked    *asked;
+	int			err;
 
-	err = ask_metadata(rk, SMALL_TOPIC, &metadata, timeout_ms);
-	if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
+	ke_asked_sweep(handle);
+	asked = ke_asked_send(handle, call_ping, SMALL_TOPIC, NULL, timeout_ms);
+	err = ke_asked_wait(asked, deadline);
+	if (err != 0)
 		return err;
-	rd_kafka_metadata_destroy(metadata);
-
-	INSTR_TIME_SET_CURRENT(start);
-	err = ask_metadata(rk, SMALL_TOPIC, &metadata, timeout_ms);
-	if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
-		return err;
-	INSTR_TIME_SET_CURRENT(took);
-	INSTR_TIME_SUBTRACT(took, start);
-	*latency_us = (int64) INSTR_TIME_GET_MICROSEC(took);
-	*brokers = metadata->broker_cnt;
-	rd_kafka_metadata_destroy(metadata);
+	*latency_us = asked->latency_us;
+	*brokers = asked->metadata->broker_cnt;
 	return 0;
 }

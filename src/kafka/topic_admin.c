@@ -3,13 +3,15 @@
  *	  Making topics, and reading how they are configured.
  *
  * Each question has a queue of its own for its one answer.  A queue that is
- * destroyed before the answer comes makes the library drop the answer.
+ * destroyed before the answer comes makes the library drop the answer, so a
+ * topic is made in one go, and what is read may be waited for in several.
  */
 #include "postgres.h"
 #include "core/compat.h"
 
 #include "miscadmin.h"
 
+#include "kafka/asked.h"
 #include "kafka/handle.h"
 #include "kafka/query.h"
 #include "kafka/topic_admin.h"
@@ -17,44 +19,20 @@
 /* Between two looks whether a topic can be used yet. */
 #define USABLE_PAUSE_MS 5
 
-/* What it takes to ask; ask() sends it, with the given options and queue. */
-typedef struct Question
+/* What the library is to wait for; not answered before it is decided. */
+static rd_kafka_AdminOptions_t *
+make_options(rd_kafka_t *rk, rd_kafka_admin_op_t op, int timeout_ms)
 {
-	rd_kafka_admin_op_t op;
-	rd_kafka_NewTopic_t *topic; /* CREATETOPICS */
-	rd_kafka_ConfigResource_t *resource;	/* DESCRIBECONFIGS */
-} Question;
-
-static void
-destroy_question(Question *question)
-{
-	if (question->topic != NULL)
-		rd_kafka_NewTopic_destroy(question->topic);
-	if (question->resource != NULL)
-		rd_kafka_ConfigResource_destroy(question->resource);
-}
-
-static void
-send_question(rd_kafka_t *rk, Question *question, rd_kafka_queue_t *queue,
-			  int timeout_ms)
-{
-	rd_kafka_AdminOptions_t *options;
+	rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(rk, op);
 	char		reason[256];
 
 	/* A timeout that is out of bounds leaves the library's own. */
-	options = rd_kafka_AdminOptions_new(rk, question->op);
 	rd_kafka_AdminOptions_set_request_timeout(options, timeout_ms, reason,
 											  sizeof(reason));
-	if (question->op == RD_KAFKA_ADMIN_OP_CREATETOPICS)
-	{
-		/* not answered before the controller has decided */
+	if (op == RD_KAFKA_ADMIN_OP_CREATETOPICS)
 		rd_kafka_AdminOptions_set_operation_timeout(options, timeout_ms,
 													reason, sizeof(reason));
-		rd_kafka_CreateTopics(rk, &question->topic, 1, options, queue);
-	}
-	else
-		rd_kafka_DescribeConfigs(rk, &question->resource, 1, options, queue);
-	rd_kafka_AdminOptions_destroy(options);
+	return options;
 }
 
 /* Raises only where interrupts are served; NULL when there is no answer. */
@@ -72,15 +50,18 @@ wait_for_answer(rd_kafka_queue_t *queue, int timeout_ms)
 	return answer;
 }
 
-/* Takes the question over; the caller destroys the answer. */
+/* Takes the topic over; the caller destroys the answer. */
 static rd_kafka_event_t *
-ask(rd_kafka_t *rk, Question *question, int timeout_ms)
+ask_to_create(rd_kafka_t *rk, rd_kafka_NewTopic_t *topic, int timeout_ms)
 {
 	rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
+	rd_kafka_AdminOptions_t *options =
+		make_options(rk, RD_KAFKA_ADMIN_OP_CREATETOPICS, timeout_ms);
 	rd_kafka_event_t *answer;
 
-	send_question(rk, question, queue, timeout_ms);
-	destroy_question(question);
+	rd_kafka_CreateTopics(rk, &topic, 1, options, queue);
+	rd_kafka_AdminOptions_destroy(options);
+	rd_kafka_NewTopic_destroy(topic);
 	PG_TRY();
 	{
 		answer = wait_for_answer(queue, timeout_ms);
@@ -133,12 +114,13 @@ read_creation(rd_kafka_event_t *answer, const char **text)
 
 /* Does the broker that is asked have it, with a leader for each partition? */
 static bool
-is_usable(rd_kafka_t *rk, const char *name, int64 deadline)
+is_usable(KeHandle *handle, const char *name, int64 deadline)
 {
+	int64		left = Max(deadline - ke_query_now_ms(), 0);
 	List	   *topics;
 	KeTopicInfo *topic;
 
-	if (ke_query_topics(rk, name, &topics, ke_query_slice(deadline)) != 0 ||
+	if (ke_query_topics(handle, name, &topics, (int) left) != 0 ||
 		topics == NIL)
 		return false;
 	topic = (KeTopicInfo *) linitial(topics);
@@ -152,19 +134,27 @@ is_usable(rd_kafka_t *rk, const char *name, int64 deadline)
  * the deadline, the topic is made all the same.
  */
 static void
-wait_until_usable(rd_kafka_t *rk, const char *name, int64 deadline)
+wait_until_usable(KeHandle *handle, const char *name, int64 deadline)
 {
-	rd_kafka_queue_t *silent = rd_kafka_queue_new(rk);
+	rd_kafka_queue_t *silent = rd_kafka_queue_new(handle->rk);
+	KeMoment	since = handle->repeat_since;
+	bool		keep = handle->repeat_keep;
+
+	/* An answer of before says that there is no such topic. */
+	ke_asked_forget(handle);
+	ke_query_repeat(handle, 0, false);
 
 	PG_TRY();
 	{
-		while (!is_usable(rk, name, deadline) && ke_query_slice(deadline) > 0)
+		while (!is_usable(handle, name, deadline) &&
+			   ke_query_slice(deadline) > 0)
 			(void) rd_kafka_queue_poll(silent, Min(ke_query_slice(deadline),
 												   USABLE_PAUSE_MS));
 	}
 	PG_FINALLY();
 	{
 		rd_kafka_queue_destroy(silent);
+		ke_query_repeat(handle, since, keep);
 	}
 	PG_END_TRY();
 }
@@ -173,7 +163,7 @@ int
 ke_topic_admin_create(KeHandle *handle, const KeNewTopic *topic, bool *created,
 					  char **text, int timeout_ms)
 {
-	Question	question = {.op = RD_KAFKA_ADMIN_OP_CREATETOPICS};
+	rd_kafka_NewTopic_t *made;
 	int64		deadline = ke_query_now_ms() + timeout_ms;
 	rd_kafka_event_t *answer;
 	const char *said;
@@ -182,13 +172,13 @@ ke_topic_admin_create(KeHandle *handle, const KeNewTopic *topic, bool *created,
 
 	*created = false;
 	*text = NULL;
-	question.topic = make_topic(topic, reason, sizeof(reason));
-	if (question.topic == NULL)
+	made = make_topic(topic, reason, sizeof(reason));
+	if (made == NULL)
 	{
 		*text = pstrdup(reason);
 		return RD_KAFKA_RESP_ERR__INVALID_ARG;
 	}
-	answer = ask(handle->rk, &question, timeout_ms);
+	answer = ask_to_create(handle->rk, made, timeout_ms);
 	if (answer == NULL)
 		return RD_KAFKA_RESP_ERR__TIMED_OUT;
 
@@ -202,7 +192,7 @@ ke_topic_admin_create(KeHandle *handle, const KeNewTopic *topic, bool *created,
 									rd_kafka_err2str(err));
 	rd_kafka_event_destroy(answer);
 	if (*created)
-		wait_until_usable(handle->rk, topic->name, deadline);
+		wait_until_usable(handle, topic->name, deadline);
 	return err;
 }
 
@@ -251,26 +241,43 @@ find_value(const rd_kafka_ConfigEntry_t **entries, size_t count,
 	return NULL;
 }
 
+/* In a thread. */
+static int
+call_describe(rd_kafka_t *rk, KeAsked *asked, int timeout_ms)
+{
+	rd_kafka_ConfigResource_t *resource =
+		rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, asked->topic);
+	rd_kafka_AdminOptions_t *options =
+		make_options(rk, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, timeout_ms);
+	rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
+
+	rd_kafka_DescribeConfigs(rk, &resource, 1, options, queue);
+	rd_kafka_AdminOptions_destroy(options);
+	rd_kafka_ConfigResource_destroy(resource);
+	asked->event = rd_kafka_queue_poll(queue, timeout_ms);
+	rd_kafka_queue_destroy(queue);
+	return asked->event != NULL ? 0 : RD_KAFKA_RESP_ERR__TIMED_OUT;
+}
+
 int
 ke_topic_admin_describe(KeHandle *handle, const char *topic,
 						KeTopicConfig *configs, int nconfigs, int timeout_ms)
 {
-	Question	question = {.op = RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS};
-	rd_kafka_event_t *answer;
+	KeMoment	deadline = ke_clock_in(timeout_ms);
+	KeAsked    *asked;
 	const rd_kafka_ConfigEntry_t **entries;
 	size_t		count;
 	int			err;
 
 	for (int i = 0; i < nconfigs; i++)
 		configs[i].value = NULL;
-	question.resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC,
-													topic);
-	answer = ask(handle->rk, &question, timeout_ms);
-	if (answer == NULL)
-		return RD_KAFKA_RESP_ERR__TIMED_OUT;
-	entries = read_entries(answer, &count, &err);
+	ke_asked_sweep(handle);
+	asked = ke_asked_send(handle, call_describe, topic, NULL, timeout_ms);
+	err = ke_asked_wait(asked, deadline);
+	if (err != 0)
+		return err;
+	entries = read_entries(asked->event, &count, &err);
 	for (int i = 0; i < nconfigs; i++)
 		configs[i].value = find_value(entries, count, configs[i].name);
-	rd_kafka_event_destroy(answer);
 	return err;
 }

@@ -13,6 +13,7 @@
 
 #include "miscadmin.h"
 
+#include "kafka/asked.h"
 #include "kafka/handle.h"
 #include "kafka/partition_list.h"
 #include "kafka/query.h"
@@ -71,13 +72,12 @@ drain(KeProducer *producer)
 		 /* nobody waits for it */ ;
 }
 
-typedef rd_kafka_error_t *(*Call) (rd_kafka_t *rk, void *argument,
-								   int timeout_ms);
+typedef rd_kafka_error_t *(*Call) (rd_kafka_t *rk, int timeout_ms);
 
 /* Call again while it says that it may be, until time is up. */
 static KeTransactionResult
-call_in_slices(KeProducer *producer, Call call, void *argument,
-			   int timeout_ms, KeTrouble *trouble)
+call_in_slices(KeProducer *producer, Call call, int timeout_ms,
+			   KeTrouble *trouble)
 {
 	int64		deadline = ke_query_now_ms() + timeout_ms;
 
@@ -86,7 +86,7 @@ call_in_slices(KeProducer *producer, Call call, void *argument,
 		rd_kafka_error_t *error;
 
 		CHECK_FOR_INTERRUPTS();
-		error = call(ke_producer_handle(producer)->rk, argument,
+		error = call(ke_producer_handle(producer)->rk,
 					 Max(ke_query_slice(deadline), 1));
 		if (error == NULL)
 			return KE_TRANSACTION_DONE;
@@ -99,7 +99,7 @@ call_in_slices(KeProducer *producer, Call call, void *argument,
 }
 
 static rd_kafka_error_t *
-call_init(rd_kafka_t *rk, void *argument, int timeout_ms)
+call_init(rd_kafka_t *rk, int timeout_ms)
 {
 	return rd_kafka_init_transactions(rk, timeout_ms);
 }
@@ -107,7 +107,7 @@ call_init(rd_kafka_t *rk, void *argument, int timeout_ms)
 KeTransactionResult
 ke_transaction_init(KeProducer *producer, int timeout_ms, KeTrouble *trouble)
 {
-	return call_in_slices(producer, call_init, NULL, timeout_ms, trouble);
+	return call_in_slices(producer, call_init, timeout_ms, trouble);
 }
 
 KeTransactionResult
@@ -139,27 +139,20 @@ ke_transaction_has_failed(KeProducer *producer, KeTrouble *trouble)
 	return failed;
 }
 
-typedef struct Offsets
+/*
+ * The one call that the library does not resume, but begins anew: it is made
+ * once, by a thread.  asked->topic is the group.
+ */
+static int
+call_offsets(rd_kafka_t *rk, KeAsked *asked, int timeout_ms)
 {
-	const char *group_id;
-	const KePartitionList *list;
-} Offsets;
-
-/* Not resumed but sent again: the same offsets twice do no harm. */
-static rd_kafka_error_t *
-call_offsets(rd_kafka_t *rk, void *argument, int timeout_ms)
-{
-	Offsets    *offsets = (Offsets *) argument;
-	rd_kafka_topic_partition_list_t *list =
-		ke_partition_list_to_library(offsets->list);
 	rd_kafka_consumer_group_metadata_t *group;
-	rd_kafka_error_t *error;
 
-	group = rd_kafka_consumer_group_metadata_new(offsets->group_id);
-	error = rd_kafka_send_offsets_to_transaction(rk, list, group, timeout_ms);
+	group = rd_kafka_consumer_group_metadata_new(asked->topic);
+	asked->refusal = rd_kafka_send_offsets_to_transaction(rk, asked->list,
+														  group, timeout_ms);
 	rd_kafka_consumer_group_metadata_destroy(group);
-	rd_kafka_topic_partition_list_destroy(list);
-	return error;
+	return 0;
 }
 
 KeTransactionResult
@@ -167,14 +160,30 @@ ke_transaction_offsets(KeProducer *producer, const char *group_id,
 					   const KePartitionList *offsets, int timeout_ms,
 					   KeTrouble *trouble)
 {
-	Offsets		argument = {group_id, offsets};
+	KeHandle   *handle = ke_producer_handle(producer);
+	KeMoment	deadline = ke_clock_in(timeout_ms);
+	rd_kafka_error_t *refusal;
+	KeAsked    *asked;
+	int			error;
 
-	return call_in_slices(producer, call_offsets, &argument, timeout_ms,
-						  trouble);
+	ke_asked_sweep(handle);
+	asked = ke_asked_send(handle, call_offsets, group_id,
+						  ke_partition_list_to_library(offsets), timeout_ms);
+	error = ke_asked_wait(asked, deadline);
+	if (error != 0)
+	{
+		trouble->error = error;
+		strlcpy(trouble->text, rd_kafka_err2str(error),
+				sizeof(trouble->text));
+		return KE_TRANSACTION_RENEW;
+	}
+	refusal = asked->refusal;
+	asked->refusal = NULL;
+	return refusal == NULL ? KE_TRANSACTION_DONE : conclude(refusal, trouble);
 }
 
 static rd_kafka_error_t *
-call_commit(rd_kafka_t *rk, void *argument, int timeout_ms)
+call_commit(rd_kafka_t *rk, int timeout_ms)
 {
 	return rd_kafka_commit_transaction(rk, timeout_ms);
 }
@@ -183,11 +192,11 @@ KeTransactionResult
 ke_transaction_commit(KeProducer *producer, int timeout_ms,
 					  KeTrouble *trouble)
 {
-	return call_in_slices(producer, call_commit, NULL, timeout_ms, trouble);
+	return call_in_slices(producer, call_commit, timeout_ms, trouble);
 }
 
 static rd_kafka_error_t *
-call_abort(rd_kafka_t *rk, void *argument, int timeout_ms)
+call_abort(rd_kafka_t *rk, int timeout_ms)
 {
 	/* Short slices: the reports of what it purges are taken in between. */
 	return rd_kafka_abort_transaction(rk, Min(timeout_ms, 20));
@@ -197,5 +206,5 @@ KeTransactionResult
 ke_transaction_abort(KeProducer *producer, int timeout_ms, KeTrouble *trouble)
 {
 	drain(producer);
-	return call_in_slices(producer, call_abort, NULL, timeout_ms, trouble);
+	return call_in_slices(producer, call_abort, timeout_ms, trouble);
 }

@@ -449,9 +449,11 @@ ke_request_take(Oid database)
 	return request;
 }
 
+/* Who looks at it once more reads its payload once more. */
 const KeQuestion *
 ke_request_question(const KeRequest *request)
 {
+	request->question.payload->cursor = 0;
 	return &request->question;
 }
 

@@ -74,6 +74,8 @@ typedef struct KeRequest KeRequest;
 
 /* The next question to this database that still waits; NULL: none. */
 extern KeRequest *ke_request_take(Oid database);
+
+/* Its payload is to be read from the start after each call. */
 extern const KeQuestion *ke_request_question(const KeRequest *request);
 
 /* False when whoever asked does not wait any more. */

@@ -3,10 +3,11 @@
  *	  Questions of users' backends that the manager has not answered yet.
  *
  * Nobody waits for a broker here longer than a slice.  A question without an
- * answer is tried again, in growing slices, and after 3 seconds, or what the
- * asker can wait, the answer is what is wrong.  When a server's brokers do not
- * answer one question, the others of that round are not put to them: with
- * many sessions asking, one slice each would keep the manager for minutes.
+ * answer is on its way still, and looked after again a little later; after 3
+ * seconds, or what the asker can wait, the answer is what is wrong.  Brokers
+ * that are known to be slow have more time.  When a server's brokers do not
+ * answer one question, nobody waits for the others of that round: with many
+ * sessions asking, one slice each would keep the manager for minutes.
  */
 #include "postgres.h"
 #include "core/compat.h"
@@ -21,10 +22,12 @@
 #include "shm/request.h"
 #include "worker/requests.h"
 
-#define MIN_SLICE_MS 50
 #define FIRST_SLICE_MS 250
-#define MAX_SLICE_MS 1000
+#define LATER_SLICE_MS 50
 #define PATIENCE_MS 3000
+
+/* So many answers in a row a question may need. */
+#define ANSWERS_IN_A_ROW 8
 
 /* Between two tries other work has its turn. */
 #define PAUSE_MS 50
@@ -32,7 +35,7 @@
 typedef struct Inquiry
 {
 	KeRequest  *request;
-	TimestampTz give_up_at;
+	KeMoment	taken_at;
 	int			slice_ms;		/* of the next try */
 	TimestampTz due;
 	bool		replying;		/* the answer is on its way */
@@ -50,6 +53,7 @@ typedef struct Try
 {
 	KeService  *service;
 	const KeQuestion *question;
+	KeMoment	since;			/* answers from then on will do */
 	int			timeout_ms;
 	KeAnswer   *answer;
 	KeAnswer   *problem;
@@ -68,9 +72,7 @@ take_new(TimestampTz now)
 		Inquiry    *inquiry = palloc0(sizeof(Inquiry));
 
 		inquiry->request = request;
-		inquiry->give_up_at =
-			Min(ke_request_question(request)->answer_by,
-				TimestampTzPlusMilliseconds(now, PATIENCE_MS));
+		inquiry->taken_at = ke_clock_now();
 		inquiry->slice_ms = FIRST_SLICE_MS;
 		inquiry->due = now;
 		inquiries = lappend(inquiries, inquiry);
@@ -103,12 +105,14 @@ try_answer(void *argument)
 		ke_watch_handles_cluster(service->watch, service->server);
 
 	if (cluster == NULL || service->watch->blocked)
+	{
 		attempt->answer = ke_answers_refuse(service->watch->reason, NULL);
-	else
-		attempt->answer = ke_answers_try(service->watch, service->server,
-										 attempt->question,
-										 attempt->timeout_ms,
-										 &attempt->problem);
+		return;
+	}
+	ke_cluster_repeat(cluster, attempt->since);
+	attempt->answer = ke_answers_try(service->watch, service->server,
+									 attempt->question, attempt->timeout_ms,
+									 &attempt->problem);
 }
 
 /* What is known of a service's silence in this round, or NULL. */
@@ -137,14 +141,30 @@ note_silence(List **silences, KeService *service, KeAnswer *problem)
 	*silences = lappend(*silences, silence);
 }
 
+/* Has the asker, or our patience with these brokers, run out? */
+static bool
+gives_up(const Inquiry *inquiry, const KeService *service)
+{
+	const KeQuestion *question = ke_request_question(inquiry->request);
+	KeCluster  *cluster = service->watch->cluster;
+	int64		patience_ms = PATIENCE_MS;
+
+	if (cluster != NULL)
+		patience_ms = Max(patience_ms, (int64) ANSWERS_IN_A_ROW *
+						  ke_cluster_took_ms(cluster));
+	return GetCurrentTimestamp() >= question->answer_by ||
+		ke_clock_passed(inquiry->taken_at, ke_clock_now(), patience_ms);
+}
+
 /* The answer, or NULL: try again later. */
 static KeAnswer *
 find_answer(const Inquiry *inquiry, List *services, List **silences)
 {
 	Try			attempt = {
-		.question = ke_request_question(inquiry->request)
+		.question = ke_request_question(inquiry->request),
+		.since = inquiry->taken_at
 	};
-	TimestampTz now = GetCurrentTimestamp();
+	KeAnswer   *silence;
 	char	   *error;
 
 	/* Made a moment ago, it is there when the catalogs are read next. */
@@ -153,22 +173,19 @@ find_answer(const Inquiry *inquiry, List *services, List **silences)
 		return inquiry->slice_ms == FIRST_SLICE_MS ? NULL :
 			ke_answers_refuse("the server does not run yet", NULL);
 
-	attempt.problem = find_silence(*silences, attempt.service);
-	if (attempt.problem == NULL)
-	{
-		attempt.timeout_ms =
-			Min(inquiry->slice_ms,
-				TimestampDifferenceMilliseconds(now, inquiry->give_up_at));
-		attempt.timeout_ms = Max(attempt.timeout_ms, MIN_SLICE_MS);
-		error = ke_failure_describe(ke_attempt(try_answer, &attempt));
-		if (error != NULL)
-			return ke_answers_refuse(error, NULL);
-		if (attempt.answer != NULL)
-			return attempt.answer;
+	/* What is asked once, and waited for, is not asked of the silent. */
+	silence = find_silence(*silences, attempt.service);
+	if (silence != NULL && attempt.question->kind == KE_ASK_CREATE)
+		return gives_up(inquiry, attempt.service) ? silence : NULL;
+	attempt.timeout_ms = silence != NULL ? 0 : inquiry->slice_ms;
+	error = ke_failure_describe(ke_attempt(try_answer, &attempt));
+	if (error != NULL)
+		return ke_answers_refuse(error, NULL);
+	if (attempt.answer != NULL)
+		return attempt.answer;
+	if (silence == NULL)
 		note_silence(silences, attempt.service, attempt.problem);
-	}
-	return GetCurrentTimestamp() >= inquiry->give_up_at ?
-		attempt.problem : NULL;
+	return gives_up(inquiry, attempt.service) ? attempt.problem : NULL;
 }
 
 /* True: done with it. */
@@ -189,7 +206,7 @@ serve(Inquiry *inquiry, List *services, List **silences)
 			return true;
 	}
 	else
-		inquiry->slice_ms = Min(inquiry->slice_ms * 2, MAX_SLICE_MS);
+		inquiry->slice_ms = LATER_SLICE_MS;
 	inquiry->due = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 											   PAUSE_MS);
 	return false;

@@ -17,6 +17,8 @@ use Time::HiRes qw(usleep);
 
 use PostgreSQL::Test::Utils;
 
+use KafkaEvents::Link;
+
 my $here = File::Spec->rel2abs(dirname(__FILE__) . '/../../kafka');
 my $json = JSON::PP->new->utf8->canonical;
 my @own;
@@ -50,6 +52,22 @@ sub start_secure
 	return $class->_start_with('secure');
 }
 
+# The same, to be reached over a link as well: see KafkaEvents::Link.
+sub start_far
+{
+	my ($class) = @_;
+	my $link = KafkaEvents::Link->new;
+	my $self = $class->_start_with('far', $link->port);
+	my $far = slurp_file("$self->{dir}/far");
+
+	chomp $far;
+	$link->start($far);
+	$self->{link} = $link;
+	return $self;
+}
+
+sub far_link { return $_[0]->{link} }
+
 sub _start_with
 {
 	my ($class, @arguments) = @_;
@@ -69,6 +87,7 @@ sub address
 	my ($self, $protocol) = @_;
 
 	return $self->{address} unless $protocol && $protocol ne 'plaintext';
+	return '127.0.0.1:' . $self->{link}->port if $protocol eq 'far';
 	my $address = slurp_file("$self->{dir}/$protocol");
 	chomp $address;
 	return $address;

@@ -29,6 +29,7 @@
 # KafkaEvents::Kafka
 #	shared, start_own(%properties)       the run's broker; one to kill at will
 #	start_secure                         ... with TLS, passwords and ACLs
+#	start_far far_link address('far')    ... behind a link that can be made bad
 #	address(protocol) ca_pem             where it listens, who vouches for it
 #	stop kill9 restart freeze thaw       ... only for start_own
 #	unique(name)                         names no other test file uses
@@ -44,6 +45,9 @@
 #	count_records(topic) wait_for_records(topic, count)
 #	groups describe_group(group) wait_for_group(group, topic) reset_group
 #	tool(name, args)                     Kafka's own command line tools
+#
+# KafkaEvents::Link, between a broker and whoever connects to its port
+#	set(delay => s, rate => bytes per s, reset => s, silent => 1)
 #
 # KafkaEvents::Node, a PostgreSQL::Test::Cluster
 #	start_new(name, conf => 'lines of postgresql.conf',
