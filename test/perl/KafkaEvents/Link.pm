@@ -176,7 +176,9 @@ sub _deliver
 	my $state = $self->{state};
 
 	return if $state->{silent};
-	foreach my $end (values %{ $self->{ends} })
+	my @ends = values %{ $self->{ends} };
+
+	foreach my $end (@ends)
 	{
 		my $queue = $end->{queue};
 
