@@ -935,7 +935,8 @@ CREATE FUNCTION kafka_events.metrics(
   OUT latency_p95_ms       float8,
   OUT latency_p99_ms       float8,
   OUT last_success_at      timestamptz,
-  OUT last_failure_at      timestamptz)
+  OUT last_failure_at      timestamptz,
+  OUT skipped_by_reset_total  bigint)
 RETURNS SETOF record
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'kafka_metrics';
@@ -980,6 +981,8 @@ COMMENT ON COLUMN @extschema@.kafka_metrics.last_success_at IS
   'When a message last had its effect; NULL if none has since the PostgreSQL server started';
 COMMENT ON COLUMN @extschema@.kafka_metrics.last_failure_at IS
   'When a message was last retried, dead-lettered or passed over; NULL if none was since the PostgreSQL server started';
+COMMENT ON COLUMN @extschema@.kafka_metrics.skipped_by_reset_total IS
+  'Offsets passed over because Kafka''s tools had moved the position of the group forward';
 
 CREATE FUNCTION @extschema@.kafka_metrics_prometheus()
 RETURNS text

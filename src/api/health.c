@@ -256,6 +256,8 @@ look_at_partitions(Health *health, const Observed *observed)
 {
 	const KeLagRow *first_stopped = NULL;
 	const KeLagRow *first_waiting = NULL;
+	const KeLagRow *first_unowned = NULL;
+	int			unowned = 0;
 	int			stopped = 0;
 	int			waiting = 0;
 
@@ -274,11 +276,16 @@ look_at_partitions(Health *health, const Observed *observed)
 		else if (row->status == KE_PARTITION_RUNNING &&
 				 row->reason[0] != '\0' && waiting++ == 0)
 			first_waiting = row;
+		else if (row->status == KE_PARTITION_UNASSIGNED &&
+				 row->reason[0] != '\0' && unowned++ == 0)
+			first_unowned = row;
 		if (lag >= 0)
 			health->lag = Max(health->lag, 0) + lag;
 	}
 	add_partition_problem(health, first_stopped, stopped, "stopped");
 	add_partition_problem(health, first_waiting, waiting, "wait");
+	add_partition_problem(health, first_unowned, unowned,
+						  "are not consumed here");
 }
 
 /* ------------------------------------------------------------------ outbox */

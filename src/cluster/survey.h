@@ -53,15 +53,31 @@ extern void ke_survey_dlq_counts(KeSurvey *survey);
 /* Give subscriptions that start from 'latest' their first positions. */
 extern void ke_survey_starts(KeSurvey *survey);
 
-/* Publish where partitions stand that nobody consumes. */
+/* One of a server's consumer groups, and the topics its members fetch. */
+typedef struct KeSurveyGroup
+{
+	KeRole		role;			/* of its members: main or retry */
+	char	   *name;
+	KeGroupWatch *watch;
+	const char **topics;		/* one for each of survey->subscriptions */
+	int		   *partitions;		/* of these; 0: not known to be there */
+} KeSurveyGroup;
+
+/*
+ * For each group: publish where partitions stand that nobody consumes, and
+ * who has them instead; note how long that has been so.
+ */
 extern void ke_survey_unowned(KeSurvey *survey);
+
+/* The consumers of the group were told to join again. */
+extern void ke_survey_unowned_rejoined(KeGroupWatch *watch, TimestampTz now);
 
 /*
  * Do consumers that are well get nothing to do, though there is something?
  * rows is what the lag table holds now.
  */
-extern bool ke_survey_stalled(KeSurvey *survey, const KeLagRow *rows,
-							  int nrows);
+extern bool ke_survey_stalled(KeSurvey *survey, const KeSurveyGroup *group,
+							  const KeLagRow *rows, int nrows);
 
 /*
  * Has a commit with this database's uuid and another manager's incarnation

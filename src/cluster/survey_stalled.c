@@ -31,24 +31,26 @@ struct KeStallMark
 };
 
 static bool
-is_running(const KeSurvey *survey, const KeSlotReport *slot)
+is_running(const KeSurvey *survey, const KeSurveyGroup *group,
+		   const KeSlotReport *slot)
 {
 	return slot->who.server == survey->server->oid &&
-		slot->who.role == KE_ROLE_MAIN &&
+		slot->who.role == group->role &&
 		slot->phase == KE_PHASE_ATTACHED &&
 		slot->status == KE_STATUS_RUNNING;
 }
 
 /* Has one consumer nothing, and another more than one partition? */
 static bool
-is_uneven(const KeSurvey *survey, const KeSlotReport *slots, int nslots)
+is_uneven(const KeSurvey *survey, const KeSurveyGroup *group,
+		  const KeSlotReport *slots, int nslots)
 {
 	int			least = PG_INT32_MAX;
 	int			most = 0;
 
 	for (int i = 0; i < nslots; i++)
 	{
-		if (!is_running(survey, &slots[i]))
+		if (!is_running(survey, group, &slots[i]))
 			continue;
 		least = Min(least, slots[i].assigned);
 		most = Max(most, slots[i].assigned);
@@ -58,15 +60,15 @@ is_uneven(const KeSurvey *survey, const KeSlotReport *slots, int nslots)
 
 /* The consumer that has the partition, if it is well and waits for work. */
 static const KeSlotReport *
-find_waiting(const KeSurvey *survey, const KeSlotReport *slots, int nslots,
-			 const KeLagRow *row)
+find_waiting(const KeSurvey *survey, const KeSurveyGroup *group,
+			 const KeSlotReport *slots, int nslots, const KeLagRow *row)
 {
-	if (row->server != survey->server->oid || row->role != KE_ROLE_MAIN ||
+	if (row->server != survey->server->oid || row->role != group->role ||
 		row->status != KE_PARTITION_RUNNING || row->position < 0)
 		return NULL;
 	for (int i = 0; i < nslots; i++)
 	{
-		if (is_running(survey, &slots[i]) &&
+		if (is_running(survey, group, &slots[i]) &&
 			slots[i].who.ordinal == row->ordinal &&
 			!TimestampDifferenceExceeds(slots[i].heartbeat, survey->now,
 										ATTENTIVE_MS))
@@ -76,7 +78,7 @@ find_waiting(const KeSurvey *survey, const KeSlotReport *slots, int nslots,
 }
 
 static const char *
-topic_of(const KeSurvey *survey, Oid subscription)
+topic_of(const KeSurvey *survey, const KeSurveyGroup *group, Oid subscription)
 {
 	ListCell   *lc;
 
@@ -85,13 +87,13 @@ topic_of(const KeSurvey *survey, Oid subscription)
 		const KeSubscription *sub = (KeSubscription *) lfirst(lc);
 
 		if (sub->oid == subscription)
-			return sub->topic;
+			return group->topics[foreach_current_index(lc)];
 	}
 	return NULL;
 }
 
 static bool
-is_unchanged(const KeWatch *watch, const KeStallMark *mark)
+is_unchanged(const KeGroupWatch *watch, const KeStallMark *mark)
 {
 	for (int i = 0; i < watch->nstall_marks; i++)
 	{
@@ -127,21 +129,22 @@ any_has_more(KeSurvey *survey, const KePartitionList *positions)
 
 /* Did a partition that has messages deliver none since the last look? */
 static bool
-is_stuck(KeSurvey *survey, const KeSlotReport *slots, int nslots,
-		 const KeLagRow *rows, int nrows)
+is_stuck(KeSurvey *survey, const KeSurveyGroup *group,
+		 const KeSlotReport *slots, int nslots, const KeLagRow *rows,
+		 int nrows)
 {
-	KeWatch    *watch = survey->watch;
+	KeGroupWatch *watch = group->watch;
 	KeStallMark *marks;
 	int			nmarks = 0;
 	KePartitionList *still = ke_partition_list_make(16);
 
-	marks = MemoryContextAlloc(watch->context,
+	marks = MemoryContextAlloc(survey->watch->context,
 							   Max(nrows, 1) * sizeof(KeStallMark));
 	for (int i = 0; i < nrows; i++)
 	{
-		const KeSlotReport *slot = find_waiting(survey, slots, nslots,
+		const KeSlotReport *slot = find_waiting(survey, group, slots, nslots,
 												&rows[i]);
-		const char *topic = topic_of(survey, rows[i].subscription);
+		const char *topic = topic_of(survey, group, rows[i].subscription);
 
 		if (slot == NULL || topic == NULL)
 			continue;
@@ -162,12 +165,13 @@ is_stuck(KeSurvey *survey, const KeSlotReport *slots, int nslots,
 }
 
 bool
-ke_survey_stalled(KeSurvey *survey, const KeLagRow *rows, int nrows)
+ke_survey_stalled(KeSurvey *survey, const KeSurveyGroup *group,
+				  const KeLagRow *rows, int nrows)
 {
 	int			nslots;
 	KeSlotReport *slots = ke_roster_reports(survey->facts->database, &nslots);
-	bool		stuck = is_stuck(survey, slots, nslots, rows, nrows);
-	bool		uneven = is_uneven(survey, slots, nslots);
+	bool		stuck = is_stuck(survey, group, slots, nslots, rows, nrows);
+	bool		uneven = is_uneven(survey, group, slots, nslots);
 
 	pfree(slots);
 	return stuck || uneven;

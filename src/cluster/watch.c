@@ -221,6 +221,7 @@ ke_watch_look(KeWatch *watch, const KeWatchFacts *facts, KeServer *server,
 	watch->asking_since = 0;
 	watch->delay_ms = 0;
 	watch->next_look =
-		TimestampTzPlusMilliseconds(now, watch->trouble_since != 0 ?
+		TimestampTzPlusMilliseconds(now, watch->groups[0].trouble_since != 0 ||
+									watch->groups[1].trouble_since != 0 ?
 									UNOWNED_INTERVAL_MS : LOOK_INTERVAL_MS);
 }

@@ -24,6 +24,17 @@ typedef struct KeWatchFacts
 
 typedef struct KeStallMark KeStallMark;
 
+/* How the consumers of one group fare. */
+typedef struct KeGroupWatch
+{
+	TimestampTz trouble_since;	/* partitions nobody has, or that deliver
+								 * nothing; 0: none */
+	int			rejoin_ms;		/* how long that is taken for normal */
+	bool		rejoin;			/* it was longer: consumers should rejoin */
+	KeStallMark *stall_marks;	/* survey_stalled.c's */
+	int			nstall_marks;
+} KeGroupWatch;
+
 typedef struct KeWatch
 {
 	MemoryContext context;		/* everything here lives in it */
@@ -45,12 +56,7 @@ typedef struct KeWatch
 
 	TimestampTz next_look;
 	int			delay_ms;		/* grows while nobody answers */
-	TimestampTz trouble_since;	/* partitions nobody has, or that deliver
-								 * nothing; 0: none */
-	int			rejoin_ms;		/* how long that is taken for normal */
-	bool		rejoin;			/* it was longer: consumers should rejoin */
-	KeStallMark *stall_marks;	/* survey_stalled.c's */
-	int			nstall_marks;
+	KeGroupWatch groups[2];		/* of the main and the retry consumers */
 	List	   *marks;			/* where other incarnations' commits were */
 	TimestampTz copy_seen_at;	/* when one of them had moved; 0: never */
 } KeWatch;

@@ -54,6 +54,8 @@ typedef struct KePartition
 	int			careful;		/* messages still to run alone */
 	KeRetryChains *chains;		/* its parked messages; see ordered.c */
 	bool		held;			/* not fetched: it waits for one of them */
+	bool		contested;		/* see ke_lag_is_contested */
+	TimestampTz owned_in;		/* see KeLagRow */
 	TimestampTz start_at;
 	bool		counted;		/* scratch of ke_progress_collect */
 	char		reason[KE_REASON_LEN];
@@ -124,6 +126,7 @@ typedef struct KeEngine
 	int			parts_allocated;
 	int			next_to_ask;	/* whose end is asked for next */
 	KePartition *last_found;
+	TimestampTz in_group_since; /* see ke_slot_stay_in_group; 0: not in it */
 	TimestampTz commit_at;		/* when Kafka's commit is due; 0: nothing */
 	KePosition	runner;			/* retry consumers: see retry_due.c */
 	bool		has_runner;
@@ -189,6 +192,8 @@ extern void ke_partition_wait_for_breaker(KeEngine *engine, KeStage *stage,
 extern void ke_partition_publish(KeEngine *engine);
 
 /* rebalance.c: partitions come and go */
+extern void ke_rebalance_stay(KeEngine *engine);
+extern void ke_rebalance_lost(KeEngine *engine, KePartitionList *list);
 extern void ke_rebalance_assigned(KeEngine *engine, KePartitionList *list);
 extern void ke_rebalance_revoked(KeEngine *engine, KePartitionList *list);
 extern void ke_rebalance_attach(KeEngine *engine);

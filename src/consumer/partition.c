@@ -288,6 +288,8 @@ ke_partition_publish(KeEngine *engine)
 			.position = part->has_row ? part->pos.next : -1,
 			.committed = part->pos.committed,
 			.status = part->status,
+			.owned_in = part->owned_in,
+			.strangers = part->contested && part->owned_in == 0
 		};
 
 		if (part->stage == NULL)

@@ -15,6 +15,8 @@
 #include "consumer/ordered.h"
 #include "consumer/start_decision.h"
 #include "core/testing.h"
+#include "kafka/group_members.h"
+#include "shm/metrics.h"
 
 #define CLAIM_LOCK_TIMEOUT_MS 2000
 #define ASK_TIMEOUT_MS 3000
@@ -34,6 +36,7 @@ typedef struct Start
 	bool		has_row;
 	bool		waits;			/* its 'latest' is not resolved yet */
 	bool		failed;			/* reason is set, try again later */
+	int64		skipped;		/* by following what is committed */
 	KeStartFacts facts;
 	KeStartDecision decision;
 } Start;
@@ -246,6 +249,60 @@ ask_bounds(KeEngine *engine, Starts *starts)
 	remove_failed(starts);
 }
 
+/* Are there members in the group that are none of this database's? */
+static bool
+has_strangers(KeEngine *engine, int *error)
+{
+	List	   *members;
+	ListCell   *lc;
+
+	*error = ke_group_members_list(ke_consumer_handle(engine->consumer),
+								   engine->key.group_id, &members,
+								   ASK_TIMEOUT_MS);
+	foreach(lc, members)
+	{
+		if (!ke_group_members_is_of((KeGroupMember *) lfirst(lc),
+									engine->uuid))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Before what somebody else committed is followed: was it a tool that did?
+ * If our consumers had the partition while the group had members, or a
+ * stranger is there now, it was a stranger.
+ */
+static void
+decide_whose(KeEngine *engine, Start *start)
+{
+	int			error = 0;
+
+	start->facts.contested = start->part->contested;
+	start->decision = ke_start_decision_make(&start->facts);
+	if (start->decision.verdict != KE_START_ADOPTED || !start->has_row)
+		return;
+	start->facts.contested = has_strangers(engine, &error);
+	if (error != 0)
+		put_off(start, psprintf("could not read who is in group \"%s\": %s",
+								engine->key.group_id,
+								ke_client_error_name(error)));
+	else
+		start->decision = ke_start_decision_make(&start->facts);
+}
+
+static void
+warn_contested(KeEngine *engine, const Start *start)
+{
+	ereport(WARNING,
+			(errcode(ERRCODE_WARNING),
+			 errmsg("partition %d of topic \"%s\" goes on at offset %lld: offset %lld was committed by a member of group \"%s\" that is not this database's",
+					start->part->partition, start->part->topic,
+					(long long) start->part->pos.next,
+					(long long) start->facts.k, engine->key.group_id),
+			 errhint("If it was meant to move, use kafka_consumer_seek.")));
+}
+
 static void
 warn_adopted(KeEngine *engine, const Start *start)
 {
@@ -275,7 +332,9 @@ decide(KeEngine *engine, Start *start)
 {
 	KePartition *part = start->part;
 
-	start->decision = ke_start_decision_make(&start->facts);
+	decide_whose(engine, start);
+	if (start->failed)
+		return;
 	part->verifying = false;
 	switch (start->decision.verdict)
 	{
@@ -295,6 +354,11 @@ decide(KeEngine *engine, Start *start)
 			break;
 		case KE_START_ADOPTED:
 			warn_adopted(engine, start);
+			if (start->has_row)
+				start->skipped = Max(start->facts.k - part->pos.next, 0);
+			break;
+		case KE_START_CONTESTED:
+			warn_contested(engine, start);
 			break;
 		case KE_START_REFUSED_FOREIGN:
 			start->failed = true;
@@ -314,14 +378,26 @@ decide(KeEngine *engine, Start *start)
 	}
 }
 
+static void
+count_skipped(KeEngine *engine, const Start *start)
+{
+	KeMetricsDelta delta = {.counters.skipped_by_reset = start->skipped};
+
+	if (start->skipped > 0 && start->part->stage != NULL)
+		ke_metrics_add(engine->database, start->part->stage->sub->oid,
+					   &delta);
+}
+
 /* Claimed, decided and stored: ready to be fetched. */
 static void
-get_ready(Start *start)
+get_ready(KeEngine *engine, Start *start)
 {
 	KePartition *part = start->part;
 	KeStartVerdict verdict = start->decision.verdict;
 
 	part->has_row = true;
+	part->contested = true;
+	part->owned_in = engine->in_group_since;
 	part->start = start->facts.has_stamp &&
 		strcmp(start->facts.stamp.uuid, start->facts.uuid) == 0 ?
 		start->facts.stamp.start : part->pos.next;
@@ -370,7 +446,8 @@ ke_partition_start_decide(KeEngine *engine, TimestampTz now)
 	remove_failed(&starts);
 	for (i = 0; i < starts.count; i++)
 	{
-		get_ready(&starts.each[i]);
+		get_ready(engine, &starts.each[i]);
+		count_skipped(engine, &starts.each[i]);
 		(void) ke_ordered_holds(engine, starts.each[i].part);
 	}
 	engine->commit_at = now;

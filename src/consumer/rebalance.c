@@ -46,6 +46,11 @@ make_partition(KeEngine *engine, const char *topic, int32 partition)
 	ItemPointerSetInvalid(&part->pos.tid);
 	part->sent = part->end = part->asked_end = -1;
 	part->stage = find_stage(engine, topic);
+	if (part->stage != NULL)
+		part->contested = ke_lag_is_contested(engine->database,
+											  part->stage->sub->oid,
+											  partition, engine->role,
+											  engine->in_group_since);
 	ke_partition_enter(part);
 	if (engine->nparts == engine->parts_allocated)
 	{
@@ -73,6 +78,14 @@ by_key(const void *a, const void *b)
 		(left->partition < right->partition);
 }
 
+/* Tell others of our group that it has this member. */
+void
+ke_rebalance_stay(KeEngine *engine)
+{
+	engine->in_group_since =
+		ke_slot_stay_in_group(engine->server->options.session_timeout);
+}
+
 /*
  * The group gave us partitions: decide as many starts as can be decided at
  * once, answer the event, then do what only the answer allows.
@@ -84,6 +97,7 @@ ke_rebalance_assigned(KeEngine *engine, KePartitionList *list)
 	KePartitionList *held = ke_partition_list_make(list->count);
 	int			i;
 
+	ke_rebalance_stay(engine);
 	for (i = 0; i < list->count; i++)
 		if (ke_partition_find(engine, list->parts[i].topic,
 							  list->parts[i].partition) == NULL)
@@ -156,6 +170,15 @@ ke_rebalance_revoked(KeEngine *engine, KePartitionList *list)
 	foreach(lc, parts)
 		forget_partition(engine, (KePartition *) lfirst(lc));
 	ke_slot_set_assigned(engine->nparts);
+}
+
+/* The group has put this process out: it comes back as somebody new. */
+void
+ke_rebalance_lost(KeEngine *engine, KePartitionList *list)
+{
+	ke_rebalance_revoked(engine, list);
+	ke_slot_leave_group();
+	engine->in_group_since = 0;
 }
 
 /* The subscription is gone: what waits of it, and who points to it. */

@@ -51,12 +51,24 @@ decide_without_k(const KeStartFacts *facts)
 	return decided(KE_START_VERIFIED, p->next);
 }
 
+/*
+ * K is not what we committed.  Tools can move a group only while it has no
+ * members: who commits to one that has them is a member, and a stranger.
+ */
+static KeStartDecision
+decide_moved(const KeStartFacts *facts)
+{
+	if (facts->contested && facts->has_p)
+		return decided(KE_START_CONTESTED, facts->p->next);
+	return decided(KE_START_ADOPTED, facts->k);
+}
+
 /* The stamp at K is this database's. */
 static KeStartDecision
 decide_own(const KeStartFacts *facts)
 {
 	if (facts->stamp.committed != facts->k)
-		return decided(KE_START_ADOPTED, facts->k);
+		return decide_moved(facts);
 	if (facts->has_p)
 		return decided(KE_START_AT_POSITION, facts->p->next);
 	return decided(KE_START_FRESH, facts->stamp.start);
@@ -81,7 +93,7 @@ ke_start_decision_make(const KeStartFacts *facts)
 	if (!facts->has_stamp)
 		return is_our_last_commit(facts) ?
 			decided(KE_START_AT_POSITION, facts->p->next) :
-			decided(KE_START_ADOPTED, facts->k);
+			decide_moved(facts);
 	if (strcmp(facts->stamp.uuid, facts->uuid) == 0)
 		return decide_own(facts);
 	return decide_foreign(facts);

@@ -16,6 +16,8 @@ typedef struct KeStartFacts
 	const char *uuid;			/* this database's */
 	bool		shared;			/* the server's option */
 
+	bool		contested;		/* the group had members at the commit of K */
+
 	/* Kafka's side */
 	bool		has_k;
 	int64		k;
@@ -37,6 +39,7 @@ typedef enum KeStartVerdict
 	KE_START_VERIFIED,			/* fetch from P's last message, compare it */
 	KE_START_UNVERIFIED,		/* go on at P; it cannot be checked: warn */
 	KE_START_ADOPTED,			/* P := offset, moved by a tool: warn */
+	KE_START_CONTESTED,			/* go on at P, not at K: a stranger's; warn */
 	KE_START_SHARED,			/* P := offset, another database was further */
 	KE_START_FRESH,				/* P := offset, the first of all */
 	KE_START_REFUSED_FOREIGN,	/* another database's group */

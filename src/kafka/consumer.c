@@ -344,6 +344,12 @@ ke_consumer_resume(KeConsumer *consumer, KePartitionList *list)
 
 /* ---- questions and commits ---- */
 
+KeHandle *
+ke_consumer_handle(KeConsumer *consumer)
+{
+	return &consumer->handle;
+}
+
 /*
  * What nobody waited for may be taken up by the next call, as long as the
  * assignment is the same: what was committed is asked for before we commit.

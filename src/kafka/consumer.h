@@ -126,6 +126,9 @@ extern void ke_consumer_resume(KeConsumer *consumer, KePartitionList *list);
 extern int	ke_consumer_committed(KeConsumer *consumer, KePartitionList *list,
 								  int timeout_ms);
 
+/* For kafka/group_members; lives as long as the consumer. */
+extern KeHandle *ke_consumer_handle(KeConsumer *consumer);
+
 /* Low and high; high is the last stable offset: the handle reads committed. */
 extern int	ke_consumer_watermarks(KeConsumer *consumer, const char *topic,
 								   int32 partition, int64 *low, int64 *high,

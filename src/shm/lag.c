@@ -65,6 +65,18 @@ ke_lag_shmem_init(void)
 	entries_lock = &GetNamedLWLockTranche("kafka_events_lag")->lock;
 }
 
+/* What the owner noted outlives it; needs the entry's spinlock. */
+static void
+overwrite_unowned(KeLagRow *old, const KeLagRow *row)
+{
+	TimestampTz owned_in = old->owned_in;
+	bool		strangers = old->strangers || row->strangers;
+
+	*old = *row;
+	old->owned_in = owned_in;
+	old->strangers = strangers;
+}
+
 /* Overwrite the entry; true if that was done, or was not to be done. */
 static bool
 overwrite(const LagKey *key, const KeLagRow *row, bool only_unowned)
@@ -76,8 +88,10 @@ overwrite(const LagKey *key, const KeLagRow *row, bool only_unowned)
 	if (entry != NULL)
 	{
 		SpinLockAcquire(&entry->mutex);
-		if (!only_unowned || entry->row.ordinal < 0)
+		if (!only_unowned)
 			entry->row = *row;
+		else if (entry->row.ordinal < 0)
+			overwrite_unowned(&entry->row, row);
 		SpinLockRelease(&entry->mutex);
 	}
 	LWLockRelease(entries_lock);
@@ -192,6 +206,29 @@ ke_lag_release_all(const KeIdentityOfProcess *who)
 		SpinLockRelease(&entry->mutex);
 	}
 	LWLockRelease(entries_lock);
+}
+
+bool
+ke_lag_is_contested(Oid database, Oid subscription, int32 partition,
+					KeRole role, TimestampTz in_group_since)
+{
+	LagKey		key = {database, subscription, partition, role};
+	LagEntry   *entry;
+	bool		contested = false;
+
+	LWLockAcquire(entries_lock, LW_SHARED);
+	entry = hash_search(entries, &key, HASH_FIND, NULL);
+	if (entry != NULL)
+	{
+		SpinLockAcquire(&entry->mutex);
+		contested = entry->row.strangers ||
+			(entry->row.owned_in != 0 &&
+			 entry->row.owned_in == in_group_since);
+		SpinLockRelease(&entry->mutex);
+	}
+	LWLockRelease(entries_lock);
+
+	return contested;
 }
 
 void

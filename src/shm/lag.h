@@ -36,6 +36,11 @@ typedef struct KeLagRow
 	int64		end;
 	int64		last_stable;
 	KePartitionStatus status;
+	TimestampTz owned_in;		/* ke_slot_stay_in_group's answer when a
+								 * consumer of ours last started it; 0: none
+								 * has */
+	bool		strangers;		/* since then a member had it that is none of
+								 * ours */
 	char		reason[KE_REASON_LEN];
 } KeLagRow;
 
@@ -45,7 +50,10 @@ extern void ke_lag_shmem_init(void);
 /* Insert or replace the entry with this row's key. */
 extern void ke_lag_publish(const KeLagRow *row);
 
-/* The same, unless somebody owns the partition. */
+/*
+ * The same, unless somebody owns the partition; owned_in stays, and strangers
+ * once it is set.
+ */
 extern void ke_lag_publish_unowned(const KeLagRow *row);
 
 /* Mark as unassigned if the caller's ordinal still owns it. */
@@ -61,6 +69,15 @@ extern void ke_lag_remove(Oid database, Oid subscription, int32 partition,
 
 /* Forget what belongs to a subscription or, with InvalidOid, a database. */
 extern void ke_lag_forget(Oid database, Oid subscription);
+
+/*
+ * Was the partition given to a member of the group that is none of ours, or
+ * to one of ours, since the group was last empty (in_group_since)?  What is
+ * committed there then, and not by us, is no reset from outside.
+ */
+extern bool ke_lag_is_contested(Oid database, Oid subscription,
+								int32 partition, KeRole role,
+								TimestampTz in_group_since);
 
 /* Copies of all entries of a database; palloc'd. */
 extern KeLagRow *ke_lag_rows(Oid database, int *count);

@@ -85,6 +85,7 @@ add_counters(KeMetricsCounters *to, const KeMetricsCounters *from)
 	to->batches += from->batches;
 	to->processing_us += from->processing_us;
 	to->latency_ms += from->latency_ms;
+	to->skipped_by_reset += from->skipped_by_reset;
 }
 
 /* The window of this number, emptied if it held an older one. */

@@ -32,6 +32,7 @@ typedef struct KeMetricsCounters
 	int64		batches;		/* transactions */
 	int64		processing_us;	/* their duration */
 	int64		latency_ms;		/* from messages' timestamps to their commit */
+	int64		skipped_by_reset;	/* offsets, where a tool moved the group */
 } KeMetricsCounters;
 
 /* What one transaction adds; zeroed by whoever fills it. */

@@ -45,6 +45,7 @@ ke_roster_take(const KeIdentityOfProcess *who)
 		slot->last_message_at = slot->error_at = slot->not_before = 0;
 		slot->assigned = 0;
 		slot->messages = slot->restarts = 0;
+		slot->group_since = slot->group_until = 0;
 		slot->error[0] = '\0';
 		SpinLockRelease(&slot->mutex);
 		break;

@@ -217,6 +217,72 @@ ke_slot_set_error(const char *text)
 	SpinLockRelease(&my_slot->mutex);
 }
 
+/*
+ * Since when others of our group are in it, at this time; now, if none is.
+ * Needs ke_slot_table_lock.
+ */
+static TimestampTz
+others_since(TimestampTz now)
+{
+	TimestampTz since = now;
+
+	for (int i = KE_LAUNCHER_SLOT + 1; i < ke_slot_table->count; i++)
+	{
+		KeSlot	   *slot = &ke_slot_table->slots[i];
+
+		if (!slot->in_use || slot->who.database != myself.database ||
+			slot->who.server != myself.server ||
+			slot->who.role != myself.role)
+			continue;
+		SpinLockAcquire(&slot->mutex);
+		if (slot->group_until >= now)
+			since = Min(since, slot->group_since);
+		SpinLockRelease(&slot->mutex);
+	}
+	return since;
+}
+
+/*
+ * A member that has come within the time of its place's former one carries
+ * on where that was.  The exclusive lock is for two that come together.
+ */
+TimestampTz
+ke_slot_stay_in_group(int session_timeout_ms)
+{
+	static bool is_member = false;
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz since;
+
+	SpinLockAcquire(&my_slot->mutex);
+	since = my_slot->group_since;
+	is_member = is_member && my_slot->group_until != 0;
+	if (is_member)
+		my_slot->group_until =
+			TimestampTzPlusMilliseconds(now, session_timeout_ms);
+	SpinLockRelease(&my_slot->mutex);
+	if (is_member)
+		return since;
+
+	LWLockAcquire(ke_slot_table_lock, LW_EXCLUSIVE);
+	since = others_since(now);
+	SpinLockAcquire(&my_slot->mutex);
+	my_slot->group_since = since;
+	my_slot->group_until =
+		TimestampTzPlusMilliseconds(now, session_timeout_ms);
+	SpinLockRelease(&my_slot->mutex);
+	LWLockRelease(ke_slot_table_lock);
+	is_member = true;
+	return since;
+}
+
+void
+ke_slot_leave_group(void)
+{
+	SpinLockAcquire(&my_slot->mutex);
+	my_slot->group_until = 0;
+	SpinLockRelease(&my_slot->mutex);
+}
+
 void
 ke_slot_restart_after(int delay_ms)
 {

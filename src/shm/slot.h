@@ -63,6 +63,16 @@ extern bool ke_slot_stop_requested(bool *leave);	/* by the parent */
 extern bool ke_slot_take_rejoin(void);	/* leave the group and come back */
 extern void ke_slot_note_terminating(void); /* from the signal handler */
 
+/*
+ * This process is a member of its group for at least so long, whatever
+ * becomes of it.  Returns since when the group has had a member of ours
+ * without a break: nobody's tools could move its positions since then.
+ */
+extern TimestampTz ke_slot_stay_in_group(int session_timeout_ms);
+
+/* It is no member any more: it has left, or was put out. */
+extern void ke_slot_leave_group(void);
+
 /* After this process ended, start no other one for so long. */
 extern void ke_slot_restart_after(int delay_ms);
 

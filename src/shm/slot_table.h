@@ -58,6 +58,9 @@ typedef struct KeSlot
 	int			assigned;
 	int64		messages;
 	int64		restarts;
+	TimestampTz group_since;	/* since when its group was never empty */
+	TimestampTz group_until;	/* when Kafka drops this member, if it is not
+								 * heard of any more; 0: it is none */
 	char		error[KE_ERROR_TEXT_LEN];
 } KeSlot;
 

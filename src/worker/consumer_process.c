@@ -275,6 +275,8 @@ finish(Consumer *consumer, bool in_user_code)
 	}
 	ke_runtime_forget_fd();
 	ke_consumer_close(consumer->engine.consumer, planned && leave);
+	if (planned && leave)
+		ke_slot_leave_group();
 	proc_exit(planned || !in_user_code ? 0 : 1);
 }
 
@@ -320,7 +322,10 @@ handle_event(Consumer *consumer, KeConsumerEvent *event)
 			break;
 		case KE_CONSUMER_REVOKE:
 		case KE_CONSUMER_LOST:
-			ke_rebalance_revoked(engine, event->list);
+			if (event->kind == KE_CONSUMER_LOST)
+				ke_rebalance_lost(engine, event->list);
+			else
+				ke_rebalance_revoked(engine, event->list);
 			if (consumer->resubscribe_at != 0 && engine->nparts == 0)
 				subscribe(consumer);
 			break;
@@ -486,6 +491,8 @@ keep_house(Consumer *consumer, TimestampTz now)
 	if (now >= consumer->publish_at)
 	{
 		ke_slot_heartbeat();
+		if (engine->in_group_since != 0)
+			ke_rebalance_stay(engine);
 		ke_partition_publish(engine);
 		consumer->publish_at =
 			TimestampTzPlusMilliseconds(now, PUBLISH_INTERVAL_MS);

@@ -14,6 +14,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "cluster/survey.h"
 #include "kafka/client.h"
 #include "shm/role_demand.h"
 #include "shm/task.h"
@@ -354,14 +355,20 @@ note_alteration(KeService *service)
 	return renamed ? RENAMED : ALTERED;
 }
 
-/* Partitions lie about, though every consumer is well. */
+/*
+ * Partitions of a role lie about, though every consumer is well.  As long as
+ * one is not, nothing is done: with it comes a new round of the group.
+ */
 static void
-rejoin(KeService *service, int wanted)
+rejoin(KeService *service, KeRole role, int wanted, TimestampTz now)
 {
-	service->watch->rejoin = false;
+	KeGroupWatch *watch = &service->watch->groups[role == KE_ROLE_RETRY];
+
+	if (!watch->rejoin || wanted == 0)
+		return;
 	for (int i = 0; i < wanted; i++)
 	{
-		KeChild    *child = find_child(service, KE_ROLE_MAIN, i);
+		KeChild    *child = find_child(service, role, i);
 		KeSlotReport report;
 
 		if (child->state != KE_CHILD_UP)
@@ -370,13 +377,12 @@ rejoin(KeService *service, int wanted)
 		if (report.status != KE_STATUS_RUNNING)
 			return;
 	}
-	if (wanted == 0)
-		return;
 	ereport(LOG,
-			(errmsg("partitions of server \"%s\" have no owner or deliver nothing: its consumers join the group again",
-					service->server->name)));
+			(errmsg("partitions of server \"%s\" have no owner or deliver nothing: its %s consumers join the group again",
+					service->server->name, ke_slot_role_name(role))));
 	for (int i = 0; i < wanted; i++)
-		ke_roster_ask_rejoin(find_child(service, KE_ROLE_MAIN, i)->slot);
+		ke_roster_ask_rejoin(find_child(service, role, i)->slot);
+	ke_survey_unowned_rejoined(watch, now);
 }
 
 TimestampTz
@@ -384,6 +390,7 @@ ke_service_step(KeService *service, const KeWatchFacts *facts,
 				const char *obstacle, TimestampTz now)
 {
 	int			consumers;
+	int			retriers;
 	int			others;
 	Alteration	alteration;
 	TimestampTz due;
@@ -403,13 +410,13 @@ ke_service_step(KeService *service, const KeWatchFacts *facts,
 		obstacle = find_breakage(service);
 	consumers = want_processes(service, facts, KE_ROLE_MAIN, obstacle,
 							   alteration);
-	others += want_processes(service, facts, KE_ROLE_RETRY, obstacle,
-							 alteration);
-	service->running = consumers + others > 0;
+	retriers = want_processes(service, facts, KE_ROLE_RETRY, obstacle,
+							  alteration);
+	service->running = consumers + retriers + others > 0;
 	due = step_children(service, now);
 	refuse_tasks(service);
-	if (service->watch->rejoin)
-		rejoin(service, consumers);
+	rejoin(service, KE_ROLE_MAIN, consumers, now);
+	rejoin(service, KE_ROLE_RETRY, retriers, now);
 
 	if (obstacle != NULL)
 		set_reason(service, obstacle, true);

@@ -26,6 +26,8 @@ verdict_name(KeStartVerdict verdict)
 			return "unverified";
 		case KE_START_ADOPTED:
 			return "adopted";
+		case KE_START_CONTESTED:
+			return "contested";
 		case KE_START_SHARED:
 			return "shared";
 		case KE_START_FRESH:
@@ -45,7 +47,8 @@ offset_or_none(FunctionCallInfo fcinfo, int n)
 }
 
 /*
- * unit_start(uuid, shared, k, metadata, p, p_committed, p_last, low, high)
+ * unit_start(uuid, shared, k, metadata, p, p_committed, p_last, low, high,
+ * contested)
  */
 Datum
 unit_start(PG_FUNCTION_ARGS)
@@ -64,6 +67,7 @@ unit_start(PG_FUNCTION_ARGS)
 		.p = &p,
 		.low = PG_GETARG_INT64(7),
 		.high = PG_GETARG_INT64(8),
+		.contested = PG_GETARG_BOOL(9),
 	};
 	KeStartDecision decision;
 	bool		looked;

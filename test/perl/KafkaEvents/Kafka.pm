@@ -453,4 +453,28 @@ sub reset_group
 		$group, '--topic', $topic, @how);
 }
 
+# A consumer of somebody else in a group, with these properties of librdkafka;
+# leave_group ends it: it commits what it has read, and leaves.
+sub join_group
+{
+	my ($self, $group, $topic, %properties) = @_;
+	my $out = '';
+
+	$properties{'partition.assignment.strategy'} ||= 'cooperative-sticky';
+	$properties{'auto.offset.reset'} ||= 'earliest';
+	my @settings = map { ('-X', "$_=$properties{$_}") } sort keys %properties;
+	return IPC::Run::start([ 'kcat', '-b', $self->address, '-q', '-u', @settings,
+			'-G', $group, $topic ],
+		'<', \undef, '>', \$out, '2>', '/dev/null');
+}
+
+sub leave_group
+{
+	my ($self, $member) = @_;
+
+	$member->signal('TERM');
+	eval { $member->finish; 1 } or note "a consumer ended: $@";
+	return;
+}
+
 1;

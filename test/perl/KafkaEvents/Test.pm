@@ -44,6 +44,8 @@
 #	settle(topic)                        wait for its transactions to end
 #	count_records(topic) wait_for_records(topic, count)
 #	groups describe_group(group) wait_for_group(group, topic) reset_group
+#	join_group(group, topic, %properties) leave_group(member)
+#	                                     a consumer of somebody else
 #	tool(name, args)                     Kafka's own command line tools
 #
 # KafkaEvents::Link, between a broker and whoever connects to its port
