@@ -183,7 +183,7 @@ circuit_status(const KeCircuitReport *report, char **reason)
 			return "open";
 		case KE_BREAKER_BROKEN:
 		case KE_BREAKER_MENDING:
-			*reason = psprintf("%d messages in a row cannot be processed as functions, tables and configuration are, %s",
+			*reason = psprintf("%d messages in a row cannot be processed as functions, tables and configuration are, %s; no later one went well: if the messages are at fault, kafka_circuit_reset has them routed",
 							   KE_BREAKER_SUSPECTS, last_failure(report));
 			return "broken";
 	}

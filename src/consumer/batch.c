@@ -19,6 +19,7 @@
 #include "consumer/breaker_recheck.h"
 #include "consumer/effects.h"
 #include "consumer/ordered.h"
+#include "consumer/probe.h"
 #include "consumer/progress.h"
 #include "consumer/routing.h"
 #include "core/classify.h"
@@ -199,6 +200,34 @@ announce(KeEngine *engine, KeStage *stage)
 	return false;
 }
 
+/* In a transaction. */
+static void
+record_survival(KeEngine *engine, void *argument)
+{
+	ke_positions_survived(&engine->key, (KePosition *) argument);
+}
+
+/*
+ * The message that was announced failed, and stays where it is: what waits is
+ * not running, whatever ends the process now.
+ */
+static void
+withdraw(KeEngine *engine, KePartition *part)
+{
+	KeFailure  *fail;
+	KePosition	newer = part->pos;
+
+	if (part->careful == 0 || part->pos.trying == KE_OFFSET_NONE)
+		return;
+	if (ke_transact(engine, record_survival, &newer, true, &fail))
+		part->pos = newer;
+	else if (fail != NULL)
+		ereport(LOG,
+				(errmsg("could not record that partition %d of topic \"%s\" waits: %s",
+						part->partition, part->topic,
+						ke_failure_describe(fail))));
+}
+
 /*
  * Must a message that failed not wait for others to share its transaction?
  * Where those take long there is nothing to be won.
@@ -370,9 +399,30 @@ finish_attempt(KeEngine *engine, Attempt *attempt)
 			ke_ordered_settle(engine, attempt->progress->parts[i]);
 }
 
-/* How many messages may run now, of those that wait; 0: none. */
+/*
+ * Nothing runs until something changes: look whether it did, and try what
+ * came behind the message that failed last.
+ */
+static KeBatchOutcome
+wait_for_change(KeEngine *engine, KeStage *stage)
+{
+	KeProbeResult result;
+
+	ke_breaker_recheck_look(engine, stage);
+	result = ke_probe_run(engine, stage, 0);
+	if (result == KE_PROBE_CANCELLED)
+		return KE_BATCH_CANCELLED;
+	if (result == KE_PROBE_NOTHING)
+		ke_partition_wait_for_breaker(engine, stage, 0);
+	return KE_BATCH_PROGRESS;
+}
+
+/*
+ * How many messages may run now, of those that wait; 0: none, and *outcome
+ * may be set.
+ */
 static int
-admit(KeEngine *engine, KeStage *stage)
+admit(KeEngine *engine, KeStage *stage, KeBatchOutcome *outcome)
 {
 	KeBreakerTurn turn = ke_circuit_ask(&stage->circuit,
 										GetCurrentTimestamp());
@@ -386,10 +436,13 @@ admit(KeEngine *engine, KeStage *stage)
 			return 1;
 		case KE_BREAKER_WAIT:
 			if (turn.ask_at == 0)
-				ke_breaker_recheck_look(engine, stage);
-			ke_partition_wait_for_breaker(engine, stage, turn.ask_at);
+				*outcome = wait_for_change(engine, stage);
+			else
+				ke_partition_wait_for_breaker(engine, stage, turn.ask_at);
 			return 0;
 	}
+	if (stage->probing)
+		ke_probe_forget(engine, stage);
 	stage->halted = NULL;
 	return Min(stage->pace.size, stage->count);
 }
@@ -420,9 +473,9 @@ KeBatchOutcome
 ke_batch_run(KeEngine *engine, KeStage *stage)
 {
 	TimestampTz started = GetCurrentTimestamp();
-	int			left = admit(engine, stage);
-	Redo		redo = {-1, 0};
 	KeBatchOutcome outcome = KE_BATCH_PROGRESS;
+	int			left = admit(engine, stage, &outcome);
+	Redo		redo = {-1, 0};
 	Attempt		attempt = {.effects.stage = stage};
 	int			waited = stage->count;
 
@@ -449,7 +502,12 @@ ke_batch_run(KeEngine *engine, KeStage *stage)
 				break;
 		}
 		else if (attempt.effects.fail != NULL)
+		{
 			outcome = note_failure(engine, stage, &redo, &attempt);
+			if (!attempt.settlement.pending && stage->count > 0 &&
+				outcome != KE_BATCH_CANCELLED)
+				withdraw(engine, stage->parts[stage->head]);
+		}
 		else
 		{
 			ke_progress_give_up(engine, attempt.progress);

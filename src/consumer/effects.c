@@ -250,6 +250,9 @@ ke_effects_transact(KeEngine *engine, KeEffects *effects,
 	effects->fail = ke_attempt(transact, &transaction);
 	ke_lock_wait_end();
 	effects->timed_out = effects->fail != NULL && ke_handler_timed_out();
+	if (effects->fail != NULL && effects->stage->handler != NULL)
+		ke_failure_compare_source(effects->fail,
+								  ke_handler_source(effects->stage->handler));
 	error_context_stack = context.previous;
 	if (effects->committed)
 		count_effects(engine, effects, started);

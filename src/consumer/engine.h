@@ -52,6 +52,8 @@ typedef struct KePartition
 	int64		end;			/* end of partition not stored yet, or -1 */
 	int64		asked_end;		/* while not fetched: what was asked for */
 	int			careful;		/* messages still to run alone */
+	int64		probed;			/* before this offset none is tried; probe.c */
+	int			probes;			/* how many were */
 	KeRetryChains *chains;		/* its parked messages; see ordered.c */
 	bool		held;			/* not fetched: it waits for one of them */
 	bool		contested;		/* see ke_lag_is_contested */
@@ -91,6 +93,8 @@ struct KeStage
 	bool		crowded;		/* its partitions wait in the library */
 	KeCircuit	circuit;
 	KeContention contention;
+	bool		probing;		/* messages behind the first one were tried */
+	int32		probed_partition;	/* whose was the last of them */
 	uint64		changes;		/* in the catalogs, when last looked at */
 	const char *halted;			/* why nothing of it runs now, or NULL */
 	TimestampTz not_before;		/* trouble: when to try again */

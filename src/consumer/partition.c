@@ -9,6 +9,7 @@
 #include "utils/timestamp.h"
 
 #include "consumer/ordered.h"
+#include "consumer/probe.h"
 
 /* How long a partition whose row somebody else wrote is left alone. */
 #define DISTRUST_MS 500
@@ -162,12 +163,22 @@ void
 ke_partition_wait_for_breaker(KeEngine *engine, KeStage *stage,
 							  TimestampTz ask_at)
 {
+	static const char reason[] = "its circuit breaker is open";
 	TimestampTz latest =
 	TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ASK_BREAKER_MS);
 
 	stage->not_before = ask_at == 0 ? latest : Min(ask_at, latest);
-	if (stage->count > 0)
-		ke_partition_halt(engine, stage, "its circuit breaker is open");
+	if (stage->count == 0)
+		return;
+	if (ask_at != 0 || stage->count >= KE_PROBE_STAGE)
+		ke_partition_halt(engine, stage, reason);
+	else
+	{
+		/* what comes behind is wanted: probe.c tries it */
+		stage->halted = reason;
+		if (stage->crowded)
+			ke_partition_let_go_on(engine, stage);
+	}
 }
 
 /*

@@ -65,6 +65,7 @@ put_off(KeEngine *engine, KeRetryRun *parked)
 	KeRetry    *retry = parked->retry;
 
 	retry->msg.attempt++;
+	retry->tries = 0;
 	retry->sqlstate = parked->culprit.fail->sqlstate;
 	retry->due_at =
 		TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
@@ -205,6 +206,35 @@ announce(KeEngine *engine, KeRetryRun *parked, KeBatchOutcome *outcome)
 	return false;
 }
 
+/* In a transaction: it has run, and stays. */
+static void
+forget_tries(KeEngine *engine, void *argument)
+{
+	KeRetryRun *parked = (KeRetryRun *) argument;
+
+	if (!lock_row(engine, parked))
+		return;
+	parked->retry->tries = 0;
+	ke_retries_update(&engine->key, parked->retry);
+}
+
+/*
+ * What was announced failed, and stays as it was: what waits is not running,
+ * whatever ends the process now.
+ */
+static void
+withdraw(KeEngine *engine, KeRetryRun *parked)
+{
+	KeFailure  *fail;
+
+	if (!ke_transact(engine, forget_tries, parked, true, &fail) &&
+		fail != NULL)
+		ereport(LOG,
+				(errmsg("could not record that a message of topic \"%s\" waits: %s",
+						parked->stage->sub->topic,
+						ke_failure_describe(fail))));
+}
+
 /* One try; sets the result. */
 static KeBatchOutcome
 run_once(KeEngine *engine, KeRetryRun *parked)
@@ -244,6 +274,10 @@ ke_retry_run(KeEngine *engine, KeRetryRun *parked)
 		outcome = run_once(engine, parked);
 	while (outcome == KE_BATCH_PROGRESS && !engine->extension_gone &&
 		   parked->result == KE_PARKED_UNDECIDED && !parked->refused);
+	if (parked->careful && parked->result == KE_PARKED_UNDECIDED &&
+		!parked->refused && !engine->extension_gone &&
+		outcome != KE_BATCH_CANCELLED)
+		withdraw(engine, parked);
 	if (parked->result == KE_PARKED_DONE ||
 		parked->result == KE_PARKED_PUT_OFF)
 	{

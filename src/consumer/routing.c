@@ -12,7 +12,9 @@
 #include "utils/timestamp.h"
 
 #include "common/pg_prng.h"
+#include "mb/pg_wchar.h"
 #include "consumer/breaker_recheck.h"
+#include "consumer/probe.h"
 #include "consumer/routing.h"
 #include "core/testing.h"
 #include "core/unix_time.h"
@@ -29,10 +31,14 @@ ke_routing_begin(KeCulprit *culprit, KeStage *stage, KeMessage *msg)
 	ke_retry_headers_read_source(msg, &culprit->origin);
 }
 
-/* May what is to be routed be routed now? */
-static void
-ask_breaker(KeCulprit *culprit)
+/*
+ * May what is to be routed be routed now?  Before it breaks the subscription,
+ * messages behind it are tried.  False: asked to stop in the middle of that.
+ */
+static bool
+ask_breaker(KeEngine *engine, KeCulprit *culprit)
 {
+	KeCircuit  *circuit = &culprit->stage->circuit;
 	const KeMessage *msg = culprit->msg;
 	KeBreakerFailure failure = {
 		.partition = msg->partition,
@@ -42,9 +48,22 @@ ask_breaker(KeCulprit *culprit)
 		.again = msg->attempt > 0
 	};
 
-	culprit->held = !ke_circuit_failed(&culprit->stage->circuit, &failure,
+	bool		breaks = engine->role == KE_ROLE_MAIN &&
+		ke_circuit_would_break(circuit, &failure);
+
+	if (breaks)
+	{
+		ke_probe_forget(engine, culprit->stage);
+		if (ke_probe_run(engine, culprit->stage,
+						 failure.sqlstate) == KE_PROBE_CANCELLED)
+			return false;
+	}
+	culprit->held = !ke_circuit_failed(circuit, &failure,
 									   ke_failure_describe(culprit->fail),
 									   GetCurrentTimestamp());
+	if (culprit->held && !breaks)
+		ke_probe_forget(engine, culprit->stage);
+	return true;
 }
 
 /* Others may run in between, so it is remembered by message. */
@@ -125,7 +144,11 @@ ke_routing_decide(KeEngine *engine, KeCulprit *culprit,
 		case KE_ROUTE_DEAD:
 		case KE_ROUTE_FAILED:
 			forget_repeats(stage, msg);
-			ask_breaker(culprit);
+			if (!ask_breaker(engine, culprit))
+			{
+				*outcome = KE_BATCH_CANCELLED;
+				return false;
+			}
 			if (!culprit->held)
 				break;
 			ke_breaker_recheck_tried(stage);
@@ -191,6 +214,26 @@ write_retry(KeEngine *engine, const KeCulprit *culprit)
 	(void) ke_outbox_append(&row);
 }
 
+/* The error's message; where it does not name the column, that too. */
+static char *
+dead_letter_reason(const KeFailure *fail)
+{
+	char	   *column;
+	int			len;
+
+	if (fail->message == NULL)
+		return "";
+	if (fail->column_name == NULL ||
+		strstr(fail->message, psprintf("\"%s\"", fail->column_name)) != NULL)
+		return fail->message;
+	column = psprintf(" (column \"%s\")", fail->column_name);
+	len = strlen(fail->message);
+	if (len + strlen(column) > KE_RETRY_HEADERS_TEXT_MAX)
+		len = pg_mbcliplen(fail->message, len,
+						   KE_RETRY_HEADERS_TEXT_MAX - strlen(column));
+	return psprintf("%.*s%s", len, fail->message, column);
+}
+
 static void
 write_dead(KeEngine *engine, const KeCulprit *culprit)
 {
@@ -198,7 +241,7 @@ write_dead(KeEngine *engine, const KeCulprit *culprit)
 	const KeSubscriptionOptions *of_sub = &culprit->stage->sub->options;
 	KeOrigin	origin = culprit->origin;
 	KeDeadLetterCause cause = {
-		.reason = culprit->fail->message ? culprit->fail->message : "",
+		.reason = dead_letter_reason(culprit->fail),
 		.sqlstate = culprit->fail->sqlstate,
 		.handler = of_sub->handler ? of_sub->handler :
 		of_sub->into_table ? of_sub->into_table : "",

@@ -16,6 +16,8 @@
 #include "convert/convert.h"
 #include "convert/decode.h"
 #include "convert/jsonb_build.h"
+#include "core/classify.h"
+#include "core/failure.h"
 
 static const char value_subject[] = "message value";
 
@@ -344,22 +346,35 @@ ke_decode_object(KeDecoder *decoder, const char *bytes, int32 len,
 }
 
 /*
- * This is not done by an error context callback, because user code (a
- * domain's check) may have named a column itself.
+ * The error, in context, about this column.  That is not done by an error
+ * context callback, because user code (a domain's check) may have named a
+ * column itself.
  */
-void
-ke_decode_rethrow(const char *column, MemoryContext context)
+static ErrorData *
+take_error(const char *column, MemoryContext context)
 {
 	ErrorData  *error;
-	int			category;
 
 	MemoryContextSwitchTo(context);
 	error = CopyErrorData();
 	FlushErrorState();
-	category = ERRCODE_TO_CATEGORY(error->sqlerrcode);
-	if (error->column_name == NULL &&
-		(category == ERRCODE_DATA_EXCEPTION ||
-		 category == ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION))
+	if (error->column_name == NULL && column != NULL &&
+		ke_classify(error->sqlerrcode, false) != KE_VERDICT_NOBODY)
 		error->column_name = pstrdup(column);
+	return error;
+}
+
+void
+ke_decode_rethrow(const char *column, MemoryContext context)
+{
+	ErrorData  *error = take_error(column, context);
+
+	ke_failure_blame_data(error->sqlerrcode);
 	ReThrowError(error);
+}
+
+void
+ke_decode_rethrow_default(const char *column, MemoryContext context)
+{
+	ReThrowError(take_error(column, context));
 }

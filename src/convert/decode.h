@@ -73,10 +73,16 @@ extern void ke_decode_object(KeDecoder *decoder, const char *bytes,
 							 bool *present);
 
 /*
- * For PG_CATCH: raise the error again as one about this column, unless it
- * names one already or is not about data.  context: where to work.
+ * For PG_CATCH: raise the error again as one about this column (NULL: no
+ * single one), unless it names one already.  It was raised while a value was
+ * converted, which is what is wrong then.  context: where to work.
  */
 extern void ke_decode_rethrow(const char *column, MemoryContext context)
+			pg_attribute_noreturn();
+
+/* The same for the column's default, which is code. */
+extern void ke_decode_rethrow_default(const char *column,
+									  MemoryContext context)
 			pg_attribute_noreturn();
 
 #endif							/* KE_DECODE_H */

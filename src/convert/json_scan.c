@@ -30,11 +30,28 @@ ke_json_scan_init(KeJson *json, const char *subject, MemoryContext context)
 	json->context = context;
 }
 
+/* In the server's encoding, U+FEFF is this only in UTF-8. */
+static bool
+starts_with_bom(const KeJson *json)
+{
+	static const char mark[] = "\xef\xbb\xbf";
+
+	return GetDatabaseEncoding() == PG_UTF8 &&
+		json->end - json->text >= strlen(mark) &&
+		memcmp(json->text, mark, strlen(mark)) == 0;
+}
+
 static void
 broken(KeJson *json, const char *p, const char *expected)
 {
 	int			position = (int) (p - json->text) + 1;
 
+	if (position == 1 && starts_with_bom(json))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+				 errmsg("%s is not valid JSON", json->subject),
+				 errdetail("It starts with a byte order mark, which JSON does not allow."),
+				 errhint("Have the producer leave it out, or take the value as text or bytea.")));
 	if (p >= json->end)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
@@ -497,6 +514,22 @@ ke_json_scan_unescape(const KeJsonNode *node, char *dst)
 	return (int32) (dst - start);
 }
 
+/*
+ * The hint for bytes that are no text: what they may be.  A serialized number
+ * has just its own length; what is framed for a schema registry begins with a
+ * zero byte and four bytes of a schema's number, and goes on.
+ */
+static int
+explain_binary(const char *bytes, int32 len)
+{
+	if (len == sizeof(int64) || len == sizeof(int32))
+		return errhint("It may be a binary number of %d bytes, as serializers of integers write it; only bytea can hold it.",
+					   len);
+	if (len >= 1 + sizeof(int32) && bytes[0] == '\0')
+		return errhint("A value that starts with a zero byte is framed for a schema registry; only bytea can hold it.");
+	return 0;
+}
+
 const char *
 ke_json_scan_to_server(const char *bytes, int32 *len, const char *subject)
 {
@@ -509,8 +542,7 @@ ke_json_scan_to_server(const char *bytes, int32 *len, const char *subject)
 				 errmsg("%s is not valid UTF-8 text", subject),
 				 errdetail("Byte %d of %d is the first one that does not fit.",
 						   valid + 1, *len),
-				 bytes[0] == '\0' ?
-				 errhint("A value that starts with a zero byte is framed for a schema registry; only bytea can hold it.") : 0));
+				 explain_binary(bytes, *len)));
 
 	if (GetDatabaseEncoding() == PG_UTF8 || *len == 0)
 		return bytes;

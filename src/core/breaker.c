@@ -88,7 +88,8 @@ close_it(KeBreaker *breaker)
 {
 	breaker->state = KE_BREAKER_CLOSED;
 	breaker->failures = breaker->tries = 0;
-	breaker->nsuspects = 0;
+	breaker->nsuspects = breaker->pardons = 0;
+	breaker->trusted = false;
 	breaker->opened_at = 0;
 	breaker->next_try_at = 0;
 }
@@ -168,6 +169,67 @@ ke_breaker_succeeded(KeBreaker *breaker, int who)
 		close_it(breaker);
 }
 
+static bool
+is_pardoned(const KeBreaker *breaker, int sqlstate)
+{
+	int			i;
+
+	for (i = 0; i < KE_BREAKER_PARDONED; i++)
+		if (breaker->pardoned[i] == sqlstate)
+			return true;
+	return false;
+}
+
+/*
+ * Does this failure speak against the deployment?  Not while it is known to
+ * work, and not if the message is retried and failed with an SQLSTATE that
+ * was the messages' own fault before.
+ */
+static bool
+is_suspicious(const KeBreaker *breaker, const KeBreakerFailure *failure)
+{
+	return failure->verdict == KE_VERDICT_DEPLOYMENT &&
+		breaker->pardons == 0 && !breaker->trusted &&
+		!(failure->again && is_pardoned(breaker, failure->sqlstate));
+}
+
+static bool
+is_suspect(const KeBreaker *breaker, const KeBreakerFailure *failure)
+{
+	int			i;
+
+	for (i = 0; i < breaker->nsuspects; i++)
+		if (breaker->suspect_partitions[i] == failure->partition &&
+			breaker->suspect_offsets[i] == failure->offset)
+			return true;
+	return false;
+}
+
+bool
+ke_breaker_would_break(const KeBreaker *breaker,
+					   const KeBreakerFailure *failure)
+{
+	return (breaker->state == KE_BREAKER_CLOSED ||
+			breaker->state == KE_BREAKER_HALF_OPEN) &&
+		breaker->nsuspects == KE_BREAKER_SUSPECTS - 1 &&
+		is_suspicious(breaker, failure) && !is_suspect(breaker, failure);
+}
+
+void
+ke_breaker_proved(KeBreaker *breaker, int sqlstate)
+{
+	if (sqlstate == 0)
+		sqlstate = breaker->last.sqlstate;
+	if (!is_pardoned(breaker, sqlstate))
+	{
+		memmove(&breaker->pardoned[1], &breaker->pardoned[0],
+				(KE_BREAKER_PARDONED - 1) * sizeof(int));
+		breaker->pardoned[0] = sqlstate;
+	}
+	close_it(breaker);
+	breaker->pardons = KE_BREAKER_PARDONS;
+}
+
 /*
  * Note one more message that the deployment failed, if it is another one;
  * true when there are enough of them.
@@ -175,12 +237,8 @@ ke_breaker_succeeded(KeBreaker *breaker, int who)
 static bool
 suspect_deployment(KeBreaker *breaker, const KeBreakerFailure *failure)
 {
-	int			i;
-
-	for (i = 0; i < breaker->nsuspects; i++)
-		if (breaker->suspect_partitions[i] == failure->partition &&
-			breaker->suspect_offsets[i] == failure->offset)
-			return false;
+	if (is_suspect(breaker, failure))
+		return false;
 	Assert(breaker->nsuspects < KE_BREAKER_SUSPECTS);
 	breaker->suspect_partitions[breaker->nsuspects] = failure->partition;
 	breaker->suspect_offsets[breaker->nsuspects] = failure->offset;
@@ -193,12 +251,24 @@ breaks(KeBreaker *breaker, const KeBreakerFailure *failure, TimestampTz now)
 {
 	if (failure->verdict != KE_VERDICT_DEPLOYMENT)
 		breaker->nsuspects = 0;
-	else if (suspect_deployment(breaker, failure))
+	else if (is_suspicious(breaker, failure) &&
+			 suspect_deployment(breaker, failure))
 	{
 		break_it(breaker, now);
 		return true;
 	}
 	return false;
+}
+
+/* The deployment works, so the message is at fault, and opens nothing. */
+static bool
+is_excused(KeBreaker *breaker, const KeBreakerFailure *failure)
+{
+	if (breaker->pardons == 0 ||
+		failure->verdict != KE_VERDICT_DEPLOYMENT)
+		return false;
+	breaker->pardons--;
+	return true;
 }
 
 /*
@@ -210,6 +280,8 @@ failed_while_closed(KeBreaker *breaker, const KeBreakerSettings *settings,
 					const KeBreakerFailure *failure, TimestampTz now)
 {
 	Assert(breaker->state == KE_BREAKER_CLOSED);
+	if (is_excused(breaker, failure))
+		return true;
 	if (!failure->again)
 		breaker->failures++;
 	if (breaks(breaker, failure, now))
@@ -221,19 +293,22 @@ failed_while_closed(KeBreaker *breaker, const KeBreakerSettings *settings,
 
 /*
  * A message that can never work is routed even then: it is at fault itself,
- * and would be what every try runs into.
+ * and would be what every try runs into.  So is one that fails though the
+ * deployment works.
  */
 static bool
 failed_while_half_open(KeBreaker *breaker, const KeBreakerSettings *settings,
 					   const KeBreakerFailure *failure, TimestampTz now)
 {
+	bool		excused = is_excused(breaker, failure);
+
 	Assert(breaker->state == KE_BREAKER_HALF_OPEN);
 	breaker->failures++;
 	breaker->tries++;
 	breaker->tried_partition = failure->partition;
-	if (!breaks(breaker, failure, now))
+	if (excused || !breaks(breaker, failure, now))
 		open_it(breaker, settings, now);
-	return failure->verdict == KE_VERDICT_NEVER;
+	return excused || failure->verdict == KE_VERDICT_NEVER;
 }
 
 /* A failure of another kind shows that the deployment is right again. */
@@ -309,7 +384,12 @@ ke_breaker_changed(KeBreaker *breaker, TimestampTz now)
 void
 ke_breaker_reset(KeBreaker *breaker)
 {
+	bool		trusted = breaker->trusted ||
+		breaker->state == KE_BREAKER_BROKEN ||
+		breaker->state == KE_BREAKER_MENDING;
+
 	close_it(breaker);
+	breaker->trusted = trusted;
 }
 
 const char *

@@ -26,6 +26,12 @@
  * it goes well now.  OPEN tries again by itself when its timeout is over;
  * BROKEN when something has changed that may have mended it.
  *
+ * An SQLSTATE does not tell a deployment that is wrong from data that user
+ * code cannot take.  So before the third message breaks it, and while it is
+ * BROKEN, workers try messages behind those that failed, without effect
+ * (consumer/probe.c).  If one goes well, the deployment works: it closes, and
+ * those that fail are routed, up to the next message that succeeds.
+ *
  * Pure: the time is a parameter, and so is who asks, a number that stays the
  * same when a worker is restarted.  The caller has the lock.
  */
@@ -46,6 +52,12 @@ typedef enum KeBreakerState
 
 /* So many messages in a row that the deployment fails break it. */
 #define KE_BREAKER_SUSPECTS 3
+
+/* So many failures are then the messages' own, once the deployment works. */
+#define KE_BREAKER_PARDONS 200
+
+/* SQLSTATEs that are remembered as the messages' own fault. */
+#define KE_BREAKER_PARDONED 4
 
 typedef struct KeBreakerSettings
 {
@@ -73,6 +85,9 @@ typedef struct KeBreaker
 	int			nsuspects;		/* messages in a row the deployment failed */
 	int32		suspect_partitions[KE_BREAKER_SUSPECTS];
 	int64		suspect_offsets[KE_BREAKER_SUSPECTS];
+	int			pardons;		/* failures still known to be the messages' */
+	bool		trusted;		/* reset by hand: no suspicion until a success */
+	int			pardoned[KE_BREAKER_PARDONED];	/* SQLSTATEs, 0: none */
 	TimestampTz opened_at;		/* or broken; 0: closed */
 	TimestampTz next_try_at;	/* 0: when something changes */
 	TimestampTz tried_at;		/* when the last try began; 0: none yet */
@@ -118,12 +133,29 @@ extern bool ke_breaker_failed(KeBreaker *breaker,
 							  TimestampTz now);
 
 /*
+ * Would this failure break it?  Then it is the time to try messages behind
+ * the one that failed, before it is reported.
+ */
+extern bool ke_breaker_would_break(const KeBreaker *breaker,
+								   const KeBreakerFailure *failure);
+
+/*
+ * A message behind one that failed with this SQLSTATE, or the last one (0),
+ * was tried and went well.
+ */
+extern void ke_breaker_proved(KeBreaker *breaker, int sqlstate);
+
+/*
  * A function, a relation or the configuration has changed, or the user wants
  * to go on: what is broken is tried again, at most once a second.
  */
 extern void ke_breaker_changed(KeBreaker *breaker, TimestampTz now);
 
-/* Close it and count from zero; the last failure stays known. */
+/*
+ * Close it and count from zero; the last failure stays known.  If it was
+ * broken, somebody says that the deployment works: what fails is routed, as
+ * long as that does not open it.
+ */
 extern void ke_breaker_reset(KeBreaker *breaker);
 
 /* As views show it: closed, open or half-open. */

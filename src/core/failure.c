@@ -5,13 +5,17 @@
  * The rule, in one place: PostgreSQL's messages, and those of users'
  * functions, may quote what was in the message from Kafka, so only their
  * SQLSTATE and the names of the objects concerned are shown.  The text is
- * shown for errors of this extension, which never quote payload, and for the
- * classes whose texts speak about objects, resources and operation.
+ * shown for errors of this extension, which never quote payload; for KE*,
+ * whose texts are meant for it; for those of the server itself about
+ * resources and operation; and where the parser found a statement wrong that
+ * stands in the function's source.  Even 42P01 may quote a value: nextval,
+ * casts to regclass and dynamic statements take names from anywhere.
  */
 #include "postgres.h"
 #include "core/compat.h"
 
 #include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
 #include "utils/memutils.h"
 
 #include "core/classify.h"
@@ -85,6 +89,7 @@ static const Condition conditions[] = {
 	{ERRCODE_ADMIN_SHUTDOWN, "admin_shutdown"},
 	{ERRCODE_CANNOT_CONNECT_NOW, "cannot_connect_now"},
 	{ERRCODE_IO_ERROR, "io_error"},
+	{ERRCODE_UNDEFINED_FILE, "undefined_file"},
 	{ERRCODE_RAISE_EXCEPTION, "raise_exception"},
 	{ERRCODE_NO_DATA_FOUND, "no_data_found"},
 	{ERRCODE_TOO_MANY_ROWS, "too_many_rows"},
@@ -110,17 +115,67 @@ condition_name(int sqlstate)
 	return NULL;
 }
 
+/* Longer texts are cut: a line of the log, or a field of a view. */
+#define TEXT_MAX 400
+
+/* Of the server itself: texts about resources and operation. */
+static const char *const harmless_states[] = {
+	"53", "25006", "54001", "55P03", "57"
+};
+
+/* Of I/O, only what speaks of the server's own files. */
+static const char *const storage_files[] = {
+	"md.c", "fd.c", "xlog.c", "slru.c", "buffile.c", "dfmgr.c"
+};
+
+/* They pass on what another server says. */
+static const char *const foreign_files[] = {
+	"dblink.c", "connection.c"
+};
+
+static bool
+is_one_of(const char *file, const char *const *files, int count)
+{
+	const char *slash;
+	int			i;
+
+	if (file == NULL)
+		return false;
+	slash = strrchr(file, '/');
+	if (slash != NULL)
+		file = slash + 1;
+	for (i = 0; i < count; i++)
+		if (strcmp(file, files[i]) == 0)
+			return true;
+	return false;
+}
+
+/* Does PostgreSQL itself say something about how it is? */
+static bool
+is_of_server(const ErrorData *edata)
+{
+	const char *state = unpack_sql_state(edata->sqlerrcode);
+	int			i;
+
+	/* RAISE has the domain of its language */
+	if (edata->domain == NULL ||
+		strcmp(edata->domain, PG_TEXTDOMAIN("postgres")) != 0 ||
+		is_one_of(edata->filename, foreign_files, lengthof(foreign_files)))
+		return false;
+	for (i = 0; i < lengthof(harmless_states); i++)
+		if (strncmp(state, harmless_states[i],
+					strlen(harmless_states[i])) == 0)
+			return true;
+	return strncmp(state, "58", 2) == 0 &&
+		is_one_of(edata->filename, storage_files, lengthof(storage_files));
+}
+
 /* May the primary message be shown, or could it quote payload? */
 static bool
 text_is_safe(const KeFailure *fail)
 {
-	const char *state = unpack_sql_state(fail->sqlstate);
-
-	if (fail->ours)
-		return true;
-	if (strncmp(state, "KE", 2) == 0 || strncmp(state, "42", 2) == 0)
-		return true;
-	return state[0] == '5' && state[1] >= '3' && state[1] <= '8';
+	return fail->ours || fail->harmless ||
+		strncmp(unpack_sql_state(fail->sqlstate), "KE", 2) == 0;
 }
 
 static char *
@@ -141,6 +196,15 @@ requested_delay(const KeFailure *fail)
 	return ms;
 }
 
+/* What ke_failure_blame_data was told, or 0. */
+static int	blamed_state = 0;
+
+void
+ke_failure_blame_data(int sqlstate)
+{
+	blamed_state = sqlstate;
+}
+
 KeFailure *
 ke_failure_capture(MemoryContext context)
 {
@@ -155,7 +219,12 @@ ke_failure_capture(MemoryContext context)
 	fail->sqlstate = edata->sqlerrcode;
 	fail->ours = edata->domain != NULL &&
 		strcmp(edata->domain, TEXTDOMAIN) == 0;
+	fail->of_data = blamed_state != 0 && blamed_state == fail->sqlstate;
+	blamed_state = 0;
+	fail->harmless = is_of_server(edata);
 	fail->message = copy_string(context, edata->message);
+	if (edata->internalpos > 0)
+		fail->query = copy_string(context, edata->internalquery);
 	if (fail->ours)
 	{
 		fail->detail = copy_string(context, edata->detail);
@@ -171,6 +240,22 @@ ke_failure_capture(MemoryContext context)
 	FreeErrorData(edata);
 	MemoryContextSwitchTo(caller);
 	return fail;
+}
+
+/* As PL/pgSQL has PERFORM. */
+#define PERFORM_AS " SELECT"
+
+void
+ke_failure_compare_source(KeFailure *fail, const char *source)
+{
+	const char *query = fail->query;
+
+	if (query == NULL || source == NULL)
+		return;
+	if (strncmp(query, PERFORM_AS, strlen(PERFORM_AS)) == 0)
+		query += strlen(PERFORM_AS);
+	if (*query != '\0' && strstr(source, query) != NULL)
+		fail->harmless = true;
 }
 
 KeFailure *
@@ -190,12 +275,23 @@ ke_failure_make(MemoryContext context, int sqlstate, const char *fmt,...)
 	return fail;
 }
 
-/* Append text with line ends and other control characters as blanks. */
+/*
+ * Append text, or as much as one wants to read of it, with line ends and
+ * other control characters as blanks.
+ */
 static void
 append_on_one_line(StringInfo buf, const char *text)
 {
-	for (; *text != '\0'; text++)
-		appendStringInfoChar(buf, (unsigned char) *text < ' ' ? ' ' : *text);
+	int			len = strlen(text);
+	int			shown = len <= TEXT_MAX ? len :
+		pg_mbcliplen(text, len, TEXT_MAX);
+	int			i;
+
+	for (i = 0; i < shown; i++)
+		appendStringInfoChar(buf, (unsigned char) text[i] < ' ' ? ' ' :
+							 text[i]);
+	if (shown < len)
+		appendStringInfoString(buf, "...");
 }
 
 static void

@@ -4,8 +4,8 @@
  *
  * PostgreSQL's own messages quote values ("Failing row contains ..."), so
  * views and log lines get a description without them: SQLSTATE, constraint,
- * column and the like, and the message's text only where it quotes no
- * payload: errors of this extension (their domain tells), KE*, 42, 53-58.
+ * column and the like, and the message's text only where it cannot quote
+ * payload; failure.c has the rule.
  */
 #ifndef KE_FAILURE_H
 #define KE_FAILURE_H
@@ -14,9 +14,12 @@ typedef struct KeFailure
 {
 	int			sqlstate;
 	bool		ours;			/* raised by this extension */
+	bool		of_data;		/* while a value was converted */
+	bool		harmless;		/* the message quotes nothing but code */
 	char	   *message;		/* primary message, may quote payload */
 	char	   *detail;			/* only for errors of ours, else NULL */
 	char	   *hint;			/* only for errors of ours, else NULL */
+	char	   *query;			/* that the parser found wrong, or NULL */
 	char	   *schema_name;	/* NULL when the error names none */
 	char	   *table_name;
 	char	   *column_name;
@@ -36,6 +39,18 @@ typedef struct KeFailure
  * Call it in PG_CATCH, before the transaction is aborted.
  */
 extern KeFailure *ke_failure_capture(MemoryContext context);
+
+/*
+ * The error with this SQLSTATE, which is about to be raised again, is a
+ * value's fault: the next ke_failure_capture says so of it.
+ */
+extern void ke_failure_blame_data(int sqlstate);
+
+/*
+ * The source of the function that ran: where the parser found a piece of it
+ * wrong, the message names what stands there, so it is harmless.
+ */
+extern void ke_failure_compare_source(KeFailure *fail, const char *source);
 
 /* A failure of our own making, without an error having been raised. */
 extern KeFailure *ke_failure_make(MemoryContext context, int sqlstate,

@@ -16,7 +16,7 @@
 #include "core/retry_headers.h"
 
 /* Of x-dlq-reason and x-dlq-handler: with the rest they must fit. */
-#define TEXT_MAX 1024
+#define TEXT_MAX KE_RETRY_HEADERS_TEXT_MAX
 
 #define DAY_MS INT64CONST(86400000)
 

@@ -16,6 +16,9 @@
 
 #include "core/message.h"
 
+/* Of a header that is text, in bytes. */
+#define KE_RETRY_HEADERS_TEXT_MAX 1024
+
 /* Where a message came from and what it went through; all in UTF-8. */
 typedef struct KeOrigin
 {

@@ -22,6 +22,10 @@ judge(const KeFailure *fail, bool timed_out, int repeats)
 	if (fail->sqlstate == ERRCODE_OUT_OF_MEMORY &&
 		repeats >= KE_ROUTE_REPEATS - 1)
 		return KE_VERDICT_RETRY;
+
+	/* types raise all classes for what they cannot read */
+	if (verdict == KE_VERDICT_DEPLOYMENT && fail->of_data)
+		return KE_VERDICT_NEVER;
 	return verdict;
 }
 

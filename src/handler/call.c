@@ -72,6 +72,12 @@ ke_call_name(const KeCall *call)
 	return ke_function_name(call->function);
 }
 
+const char *
+ke_call_source(const KeCall *call)
+{
+	return ke_function_source(call->function);
+}
+
 static void
 add_context(void *argument)
 {

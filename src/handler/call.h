@@ -36,6 +36,9 @@ extern void ke_call_forget(KeCall *call);
 /* The function's name with its argument's type, once a call was begun. */
 extern const char *ke_call_name(const KeCall *call);
 
+/* What the function consists of, or NULL; likewise. */
+extern const char *ke_call_source(const KeCall *call);
+
 /* The one message that a function was called for and now works on, or NULL. */
 extern KeMessage *ke_call_current(void);
 

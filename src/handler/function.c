@@ -48,8 +48,9 @@ struct KeFunction
 	Oid			owner;
 	Oid			collation;
 	char	   *name;			/* with its argument's type */
+	char	   *source;			/* pg_proc.prosrc */
 	FmgrInfo	finfo;
-	MemoryContext context;		/* name, finfo, and what hangs on it */
+	MemoryContext context;		/* of these three, and what hangs on finfo */
 };
 
 static bool callback_registered = false;
@@ -145,6 +146,17 @@ call_expression(KeFunction *function, Oid result_type)
 								 function->collation, COERCE_EXPLICIT_CALL);
 }
 
+/* In the current context. */
+static char *
+source_of(HeapTuple tuple)
+{
+	bool		isnull;
+	Datum		source = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosrc,
+										 &isnull);
+
+	return isnull ? NULL : TextDatumGetCString(source);
+}
+
 /* A change that arrives meanwhile, or an error, leaves it stale. */
 static void
 look_up(KeFunction *function)
@@ -167,12 +179,13 @@ look_up(KeFunction *function)
 	form = (Form_pg_proc) GETSTRUCT(tuple);
 	check_kind(function, form);
 
-	function->name = NULL;
+	function->name = function->source = NULL;
 	MemoryContextReset(function->context);
 	old = MemoryContextSwitchTo(function->context);
 	function->owner = form->proowner;
 	function->collation = get_typcollation(function->argument_type);
 	function->name = format_procedure(function->oid);
+	function->source = source_of(tuple);
 	fmgr_info_cxt(function->oid, &function->finfo, function->context);
 	fmgr_info_set_expr(call_expression(function, form->prorettype),
 					   &function->finfo);
@@ -222,6 +235,12 @@ const char *
 ke_function_name(const KeFunction *function)
 {
 	return function->name;
+}
+
+const char *
+ke_function_source(const KeFunction *function)
+{
+	return function->source;
 }
 
 void

@@ -26,6 +26,9 @@ extern bool ke_function_is_strict(KeFunction *function);
 /* With its argument's type; NULL as long as it was not looked up. */
 extern const char *ke_function_name(const KeFunction *function);
 
+/* Its text as pg_proc has it, for languages that have one; likewise. */
+extern const char *ke_function_source(const KeFunction *function);
+
 /*
  * Call it with a snapshot of its own; the result lives in the current
  * context.  A STRICT function must not be called with NULL.

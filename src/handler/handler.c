@@ -63,6 +63,12 @@ ke_handler_call_batch(KeHandler *handler, KeMessage **msgs, int count)
 	(void) run(handler, msgs, count);
 }
 
+const char *
+ke_handler_source(const KeHandler *handler)
+{
+	return ke_call_source(handler->call);
+}
+
 bool
 ke_handler_timed_out(void)
 {

@@ -44,6 +44,9 @@ extern bool ke_handler_is_running(void);
 /* The message whose handler runs, or NULL; for kafka_current_message(). */
 extern KeMessage *ke_handler_current(void);
 
+/* The function's text, once it was begun; NULL where it has none. */
+extern const char *ke_handler_source(const KeHandler *handler);
+
 /* A kafka_message datum for msg, in the current context. */
 extern Datum ke_handler_message_datum(KeMessage *msg);
 

@@ -178,6 +178,35 @@ ke_circuit_failed(const KeCircuit *circuit, const KeBreakerFailure *failure,
 	return routed;
 }
 
+bool
+ke_circuit_would_break(const KeCircuit *circuit,
+					   const KeBreakerFailure *failure)
+{
+	CircuitEntry *entry = enter(circuit->database, circuit->subscription);
+	bool		result = entry != NULL &&
+		ke_breaker_would_break(&entry->breaker, failure);
+
+	leave(entry);
+	return result;
+}
+
+void
+ke_circuit_proved(const KeCircuit *circuit, int sqlstate)
+{
+	KeBreaker	after = {0};
+	KeBreakerState before = KE_BREAKER_CLOSED;
+	CircuitEntry *entry = enter(circuit->database, circuit->subscription);
+
+	if (entry != NULL)
+	{
+		before = entry->breaker.state;
+		ke_breaker_proved(&entry->breaker, sqlstate);
+		after = entry->breaker;
+	}
+	leave(entry);
+	tell(circuit, before, &after, "");
+}
+
 void
 ke_circuit_changed(Oid database, Oid subscription, TimestampTz now)
 {

@@ -43,6 +43,9 @@ extern void ke_circuit_succeeded(const KeCircuit *circuit);
 extern bool ke_circuit_failed(const KeCircuit *circuit,
 							  const KeBreakerFailure *failure,
 							  const char *description, TimestampTz now);
+extern bool ke_circuit_would_break(const KeCircuit *circuit,
+								   const KeBreakerFailure *failure);
+extern void ke_circuit_proved(const KeCircuit *circuit, int sqlstate);
 extern void ke_circuit_changed(Oid database, Oid subscription,
 							   TimestampTz now);
 

@@ -14,6 +14,7 @@
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
+#include "core/failure.h"
 #include "sink/sink_table.h"
 
 static const char key_subject[] = "message key";
@@ -111,17 +112,19 @@ default_value(KeSinkTable *table, KeSinkColumn *column, bool *isnull)
 	return ExecEvalExpr(column->default_value, table->econtext, isnull);
 }
 
-/* As INSERT does. */
+/* As INSERT does, but it is the message that is wrong. */
 static void
 refuse_generated(KeSinkTable *table)
 {
 	for (int i = 0; i < table->desc->natts; i++)
 	{
-		if (table->columns[i].generated && table->present[i])
-			ereport(ERROR,
-					(errcode(ERRCODE_GENERATED_ALWAYS),
-					 errmsg("message has a field for column \"%s\", which is always generated",
-							table->columns[i].name)));
+		if (!table->columns[i].generated || !table->present[i])
+			continue;
+		ke_failure_blame_data(ERRCODE_GENERATED_ALWAYS);
+		ereport(ERROR,
+				(errcode(ERRCODE_GENERATED_ALWAYS),
+				 errmsg("message has a field for column \"%s\", which is always generated",
+						table->columns[i].name)));
 	}
 }
 
@@ -180,6 +183,8 @@ ke_sink_row_fill(KeSinkTable *table, KeMessage *msg, Datum *values,
 	}
 	PG_CATCH();
 	{
+		if (table->columns[at].source <= KE_COLUMN_FIELD)
+			ke_decode_rethrow_default(table->columns[at].name, context);
 		ke_decode_rethrow(table->columns[at].name, context);
 	}
 	PG_END_TRY();
@@ -214,10 +219,13 @@ is_json_object(const char *bytes, int32 len)
 	return bytes < end && *bytes == '{';
 }
 
-/* The key columns that only the message key can tell. */
+/*
+ * The key columns that only the message key can tell.  *at is the one it is
+ * at, where that is a single one.
+ */
 static void
 fill_key_fields(KeSinkTable *table, KeMessage *msg, Datum *values,
-				bool *nulls)
+				bool *nulls, volatile int *at)
 {
 	int			attribute = table->key_field - 1;
 	KeConverter *conv = &table->columns[attribute].converter;
@@ -248,6 +256,7 @@ fill_key_fields(KeSinkTable *table, KeMessage *msg, Datum *values,
 	for (int i = 0; i < table->nkeys; i++)
 	{
 		attribute = table->keys[i] - 1;
+		*at = attribute;
 		if (table->columns[attribute].source <= KE_COLUMN_FIELD &&
 			nulls[attribute])
 			ereport(ERROR,
@@ -271,8 +280,8 @@ ke_sink_row_key(KeSinkTable *table, KeMessage *msg, Datum *values,
 	{
 		if (table->nkey_fields > 0)
 		{
-			at = table->key_field - 1;
-			fill_key_fields(table, msg, values, nulls);
+			at = table->nkey_fields == 1 ? table->key_field - 1 : -1;
+			fill_key_fields(table, msg, values, nulls, &at);
 		}
 		for (int i = 0; i < table->nkeys; i++)
 		{
@@ -286,7 +295,7 @@ ke_sink_row_key(KeSinkTable *table, KeMessage *msg, Datum *values,
 	}
 	PG_CATCH();
 	{
-		ke_decode_rethrow(table->columns[at].name, context);
+		ke_decode_rethrow(at < 0 ? NULL : table->columns[at].name, context);
 	}
 	PG_END_TRY();
 }

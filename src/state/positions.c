@@ -28,6 +28,9 @@
 #include "state/private_table.h"
 #include "subscription/catalog.h"
 
+/* What is announced for the first time ran in one claim before, at most. */
+#define UNCLEAN_FIRST_TRY 2
+
 /* Columns of kafka_events.positions. */
 enum
 {
@@ -368,11 +371,24 @@ ke_positions_try(const KePositionKey *key, KePosition *pos, int64 offset)
 {
 	KePosition	newer = *pos;
 
+	if (newer.trying != offset)
+		newer.unclean = Min(newer.unclean, UNCLEAN_FIRST_TRY);
 	newer.trying = offset;
 	if (ke_positions_advance(key, &pos, &newer, 1) != 1)
 		return false;
 	*pos = newer;
 	return true;
+}
+
+void
+ke_positions_survived(const KePositionKey *key, KePosition *pos)
+{
+	KePosition	newer = *pos;
+
+	newer.unclean = Min(newer.unclean, 1);
+	newer.trying = KE_OFFSET_NONE;
+	if (ke_positions_advance(key, &pos, &newer, 1) == 1)
+		*pos = newer;
 }
 
 void

@@ -62,9 +62,19 @@ extern int	ke_positions_advance(const KePositionKey *key,
 								 KePosition *const *olds, KePosition *newer,
 								 int count);
 
-/* Record what runs alone next (careful mode); false if not ours any more. */
+/*
+ * Record what runs alone next (careful mode); false if not ours any more.  If
+ * it is another message than before, only the last two claims count against
+ * it: the process did not end because of it then.
+ */
 extern bool ke_positions_try(const KePositionKey *key, KePosition *pos,
 							 int64 offset);
+
+/*
+ * What ke_positions_try announced has run and stays: trying is cleared, and
+ * the ends of the process before count no more; quiet if not ours.
+ */
+extern void ke_positions_survived(const KePositionKey *key, KePosition *pos);
 
 /* Give it back cleanly: unclean 0, committed stored; quiet if not ours. */
 extern void ke_positions_release(const KePositionKey *key,

@@ -266,7 +266,7 @@ note 'trouble of the database';
 	is(breaker($topic, 'state, failures_in_row'), 'closed|0',
 		'it is nobody\'s failure');
 	$node->wait_for(
-		"SELECT status, status_reason ~ '^partition [01]: waits for the database: 53100 \\(disk_full\\): trouble'
+		"SELECT status, status_reason ~ '^partition [01]: waits for the database: 53100 \\(disk_full\\)\$'
 		   FROM kafka_subscriptions WHERE topic = '$topic'",
 		'active|t', 'the view says why there are no rows');
 	$node->wait_for(

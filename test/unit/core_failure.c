@@ -60,6 +60,7 @@ unit_failure(PG_FUNCTION_ARGS)
 
 	if (fail == NULL)
 		PG_RETURN_NULL();
+	ke_failure_compare_source(fail, text_to_cstring(PG_GETARG_TEXT_PP(2)));
 	if (PG_GETARG_BOOL(1))
 		result = psprintf("%s|%s|%s|%s", fail->ours ? "ours" : "",
 						  fail->message,

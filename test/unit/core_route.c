@@ -116,7 +116,8 @@ unit_route(PG_FUNCTION_ARGS)
 	KeSubscriptionOptions options = options_of(PG_GETARG_ARRAYTYPE_P(0));
 	KeFailure	fail = {
 		.sqlstate = sqlstate_of(text_to_cstring(PG_GETARG_TEXT_PP(1))),
-		.retry_delay_ms = PG_GETARG_INT64(5)
+		.retry_delay_ms = PG_GETARG_INT64(5),
+		.of_data = PG_GETARG_BOOL(6)
 	};
 	KeRoute		route = ke_route_decide(&options, &fail, PG_GETARG_BOOL(2),
 										PG_GETARG_INT32(3),
@@ -179,15 +180,13 @@ ask(KeBreaker *breaker, const KeBreakerSettings *settings, int who,
 	pg_unreachable();
 }
 
-static char *
-fail(KeBreaker *breaker, const KeBreakerSettings *settings, int who,
-	 const char *where, TimestampTz now)
+static KeBreakerFailure
+failure_at(const char *where)
 {
 	KeBreakerFailure failure = {0};
 	char		code[6];
 	int			partition;
 	long long	offset;
-	bool		routed;
 
 	failure.again = strstr(where, "again") != NULL;
 	if (sscanf(where, "%d/%lld %5s", &partition, &offset, code) != 3)
@@ -196,14 +195,33 @@ fail(KeBreaker *breaker, const KeBreakerSettings *settings, int who,
 	failure.offset = offset;
 	failure.sqlstate = sqlstate_of(code);
 	failure.verdict = ke_classify(failure.sqlstate, false);
-	routed = ke_breaker_failed(breaker, settings, who, &failure, now);
-	return routed ? "routed" : "stays";
+	return failure;
+}
+
+static char *
+fail(KeBreaker *breaker, const KeBreakerSettings *settings, int who,
+	 const char *where, TimestampTz now)
+{
+	KeBreakerFailure failure = failure_at(where);
+
+	return ke_breaker_failed(breaker, settings, who, &failure, now) ?
+		"routed" : "stays";
+}
+
+static char *
+would_break(const KeBreaker *breaker, const char *where)
+{
+	KeBreakerFailure failure = failure_at(where);
+
+	return ke_breaker_would_break(breaker, &failure) ? "would" : "would not";
 }
 
 /*
  * Play a scenario, steps separated by semicolons: "+ms" moves the clock;
  * "ask w", "ok w" and "fail w partition/offset SQLSTATE [again]" are worker
- * w's; "changed", "reset" come from outside.  One line per step.
+ * w's; "would partition/offset SQLSTATE [again]" asks whether that would
+ * break it, "proved" says that a later message went well; "changed", "reset"
+ * come from outside.  One line per step.
  */
 Datum
 unit_breaker(PG_FUNCTION_ARGS)
@@ -237,6 +255,10 @@ unit_breaker(PG_FUNCTION_ARGS)
 			ke_breaker_succeeded(&breaker, who);
 		else if (sscanf(step, "fail %d %n", &who, &read) == 1)
 			result = fail(&breaker, &settings, who, step + read, now);
+		else if (strncmp(step, "would ", 6) == 0)
+			result = would_break(&breaker, step + 6);
+		else if (strcmp(step, "proved") == 0)
+			ke_breaker_proved(&breaker, 0);
 		else if (strcmp(step, "changed") == 0)
 			ke_breaker_changed(&breaker, now);
 		else if (strcmp(step, "reset") == 0)

@@ -1,7 +1,7 @@
 -- What is kept and shown of an error.
 \getenv abs_srcdir PG_ABS_SRCDIR
 \set module :abs_srcdir '/kafka_events_unit'
-CREATE FUNCTION unit_failure(statement text, whole boolean DEFAULT false) RETURNS text LANGUAGE C STRICT AS :'module';
+CREATE FUNCTION unit_failure(statement text, whole boolean DEFAULT false, source text DEFAULT '') RETURNS text LANGUAGE C STRICT AS :'module';
 CREATE FUNCTION unit_failure_delay(statement text) RETURNS bigint LANGUAGE C STRICT AS :'module';
 CREATE FUNCTION unit_failure_make(sqlstate text, message text) RETURNS text LANGUAGE C STRICT AS :'module';
 CREATE FUNCTION unit_raise_ours() RETURNS void LANGUAGE C STRICT AS :'module';
@@ -25,13 +25,31 @@ SELECT unit_failure($$SELECT raise('40001', 'secret')$$);
 SELECT unit_failure($$SELECT raise('XY123', 'secret')$$);
 SELECT unit_failure($$SELECT 1 / 0$$);
 
--- texts that speak of objects, resources and operation are
+-- class 42 too, whose texts quote names that come from anywhere
+SELECT unit_failure($$SELECT 'secret'::regclass$$);
+SELECT unit_failure($$SELECT nextval('secret')$$);
+SELECT unit_failure($q$SELECT $$'secret$$::tsvector$q$);
 SELECT unit_failure($$SELECT nothing FROM accounts$$);
-SELECT unit_failure($$SELECT no_such_function(1)$$);
+SELECT unit_failure($$SELECT raise('42P01', 'secret')$$);
+SELECT unit_failure($$SELECT raise('53100', 'secret')$$);
+SELECT unit_failure($$SELECT raise('57014', 'secret')$$);
+SELECT unit_failure($$SELECT raise('58030', 'secret')$$);
+SELECT unit_failure($$SELECT pg_read_file('/secret')$$);
+
+-- but for a statement that stands in the function's source
+SELECT unit_failure($$SELECT nothing FROM accounts$$, source => $$BEGIN SELECT nothing FROM accounts; END$$);
+SELECT unit_failure($$ SELECT no_such_function(1)$$, source => $$BEGIN PERFORM no_such_function(1); END$$);
+SELECT unit_failure($$SELECT no_such_function('secret')$$, source => $$BEGIN EXECUTE format('SELECT no_such_function(%L)', value); END$$);
+SELECT unit_failure($$SELECT 'secret'::regclass$$, source => $$BEGIN PERFORM value::regclass; END$$);
+
+-- texts that speak of resources and operation are shown
+SET default_transaction_read_only = on;
+BEGIN;
+SELECT unit_failure($$CREATE TABLE t ()$$);
+ROLLBACK;
+RESET default_transaction_read_only;
 SELECT unit_failure($$SELECT raise('KE001', E'not\nyet')$$);
 SELECT unit_failure($$SELECT raise('KE002', 'never')$$);
-SELECT unit_failure($$SELECT raise('53100', 'no space')$$);
-SELECT unit_failure($$SELECT raise('58030', 'no disk')$$);
 SELECT unit_failure($$SELECT raise('52000', 'secret')$$);
 SELECT unit_failure($$SELECT raise('59000', 'secret')$$);
 
@@ -64,7 +82,7 @@ SELECT unit_failure_delay($$SELECT kafka_reject('no')$$), unit_failure_delay($$S
 SELECT unit_failure($$SELECT 1$$) IS NULL AS none;
 
 SELECT unit_failure_make('0A000', 'position 5 is outside of 7..9');
-SELECT unit_failure_make('XX999', 'a' || repeat('b', 2000)) = 'XX999: a' || repeat('b', 2000) AS whole_text;
+SELECT unit_failure_make('XX999', 'a' || repeat('b', 2000)) = 'XX999: a' || repeat('b', 399) || '...' AS cut;
 
 -- fingerprints: CRC-32C of lengths and bytes
 SELECT unit_fingerprint('ab', 'c') <> unit_fingerprint('a', 'bc') AS moved,

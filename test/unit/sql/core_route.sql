@@ -3,7 +3,8 @@
 \set module :abs_srcdir '/kafka_events_unit'
 CREATE FUNCTION unit_classify(sqlstate text, timed_out boolean DEFAULT false) RETURNS text LANGUAGE C STRICT AS :'module';
 CREATE FUNCTION unit_route(options text[], sqlstate text, timed_out boolean DEFAULT false, attempt integer DEFAULT 0,
-                           repeats integer DEFAULT 0, delay bigint DEFAULT -1) RETURNS text LANGUAGE C STRICT AS :'module';
+                           repeats integer DEFAULT 0, delay bigint DEFAULT -1,
+                           of_data boolean DEFAULT false) RETURNS text LANGUAGE C STRICT AS :'module';
 CREATE FUNCTION unit_delay(options text[], n integer, random float8 DEFAULT 0) RETURNS bigint LANGUAGE C STRICT AS :'module';
 CREATE FUNCTION unit_breaker(threshold integer, timeout integer, lease integer, script text) RETURNS text LANGUAGE C STRICT AS :'module';
 \pset format unaligned
@@ -34,6 +35,10 @@ SELECT n, unit_route('{}', '40P01', repeats => n) AS deadlock, unit_route('{}', 
 -- a delay that was asked for: as it is, above max_delay too
 SELECT unit_route('{max_delay=2 s}', 'KE001', delay => 5000), unit_route('{}', 'KE001', delay => 0),
        unit_route('{}', 'KE001', attempt => 3, delay => 0);
+
+-- what is raised while a value is converted is the value's fault, but for trouble that passes
+SELECT code, unit_route('{}', code, of_data => true)
+  FROM unnest(ARRAY['42601', '42P01', '0A000', '22P02', 'P0001', '53200', '57014', '40001', '22P07']) AS code;
 
 -- delays
 SELECT n, unit_delay('{}', n) AS exponential, unit_delay('{retry_strategy=linear}', n) AS linear,
@@ -68,5 +73,18 @@ SELECT unit_breaker(2, 1000, 500, 'fail 1 0/1 P0001; fail 1 0/1 P0001 again; fai
 SELECT unit_breaker(2, 1000, 500, 'fail 1 0/1 42883; fail 1 0/1 42883 again; fail 1 0/2 42883 again; fail 1 0/3 42883 again; ask 1');
 -- nor does one whose routing could not be written, however often
 SELECT unit_breaker(2, 1000, 500, 'fail 1 0/1 P0001; fail 1 0/1 P0001; fail 1 0/1 22012; ask 1; fail 1 0/2 P0001; ok 1; reset; fail 1 0/2 P0001; fail 2 1/2 P0001; ask 1');
+-- the deployment works: those that fail are routed until one succeeds, however many there are, and open nothing
+SELECT unit_breaker(4, 1000, 500, 'fail 1 0/1 42883; would 0/2 42883; fail 1 0/2 42883; would 0/2 42883; would 0/3 P0001; would 0/3 42883; proved; would 0/3 42883;
+  fail 1 0/3 42883; fail 1 0/4 42883; fail 1 0/5 0A000; fail 1 0/6 42883; fail 1 0/7 P0001; ok 1; fail 1 0/8 42883; fail 1 0/9 42883; would 0/10 42883');
+-- broken, and then a later message goes well
+SELECT unit_breaker(4, 1000, 500, 'fail 1 0/1 42704; fail 1 0/2 42704; fail 1 0/3 42704; ask 1; would 0/3 42704; proved; ask 1; fail 1 0/3 42704; ok 1');
+-- the same while it is half-open
+SELECT unit_breaker(2, 1000, 500, 'fail 1 0/1 42704; fail 1 0/2 42704; +1100; ask 1; would 0/3 42704; proved; ask 2; fail 1 0/3 42704; ok 1');
+-- their retries speak against nobody then; others' do
+SELECT unit_breaker(9, 1000, 500, 'fail 1 0/1 42704; fail 1 0/2 42704; proved; fail 1 0/3 42704; ok 1; fail 2 0/1 42704 again; fail 2 0/2 42704 again; fail 2 0/3 42704 again;
+  fail 2 0/4 42883 again; fail 2 0/5 42883 again; would 0/6 42704 again; would 0/6 42883 again');
+-- reset while broken: somebody says that the deployment works; the threshold still holds
+SELECT unit_breaker(4, 1000, 500, 'fail 1 0/1 42883; fail 1 0/2 42883; fail 1 0/3 42883; reset; ask 1; fail 1 0/3 42883; fail 1 0/4 42883; fail 1 0/5 42883; would 0/6 42883;
+  fail 1 0/6 42883; ask 1; reset; ask 1; fail 1 0/7 42883; ok 1; fail 1 0/8 42883; fail 1 0/9 42883; would 0/10 42883');
 -- reset
 SELECT unit_breaker(1, 1000, 500, 'fail 1 0/1 P0001; reset; ask 1; fail 1 0/1 42883; +1100; ask 1; reset; fail 1 0/2 42883; reset; ask 1; changed; ask 1');
