@@ -40,12 +40,8 @@ ke_ordered_load(KeEngine *engine, KePartition *part)
 static KeRetryChain *
 chain_of(const KeStage *stage, const KePartition *part, const KeMessage *msg)
 {
-	KeOrdering	ordering = stage->sub->options.ordering;
-
-	if (ordering == KE_ORDER_NONE || part->chains == NULL ||
-		ke_retry_chain_count(part->chains) == 0)
-		return NULL;
-	return ke_retry_chain_find(part->chains, ke_retries_chain(ordering, msg));
+	return ke_retry_chain_of_message(part->chains,
+									 stage->sub->options.ordering, msg);
 }
 
 bool

@@ -20,7 +20,6 @@
 
 #include "consumer/breaker_recheck.h"
 #include "consumer/effects.h"
-#include "consumer/ordered.h"
 #include "consumer/probe.h"
 #include "session/guard.h"
 
@@ -49,7 +48,9 @@ may_be_tried(const KeStage *stage, int i)
 	const KeMessage *msg = &stage->msgs[i];
 
 	return msg->offset >= part->probed && part->probes < PARTITION_COUNT &&
-		part->careful == 0 && !ke_ordered_must_wait(stage, part, msg);
+		part->careful == 0 &&
+		ke_retry_chain_of_message(part->chains, stage->sub->options.ordering,
+								  msg) == NULL;
 }
 
 /*

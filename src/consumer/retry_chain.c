@@ -122,6 +122,15 @@ ke_retry_chain_find(const KeRetryChains *chains, uint64 id)
 		hash_search(chains->by_id, &id, HASH_FIND, NULL);
 }
 
+KeRetryChain *
+ke_retry_chain_of_message(const KeRetryChains *chains, KeOrdering ordering,
+						  const KeMessage *msg)
+{
+	if (ordering == KE_ORDER_NONE || chains == NULL || chains->count == 0)
+		return NULL;
+	return ke_retry_chain_find(chains, ke_retries_chain(ordering, msg));
+}
+
 bool
 ke_retry_chain_contains(const KeRetryChain *chain, int64 offset)
 {

@@ -10,6 +10,7 @@
 #ifndef KE_RETRY_CHAIN_H
 #define KE_RETRY_CHAIN_H
 
+#include "core/message.h"
 #include "core/options.h"
 #include "datatype/timestamp.h"
 #include "nodes/pg_list.h"
@@ -42,6 +43,11 @@ extern void ke_retry_chain_add(KeRetryChains *chains, uint64 id,
 /* NULL: nobody waits there. */
 extern KeRetryChain *ke_retry_chain_find(const KeRetryChains *chains,
 										 uint64 id);
+/* The chain that the message must wait in, or NULL; chains may be NULL. */
+extern KeRetryChain *ke_retry_chain_of_message(const KeRetryChains *chains,
+											   KeOrdering ordering,
+											   const KeMessage *msg);
+
 extern bool ke_retry_chain_contains(const KeRetryChain *chain, int64 offset);
 
 /* The first is gone: the next one is due at once, or the chain is over. */

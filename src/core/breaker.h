@@ -86,7 +86,7 @@ typedef struct KeBreaker
 	int32		suspect_partitions[KE_BREAKER_SUSPECTS];
 	int64		suspect_offsets[KE_BREAKER_SUSPECTS];
 	int			pardons;		/* failures still known to be the messages' */
-	bool		trusted;		/* reset by hand: no suspicion until a success */
+	bool		trusted;		/* reset by hand, and no success since */
 	int			pardoned[KE_BREAKER_PARDONED];	/* SQLSTATEs, 0: none */
 	TimestampTz opened_at;		/* or broken; 0: closed */
 	TimestampTz next_try_at;	/* 0: when something changes */
