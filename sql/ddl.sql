@@ -172,6 +172,58 @@ CREATE FOREIGN TABLE kafka_events.stranger () SERVER store
   OPTIONS (handler 'more.stranger', into_table 'more.stranger');
 CREATE FOREIGN TABLE kafka_events.stranger () SERVER store OPTIONS (into_table 'more.window');
 CREATE FOREIGN TABLE kafka_events.stranger () SERVER store OPTIONS (handler 'more.on_pair');
+-- and all that hangs on a table
+CREATE SCHEMA hanging AUTHORIZATION regress_kafka_owner;
+SET ROLE regress_kafka_owner;
+CREATE FUNCTION hanging.by_trigger() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+CREATE FUNCTION hanging.by_default() RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE FUNCTION hanging.by_check(int) RETURNS boolean IMMUTABLE LANGUAGE sql AS 'SELECT true';
+CREATE FUNCTION hanging.by_generated(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 1';
+CREATE FUNCTION hanging.by_index(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 1';
+CREATE FUNCTION hanging.by_policy() RETURNS boolean LANGUAGE sql AS 'SELECT true';
+CREATE FUNCTION hanging.by_rule() RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE FUNCTION hanging.by_operator(int, int) RETURNS boolean IMMUTABLE LANGUAGE sql AS 'SELECT true';
+CREATE OPERATOR hanging.=== (LEFTARG = int, RIGHTARG = int, FUNCTION = hanging.by_operator);
+CREATE DOMAIN hanging.by_range AS int;
+RESET ROLE;
+CREATE FUNCTION hanging.by_cast(int) RETURNS more.pair IMMUTABLE LANGUAGE sql AS 'SELECT NULL::more.pair';
+ALTER FUNCTION hanging.by_cast(int) OWNER TO regress_kafka_owner;
+CREATE CAST (int AS more.pair) WITH FUNCTION hanging.by_cast(int);
+CREATE TYPE hanging.by_type AS RANGE (subtype = hanging.by_range);
+CREATE TABLE more.hanging (a int DEFAULT hanging.by_default() CHECK (hanging.by_check(a)),
+  b int CHECK (b OPERATOR(hanging.===) 1), c int GENERATED ALWAYS AS (hanging.by_generated(a)) STORED,
+  d hanging.by_type, CHECK (a::more.pair IS NULL));
+CREATE INDEX ON more.hanging (hanging.by_index(a));
+CREATE TRIGGER hanging BEFORE INSERT ON more.hanging FOR EACH ROW EXECUTE FUNCTION hanging.by_trigger();
+CREATE POLICY hanging ON more.hanging WITH CHECK (hanging.by_policy());
+CREATE RULE hanging AS ON INSERT TO more.hanging DO ALSO SELECT hanging.by_rule();
+CREATE FOREIGN TABLE kafka_events.stranger () SERVER store OPTIONS (into_table 'more.hanging');
+DROP TABLE more.hanging;
+DROP CAST (int AS more.pair);
+DROP TYPE hanging.by_type;
+-- whoever may make a trigger, but not whoever only looks
+CREATE TABLE more.granted (a int);
+GRANT ALL ON more.granted TO regress_kafka_owner;
+CREATE FOREIGN TABLE kafka_events.stranger () SERVER store OPTIONS (into_table 'more.granted');
+REVOKE TRIGGER ON more.granted FROM regress_kafka_owner;
+GRANT TRIGGER ON more.granted TO PUBLIC;
+CREATE FOREIGN TABLE kafka_events.stranger () SERVER store OPTIONS (into_table 'more.granted');
+REVOKE TRIGGER ON more.granted FROM PUBLIC;
+GRANT USAGE ON SCHEMA more TO regress_kafka_owner;
+SET ROLE regress_kafka_owner;
+CREATE VIEW hanging.looks AS SELECT hanging.by_index(a) FROM more.granted;
+RESET ROLE;
+CREATE FOREIGN TABLE kafka_events.stranger () SERVER store OPTIONS (into_table 'more.granted');
+SELECT topic, status, status_reason FROM kafka_subscriptions WHERE topic = 'stranger';
+-- afterwards too
+REVOKE USAGE ON SCHEMA more FROM regress_kafka_owner;
+GRANT TRIGGER ON more.granted TO regress_kafka_owner;
+SELECT topic, status, status_reason FROM kafka_subscriptions WHERE topic = 'stranger';
+DROP FOREIGN TABLE kafka_events.stranger;
+SET client_min_messages = warning;
+DROP SCHEMA hanging CASCADE;
+RESET client_min_messages;
+DROP TABLE more.granted;
 -- an owner that ceases to be a superuser
 CREATE ROLE regress_kafka_super LOGIN SUPERUSER;
 ALTER FUNCTION more.stranger(jsonb) OWNER TO regress_kafka_super;

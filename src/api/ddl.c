@@ -40,6 +40,7 @@
 #include "subscription/checks.h"
 #include "subscription/extension.h"
 #include "subscription/references.h"
+#include "subscription/trust.h"
 
 /* ------------------------------------------------------------- finding */
 
@@ -227,7 +228,7 @@ check_dependents(Oid class_id, Oid object_id)
 		if (sub == NULL)
 			continue;
 		problems = NIL;
-		ke_checks_superuser(server, sub, &problems);
+		ke_trust_check(server, sub, &problems);
 		ke_subscription_define_report(sub, problems);
 	}
 }

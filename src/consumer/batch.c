@@ -491,7 +491,7 @@ ke_batch_run(KeEngine *engine, KeStage *stage)
 		if (attempt.effects.committed)
 		{
 			bool		ask_again = attempt.settlement.pending &&
-			attempt.settlement.alone;
+				attempt.settlement.alone;
 
 			if (attempt.effects.done > 0)
 				ke_circuit_succeeded(&stage->circuit);

@@ -165,7 +165,7 @@ ke_partition_wait_for_breaker(KeEngine *engine, KeStage *stage,
 {
 	static const char reason[] = "its circuit breaker is open";
 	TimestampTz latest =
-	TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ASK_BREAKER_MS);
+		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ASK_BREAKER_MS);
 
 	stage->not_before = ask_at == 0 ? latest : Min(ask_at, latest);
 	if (stage->count == 0)

@@ -5,8 +5,9 @@
  * Row types are looked at again for every argument: they may gain a column
  * while we run, and a row must fit the description its readers will use.
  * That costs a hash look-up; all that is derived is kept until the type
- * cache's identifier of the description changes.  Only heap_form_tuple() makes
- * rows: what a row says of its type's version differs between minor releases.
+ * cache's identifier of the description changes, or a type inside does.  Only
+ * heap_form_tuple() makes rows: what a row says of its type's version differs
+ * between minor releases.
  *
  * The array of a batch grows element by element in memory that is kept:
  * allocating some MB for every batch would cost more than the rest of the
@@ -26,6 +27,7 @@
 #include "utils/typcache.h"
 
 #include "convert/decode.h"
+#include "convert/type_watch.h"
 #include "handler/argument.h"
 
 #define MESSAGE_COLUMNS 8
@@ -47,6 +49,7 @@ struct KeArgumentMaker
 
 	uint64		row_identifier; /* of the type cache; 0: nothing below */
 	MemoryContext row_context;	/* all below */
+	KeTypeWatch *types;			/* of the attributes */
 	TupleDesc	row;
 	KeDecoder  *decoder;		/* KE_ARG_COMPOSITE */
 	Datum	   *values;
@@ -152,6 +155,7 @@ static void
 look_at_row_type(KeArgumentMaker *maker)
 {
 	TypeCacheEntry *type;
+	uint64		identifier;
 	MemoryContext old;
 
 	type = lookup_type_cache(maker->row_type, TYPECACHE_TUPDESC);
@@ -160,13 +164,17 @@ look_at_row_type(KeArgumentMaker *maker)
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("type %s is not composite",
 						format_type_be(maker->row_type))));
-	if (maker->row_identifier == type->tupDesc_identifier)
+	identifier = type->tupDesc_identifier;
+	if (maker->row_identifier == identifier &&
+		!ke_type_watch_is_stale(maker->types))
 		return;
 
 	maker->row_identifier = 0;
 	MemoryContextReset(maker->row_context);
 	old = MemoryContextSwitchTo(maker->row_context);
 	maker->row = CreateTupleDescCopy(type->tupDesc);
+	maker->types = ke_type_watch_make(maker->row_context);
+	ke_type_watch_add(maker->types, maker->row_type);
 	if (maker->kind == KE_ARG_COMPOSITE)
 		maker->decoder = ke_decode_make(maker->row, NULL,
 										maker->row_context);
@@ -177,7 +185,7 @@ look_at_row_type(KeArgumentMaker *maker)
 	maker->present = palloc0(sizeof(bool) * maker->row->natts);
 	find_domains(maker);
 	MemoryContextSwitchTo(old);
-	maker->row_identifier = type->tupDesc_identifier;
+	maker->row_identifier = identifier;
 }
 
 static Datum

@@ -21,6 +21,7 @@
 #include "utils/guc.h"
 #include "utils/portal.h"
 
+#include "session/foreign_code.h"
 #include "session/session.h"
 #include "session/xact.h"
 
@@ -54,6 +55,9 @@ ke_session_connect(Oid database, Oid owner, bool synchronous_commit)
 	configured = GetConfigOption("synchronous_commit", false, false);
 	if (strcmp(configured, "off") != 0)
 		ke_xact_set_durable_level(configured);
+
+	if (OidIsValid(owner))
+		ke_foreign_code_refuse();
 
 	/* A role's own default role (ALTER ROLE ... SET role) is not its owner. */
 	fix_setting("role", "none");

@@ -32,6 +32,8 @@
 #include "utils/syscache.h"
 
 #include "sink/sink_table.h"
+#include "subscription/checks.h"
+#include "subscription/trust.h"
 
 /* All targets of this process, for callbacks, which cannot be taken back. */
 static dlist_head targets = DLIST_STATIC_INIT(targets);
@@ -69,7 +71,8 @@ relation_changed(Datum arg, Oid relid)
 	{
 		KeSinkTarget *target = dlist_container(KeSinkTarget, node, iter.cur);
 
-		if (!OidIsValid(relid) || target->relid == relid)
+		if (!OidIsValid(relid) || target->relid == relid ||
+			target->has_children)
 			target->stale = true;
 	}
 }
@@ -89,6 +92,9 @@ register_callbacks(void)
 	CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
 	CacheRegisterSyscacheCallback(PROCOID, catalog_changed, (Datum) 0);
 	CacheRegisterSyscacheCallback(NAMESPACEOID, catalog_changed, (Datum) 0);
+	/* whose code would run */
+	CacheRegisterSyscacheCallback(AUTHOID, catalog_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(OPEROID, catalog_changed, (Datum) 0);
 	callbacks_registered = true;
 }
 
@@ -205,6 +211,7 @@ build_columns(KeSinkTable *table, Relation rel)
 			table->plain = false;
 			continue;
 		}
+		ke_type_watch_add(table->types, att->atttypid);
 		want[i] = column->source == KE_COLUMN_FIELD;
 		ke_convert_init(&column->converter, column->name, att->atttypid,
 						att->atttypmod, table->context);
@@ -364,6 +371,7 @@ build(KeSinkTarget *target, Relation rel, MemoryContext context)
 	table->name = pstrdup(RelationGetRelationName(rel));
 	table->relkind = rel->rd_rel->relkind;
 	table->desc = CreateTupleDescCopyConstr(RelationGetDescr(rel));
+	table->types = ke_type_watch_make(context);
 	table->plain = is_plain(rel);
 	/* what an absent column of a view becomes, only its rewriting tells */
 	table->takes_defaults = table->relkind != RELKIND_VIEW;
@@ -377,6 +385,22 @@ build(KeSinkTarget *target, Relation rel, MemoryContext context)
 	return table;
 }
 
+/* All that runs when a row is written; looked at again after changes. */
+static void
+check_trust(Relation rel)
+{
+	List	   *problems = NIL;
+
+	ke_trust_check_table(RelationGetRelid(rel), &problems);
+	if (problems != NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("cannot write into table \"%s\" as a superuser",
+						RelationGetRelationName(rel)),
+				 errdetail_internal("%s.", ke_checks_first(problems)),
+				 errhint("Use SET ROLE to make the server as a role of its own.")));
+}
+
 /* An error on the way leaves the target without a table. */
 static void
 make_anew(KeSinkTarget *target, Relation rel)
@@ -386,6 +410,12 @@ make_anew(KeSinkTarget *target, Relation rel)
 
 	drop_table(target);
 	target->stale = false;		/* what changes from here on counts again */
+	target->has_children = false;
+	if (superuser_arg(GetUserId()))
+	{
+		check_trust(rel);
+		target->has_children = rel->rd_rel->relhassubclass;
+	}
 	context = AllocSetContextCreate(CurrentMemoryContext,
 									"kafka_events sink table",
 									ALLOCSET_DEFAULT_SIZES);
@@ -412,6 +442,7 @@ is_current(KeSinkTarget *target, Relation rel)
 	KeSinkTable *table = target->table;
 
 	return table != NULL && !target->stale &&
+		!ke_type_watch_is_stale(table->types) &&
 		equalTupleDescs(table->desc, RelationGetDescr(rel)) &&
 		memory_held(table) < MAX_TABLE_MEMORY;
 }

@@ -4,7 +4,8 @@
  *	  value from, and the row a message becomes.
  *
  * Everything here lives in the table's own context and is made anew when the
- * table, its defaults or its schema's name change; ke_sink_table_open notices.
+ * table, its columns' types, its defaults or its schema's name change;
+ * ke_sink_table_target_open notices.
  */
 #ifndef KE_SINK_TABLE_H
 #define KE_SINK_TABLE_H
@@ -15,6 +16,7 @@
 
 #include "convert/convert.h"
 #include "convert/decode.h"
+#include "convert/type_watch.h"
 #include "core/message.h"
 #include "core/options.h"
 
@@ -59,6 +61,7 @@ typedef struct KeSinkTable
 	char	   *name;
 	char		relkind;
 	TupleDesc	desc;
+	KeTypeWatch *types;			/* of its columns */
 	KeSinkColumn *columns;		/* desc->natts of them */
 	TupleDesc	row_desc;		/* the columns that can be written */
 	int		   *row_attributes; /* index of each of these */
@@ -95,6 +98,7 @@ typedef struct KeSinkTarget
 	MemoryContextCallback on_free;
 	dlist_node	node;			/* in the list of all of this process */
 	bool		stale;			/* table must be made anew */
+	bool		has_children;	/* whose code a superuser would run, too */
 	KeSinkTable *table;			/* NULL before the first open */
 } KeSinkTarget;
 

@@ -4,9 +4,7 @@
  *
  * Consumers are sessions of the server's owner, so it is the owner's
  * privileges that count, whoever subscribes.  A superuser's server is the
- * special case: whoever owns a function it calls or a table it writes to
- * (triggers, defaults, domains) would run code as a superuser, so all of
- * them must belong to superusers.
+ * special case: see subscription/trust.
  *
  * Only catalogs are read, without any lock on the objects: a view that shows
  * what is broken must not wait for a migration, nor fail because of one.
@@ -19,15 +17,11 @@
 #include "access/table.h"
 #include "catalog/catalog.h"
 #include "catalog/indexing.h"
-#include "catalog/pg_attribute.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_index.h"
-#include "catalog/pg_inherits.h"
 #include "catalog/pg_namespace.h"
-#include "catalog/pg_proc.h"
-#include "catalog/pg_type.h"
 #include "commands/dbcommands.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
@@ -40,9 +34,7 @@
 #include "subscription/checks.h"
 #include "subscription/extension.h"
 #include "subscription/names.h"
-
-static const char set_role_hint[] =
-"Use SET ROLE to make the server as a role of its own: consumers of a superuser's server run only what belongs to superusers.";
+#include "subscription/trust.h"
 
 static const char *
 role_name(Oid role)
@@ -271,141 +263,6 @@ check_table(KeServer *server, KeSubscription *sub, List **problems)
 		check_primary_key(sub, problems);
 }
 
-/* ------------------------------------------------- a superuser's server */
-
-static void
-check_relation_owner(Oid relation, List **problems)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
-	Oid			owner;
-
-	if (!HeapTupleIsValid(tuple))
-		return;
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-	if (!superuser_arg(owner))
-		ke_options_problem(problems, set_role_hint,
-						   "The server's owner is a superuser, but table %s belongs to \"%s\", who is not",
-						   ke_names_of_table(relation), role_name(owner));
-}
-
-static void check_type_owner(Oid type, List **problems);
-
-/* The types of the columns of a table, or attributes of a composite type. */
-static void
-check_column_types(Oid relation, List **problems)
-{
-	AttrNumber	column;
-	HeapTuple	tuple;
-
-	for (column = 1;
-		 HeapTupleIsValid(tuple = SearchSysCache2(ATTNUM,
-												  ObjectIdGetDatum(relation),
-												  Int16GetDatum(column)));
-		 column++)
-	{
-		Oid			type = ((Form_pg_attribute) GETSTRUCT(tuple))->atttypid;
-
-		ReleaseSysCache(tuple);
-		if (OidIsValid(type))	/* else it was dropped */
-			check_type_owner(type, problems);
-	}
-}
-
-/*
- * Making a value of a type runs its domains' constraints, at any depth, and
- * the owner of a composite type may give it another attribute of a domain.
- */
-static void
-check_type_owner(Oid type, List **problems)
-{
-	HeapTuple	tuple;
-	Form_pg_type form;
-	Oid			element = get_element_type(type);
-
-	check_stack_depth();
-	if (OidIsValid(element))
-		type = element;
-	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
-	if (!HeapTupleIsValid(tuple))
-		return;
-	form = (Form_pg_type) GETSTRUCT(tuple);
-	if (form->typtype == TYPTYPE_DOMAIN || form->typtype == TYPTYPE_COMPOSITE)
-	{
-		if (!superuser_arg(form->typowner))
-			ke_options_problem(problems, set_role_hint,
-							   "The server's owner is a superuser, but type %s belongs to \"%s\", who is not",
-							   format_type_be_qualified(type),
-							   role_name(form->typowner));
-		else if (form->typtype == TYPTYPE_DOMAIN)
-			check_type_owner(form->typbasetype, problems);
-		else
-			check_column_types(form->typrelid, problems);
-	}
-	ReleaseSysCache(tuple);
-}
-
-/* The function itself, and the types of its arguments. */
-static void
-check_function_owner(Oid function, List **problems)
-{
-	HeapTuple	tuple;
-	Form_pg_proc form;
-	int			i;
-
-	if (!OidIsValid(function))
-		return;
-	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-	if (!HeapTupleIsValid(tuple))
-		return;
-	form = (Form_pg_proc) GETSTRUCT(tuple);
-	if (!superuser_arg(form->proowner))
-		ke_options_problem(problems, set_role_hint,
-						   "The server's owner is a superuser, but function %s belongs to \"%s\", who is not",
-						   ke_names_of_function(function),
-						   role_name(form->proowner));
-	for (i = 0; i < form->pronargs; i++)
-		check_type_owner(form->proargtypes.values[i], problems);
-	ReleaseSysCache(tuple);
-}
-
-/* The table, its partitions, and the types of its columns. */
-static void
-check_table_owner(Oid table, List **problems)
-{
-	ListCell   *lc;
-
-	if (get_rel_relkind(table) == RELKIND_VIEW)
-	{
-		ke_options_problem(problems, set_role_hint,
-						   "The server's owner is a superuser, but %s is a view, and the tables under it may belong to others",
-						   ke_names_of_table(table));
-		return;
-	}
-	check_relation_owner(table, problems);
-	if (get_rel_relkind(table) == RELKIND_PARTITIONED_TABLE)
-		foreach(lc, find_all_inheritors(table, NoLock, NULL))
-			if (lfirst_oid(lc) != table)
-				check_relation_owner(lfirst_oid(lc), problems);
-	check_column_types(table, problems);
-}
-
-void
-ke_checks_superuser(KeServer *server, KeSubscription *sub, List **problems)
-{
-	List	   *found = NIL;
-
-	if (!superuser_arg(server->owner))
-		return;
-	check_function_owner(sub->handler, &found);
-	if (sub->validator != sub->handler)
-		check_function_owner(sub->validator, &found);
-	if (OidIsValid(sub->into_table) &&
-		unfit_relation(sub->into_table) == NULL)
-		check_table_owner(sub->into_table, &found);
-	*problems = list_concat(*problems, found);
-}
-
 /* ---------------------------------------------------------- everything */
 
 void
@@ -422,7 +279,7 @@ ke_checks_subscription(KeServer *server, KeSubscription *sub,
 	if (sub->validator != sub->handler)
 		check_execute(server, sub->validator, problems);
 	check_table(server, sub, problems);
-	ke_checks_superuser(server, sub, problems);
+	ke_trust_check(server, sub, problems);
 }
 
 char *

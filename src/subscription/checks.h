@@ -15,13 +15,6 @@
 extern void ke_checks_subscription(KeServer *server, KeSubscription *sub,
 								   List **problems);
 
-/*
- * Only this: a superuser's server must run no code of anybody else.  Quiet
- * for servers of others.
- */
-extern void ke_checks_superuser(KeServer *server, KeSubscription *sub,
-								List **problems);
-
 /* The owner can log in and connect to this database. */
 extern void ke_checks_owner(KeServer *server, List **problems);
 

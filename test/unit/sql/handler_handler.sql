@@ -84,6 +84,21 @@ SELECT unit_session('regress_exec_owner', ARRAY[
   'sql ALTER TABLE orders DROP COLUMN note',
   'message {"id": 5, "extra": 55, "note": "x"}', 'run']);
 SELECT * FROM shop.orders WHERE id > 2;
+-- and types that are nested in it
+SET ROLE regress_exec_owner;
+CREATE TYPE nested AS (a integer, b text);
+CREATE TYPE nesting AS (id integer, n nested, l nested[]);
+CREATE FUNCTION take_nesting(m nesting) RETURNS void LANGUAGE plpgsql AS
+  $$BEGIN INSERT INTO seen (what) VALUES (m::text); END$$;
+TRUNCATE seen;
+RESET ROLE;
+SELECT unit_session('regress_exec_owner', ARRAY[
+  'handler take_nesting(nesting)', 'message {"id": 1, "n": {"a": 1, "b": "q"}, "l": [{"a": 1}]}', 'run',
+  'sql ALTER TYPE nested ALTER ATTRIBUTE a TYPE text',
+  'message {"id": 2, "n": {"a": "hello", "b": "q"}, "l": [{"a": "x"}]}', 'run',
+  'sql ALTER TYPE nested DROP ATTRIBUTE b, ADD ATTRIBUTE b integer',
+  'message {"id": 3, "n": {"a": "hello", "b": 9}, "l": [{"b": "9"}]}', 'run']);
+SELECT what FROM shop.seen ORDER BY n;
 
 -- the whole message, alone and in a batch
 SET ROLE regress_exec_owner;

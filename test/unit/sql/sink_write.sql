@@ -262,6 +262,37 @@ SELECT count(*) FROM changing;
 DROP TABLE sink_write_third.changed;
 SELECT again('{"id":"15"}');
 
+-- and to the types of its columns, at any depth
+CREATE TYPE inner_part AS (a integer, b text);
+CREATE TYPE outer_part AS (i inner_part);
+CREATE DOMAIN part_domain AS inner_part;
+CREATE DOMAIN amount AS integer DEFAULT 6;
+CREATE TYPE sort AS ENUM ('x');
+CREATE TABLE typed (id integer PRIMARY KEY, p outer_part, d part_domain, l inner_part[], n amount, s sort);
+CREATE FUNCTION typed_again(id integer, field text) RETURNS text LANGUAGE sql AS $$
+  SELECT unit_sink_again('{}', bytes(format('{"id":%s,"p":{"i":%s},"d":%s,"l":[%s],"s":"x"}', id, field, field, field)));
+  SELECT p::text || ' ' || d::text || ' ' || l::text || ' ' || n || ' ' || s ||
+         CASE WHEN p = (json_populate_record(NULL::typed, format('{"p":{"i":%s}}', field)::json)).p THEN '' ELSE ' differs' END
+    FROM typed WHERE typed.id = typed_again.id$$;
+SELECT unit_sink_open('typed', 'fields', 'update', false);
+SELECT typed_again(1, '{"a":1,"b":"q","n":7,"aa":2}');
+ALTER TYPE inner_part ADD ATTRIBUTE n integer CASCADE;
+SELECT typed_again(2, '{"a":1,"b":"q","n":7,"aa":2}');
+ALTER TYPE inner_part RENAME ATTRIBUTE a TO aa;
+SELECT typed_again(3, '{"a":1,"b":"q","n":7,"aa":2}');
+ALTER TYPE inner_part DROP ATTRIBUTE b CASCADE;
+SELECT typed_again(4, '{"a":1,"b":"q","n":7,"aa":2}');
+ALTER DOMAIN amount SET DEFAULT 8;
+SELECT typed_again(5, '{}');
+ALTER DOMAIN amount DROP DEFAULT;
+ALTER TABLE typed ALTER n SET DEFAULT 9;
+ALTER DOMAIN part_domain ADD CHECK ((VALUE).n > 5) NOT VALID;
+SELECT unit_sink_again('{}', bytes('{"id":6,"d":{"n":5}}'));
+ALTER TYPE sort RENAME VALUE 'x' TO 'y';
+SELECT unit_sink_again('{}', bytes('{"id":6,"s":"x"}'));
+SELECT unit_sink_again('{}', bytes('{"id":7,"d":{"n":6},"s":"y"}'));
+DROP TABLE typed;
+
 -- memory does not grow, errors or not, SQL functions in defaults or not
 CREATE FUNCTION slow_default() RETURNS integer LANGUAGE sql STABLE AS 'SELECT 1; SELECT 2';
 CREATE TABLE growing (id integer PRIMARY KEY, a integer DEFAULT slow_default(), b positive DEFAULT 3, tags integer[]);
