@@ -37,16 +37,21 @@ ke_testing_define(void)
 void
 ke_testing_crash(const char *point)
 {
+	Size		len = strlen(point);
+	bool		freeze;
 	int			marker;
 
-	if (crash_point == NULL || strcmp(crash_point, point) != 0)
+	if (crash_point == NULL || strncmp(crash_point, point, len) != 0)
+		return;
+	freeze = strcmp(crash_point + len, " freeze") == 0;
+	if (crash_point[len] != '\0' && !freeze)
 		return;
 	marker = open(MARKER, O_CREAT | O_EXCL | O_WRONLY, 0600);
 	if (marker < 0)
 		return;
-	(void) !write(marker, point, strlen(point));
+	(void) !write(marker, crash_point, strlen(crash_point));
 	close(marker);
-	kill(getpid(), SIGKILL);
+	kill(getpid(), freeze ? SIGSTOP : SIGKILL);
 }
 
 #endif

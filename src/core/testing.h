@@ -5,8 +5,8 @@
  *
  * kafka_events.test_crash_point names the point; the first process that
  * comes by creates the file kafka_events.crashed in the data directory, with
- * that name in it, and dies by SIGKILL.  While the file is there nothing else
- * happens.
+ * that name in it, and dies by SIGKILL, or stops by SIGSTOP if the name has
+ * " freeze" behind it.  While the file is there nothing else happens.
  * kafka_events.test_fence = off turns the compare-and-set of positions into
  * a plain write: the negative control of the exactly-once tests.
  */
