@@ -106,13 +106,34 @@ CREATE TABLE kafka_events.copies (
   group_id  text COLLATE "C" NOT NULL,
   copy_id   text COLLATE "C" NOT NULL,
   seen_at   timestamptz NOT NULL,
+  place     text COLLATE "C",  -- of a dead letter that was sent back
   PRIMARY KEY (group_id, copy_id)
 ) WITH (autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX copies_seen ON kafka_events.copies (group_id, seen_at);
 COMMENT ON TABLE kafka_events.copies IS
-  'Retry copies that were taken from Kafka, for 7 days: one that comes twice is dropped';
+  'Retry copies that were taken from Kafka, for 7 days, and dead letters that were sent back, for 90: one that comes twice is dropped';
 COMMENT ON INDEX kafka_events.copies_seen IS
   'The oldest come first, to be forgotten';
+
+-- Not dumped: a restored database is another one, with a history of its own.
+CREATE TABLE kafka_events.histories (
+  system_identifier  bigint  NOT NULL,
+  database_oid       oid     NOT NULL,
+  timeline           bigint  NOT NULL,
+  number             bigint  NOT NULL,  -- random: timelines' numbers come again
+  begun              pg_lsn  NOT NULL,
+  PRIMARY KEY (system_identifier, database_oid, timeline)
+);
+COMMENT ON TABLE kafka_events.histories IS
+  'The timelines on which this database sent retry copies and dead letters: those of other histories are orphans';
+
+INSERT INTO kafka_events.histories
+  SELECT s.system_identifier, d.oid,
+         pg_catalog.concat('x', pg_catalog.left(pg_catalog.pg_walfile_name(l.lsn), 8))::bit(32)::bigint,
+         pg_catalog.hashtextextended(pg_catalog.gen_random_uuid()::text, 0), l.lsn
+    FROM pg_catalog.pg_control_system() s, pg_catalog.pg_current_wal_insert_lsn() l (lsn),
+         pg_catalog.pg_database d
+   WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database();
 
 -- The database's owner dumps them, who need not be the extension's owner.
 GRANT SELECT ON
@@ -626,7 +647,8 @@ CREATE FUNCTION @extschema@.kafka_dlq_messages(
   OUT failed_at           timestamptz,
   OUT original_topic      text,
   OUT original_partition  integer,
-  OUT original_offset     bigint)
+  OUT original_offset     bigint,
+  OUT orphan              boolean)
 RETURNS SETOF record
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'kafka_dlq_messages';
@@ -936,7 +958,8 @@ CREATE FUNCTION kafka_events.metrics(
   OUT latency_p99_ms       float8,
   OUT last_success_at      timestamptz,
   OUT last_failure_at      timestamptz,
-  OUT skipped_by_reset_total  bigint)
+  OUT skipped_by_reset_total  bigint,
+  OUT orphaned_total       bigint)
 RETURNS SETOF record
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'kafka_metrics';
@@ -952,7 +975,7 @@ COMMENT ON COLUMN @extschema@.kafka_metrics.server IS
 COMMENT ON COLUMN @extschema@.kafka_metrics.topic IS
   'Subscribed topic';
 COMMENT ON COLUMN @extschema@.kafka_metrics.received_total IS
-  'Messages whose fate is committed, retries included; each is also one of the next five';
+  'Messages whose fate is committed, retries included; each is also one of the next five, or orphaned';
 COMMENT ON COLUMN @extschema@.kafka_metrics.succeeded_total IS
   'Messages that had their effect';
 COMMENT ON COLUMN @extschema@.kafka_metrics.retried_total IS
@@ -960,7 +983,7 @@ COMMENT ON COLUMN @extschema@.kafka_metrics.retried_total IS
 COMMENT ON COLUMN @extschema@.kafka_metrics.dead_lettered_total IS
   'Messages that became dead letters';
 COMMENT ON COLUMN @extschema@.kafka_metrics.skipped_total IS
-  'Messages dropped by kafka_skip, and tombstones for a STRICT handler';
+  'Messages dropped by kafka_skip, tombstones for a STRICT handler, and reprocessed dead letters that had come before';
 COMMENT ON COLUMN @extschema@.kafka_metrics.failed_total IS
   'Messages passed over, as there are neither retries nor dead letters';
 COMMENT ON COLUMN @extschema@.kafka_metrics.rows_total IS
@@ -983,6 +1006,8 @@ COMMENT ON COLUMN @extschema@.kafka_metrics.last_failure_at IS
   'When a message was last retried, dead-lettered or passed over; NULL if none was since the PostgreSQL server started';
 COMMENT ON COLUMN @extschema@.kafka_metrics.skipped_by_reset_total IS
   'Offsets passed over because Kafka''s tools had moved the position of the group forward';
+COMMENT ON COLUMN @extschema@.kafka_metrics.orphaned_total IS
+  'Copies dropped because a history sent them that this database has left, by a recovery or a failover';
 
 CREATE FUNCTION @extschema@.kafka_metrics_prometheus()
 RETURNS text

@@ -29,6 +29,7 @@
 #include "shm/request.h"
 #include "shm/task.h"
 #include "state/dlq_pending.h"
+#include "state/histories.h"
 #include "state/identity.h"
 #include "subscription/extension.h"
 
@@ -276,6 +277,7 @@ typedef struct Browse
 {
 	FunctionCallInfo fcinfo;
 	MemoryContext row_context;
+	KePast	   *past;
 } Browse;
 
 static void
@@ -314,6 +316,16 @@ put_count(KeRow *row, int count)
 }
 
 static void
+put_orphan(KeRow *row, const Browse *browse, KeMessage *msg)
+{
+	KeCopyHistory history;
+	bool		orphan = ke_retry_headers_read_history(msg, &history) &&
+		ke_copy_history_judge(browse->past, &history) == KE_COPY_ORPHAN;
+
+	ke_row_put(row, BoolGetDatum(orphan), false);
+}
+
+static void
 emit_letter(Browse *browse, KeMessage *msg)
 {
 	KeDeadLetter letter;
@@ -334,6 +346,7 @@ emit_letter(Browse *browse, KeMessage *msg)
 	put_header(&row, letter.origin.original_topic);
 	put_count(&row, letter.origin.original_partition);
 	ke_row_put_number(&row, letter.origin.original_offset);
+	put_orphan(&row, browse, msg);
 	ke_row_emit(&row, browse->fcinfo);
 }
 
@@ -395,6 +408,7 @@ kafka_dlq_messages(PG_FUNCTION_ARGS)
 			sizeof(order.topic));
 
 	InitMaterializedSRF(fcinfo, 0);
+	browse.past = ke_histories_past();
 	browse.row_context = AllocSetContextCreate(CurrentMemoryContext,
 											   "kafka_events dead letter",
 											   ALLOCSET_DEFAULT_SIZES);

@@ -24,6 +24,8 @@
 #include "api/fcinfo.h"
 #include "api/subscription_ddl.h"
 #include "convert/encode_headers.h"
+#include "core/copy_history.h"
+#include "core/header_names.h"
 #include "outbox/outbox_write.h"
 #include "shm/ready.h"
 
@@ -160,6 +162,24 @@ partition_argument(FunctionCallInfo fcinfo)
 
 /* ---------------------------------------------------------------- produce */
 
+/*
+ * A handler that forwards a copy's headers with its event: the event is no
+ * copy, and must not pass for one.
+ */
+static void
+drop_history(KeHeader *headers, int *count)
+{
+	KeCopyHistory history;
+	int			kept = 0;
+
+	for (int i = 0; i < *count; i++)
+		if (strcmp(headers[i].name, KE_COPY_HISTORY) != 0 ||
+			!ke_copy_history_parse(headers[i].value, headers[i].value_len,
+								   &history))
+			headers[kept++] = headers[i];
+	*count = kept;
+}
+
 /* Everything but the value, which the callers have put into row. */
 static Datum
 produce(FunctionCallInfo fcinfo, KeOutboxRow *row)
@@ -175,6 +195,8 @@ produce(FunctionCallInfo fcinfo, KeOutboxRow *row)
 	if (!PG_ARGISNULL(ARG_HEADERS))
 		headers = ke_encode_headers(PG_GETARG_JSONB_P(ARG_HEADERS),
 									&row->nheaders);
+	if (headers != NULL)
+		drop_history(headers, &row->nheaders);
 	row->headers = headers;
 	row->server = find_server(fcinfo);
 	PG_RETURN_INT64(ke_outbox_append(row));

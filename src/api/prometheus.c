@@ -140,6 +140,8 @@ put_counters(Scrape *scrape)
 		{"skipped_by_reset_messages_total",
 			offsetof(KeMetricsCounters, skipped_by_reset),
 		"Offsets passed over because a tool moved the group's position."},
+		{"orphaned_messages_total", offsetof(KeMetricsCounters, orphaned),
+		"Copies dropped, sent by a history that the database has left."},
 		{"written_rows_total", offsetof(KeMetricsCounters, rows),
 		"Rows inserted, updated or deleted."},
 		{"received_bytes_total", offsetof(KeMetricsCounters, bytes),

@@ -21,6 +21,7 @@
 #include "consumer/ordered.h"
 #include "consumer/probe.h"
 #include "consumer/progress.h"
+#include "consumer/returned.h"
 #include "consumer/routing.h"
 #include "core/classify.h"
 #include "core/testing.h"
@@ -50,6 +51,7 @@ typedef struct Attempt
 	KeProgress *progress;		/* where that leads */
 	Settlement	settlement;		/* of the first of them, if pending */
 	int			count;			/* messages from the stage's head */
+	int			returned;		/* of those, dead letters sent back */
 	int			done;			/* how many of them were processed */
 	int			at;				/* where it failed; -1: not known */
 } Attempt;
@@ -73,8 +75,9 @@ place_of(const KeEffects *effects, int i)
 static bool
 must_wait(const KeStage *stage, int i)
 {
-	return ke_ordered_must_wait(stage, stage->parts[stage->head + i],
-								&stage->msgs[stage->head + i]);
+	return stage->msgs[stage->head + i].drop == KE_DROP_NOT &&
+		ke_ordered_must_wait(stage, stage->parts[stage->head + i],
+							 &stage->msgs[stage->head + i]);
 }
 
 static void
@@ -136,6 +139,8 @@ store_progress(KeEngine *engine, KeEffects *effects, void *argument)
 		park_waiting(engine, effects->stage, attempt->done);
 	if (attempt->settlement.pending)
 		write_settlement(engine, &attempt->settlement);
+	if (attempt->returned > 0)
+		ke_returned_note(engine, effects->stage, attempt->done);
 	ke_progress_collect(attempt->progress, effects->stage, attempt->done);
 	return ke_progress_store(engine, attempt->progress);
 }
@@ -157,7 +162,8 @@ run_transaction(KeEngine *engine, Attempt *attempt)
 	effects->msgs = stage->refs;
 	effects->count = 0;
 	for (; i < attempt->count; i++)
-		if (!must_wait(stage, i))
+		if (stage->msgs[stage->head + i].drop == KE_DROP_NOT &&
+			!must_wait(stage, i))
 			stage->refs[effects->count++] = &stage->msgs[stage->head + i];
 	ke_effects_transact(engine, effects, &frame);
 	attempt->at = effects->at >= 0 ? place_of(effects, effects->at) : -1;
@@ -393,6 +399,8 @@ finish_attempt(KeEngine *engine, Attempt *attempt)
 						attempt->effects.done > 0);
 	if (attempt->effects.count < attempt->count)
 		note_waiting(engine, stage, attempt->done);
+	if (attempt->returned > 0)
+		ke_returned_report(engine, stage, attempt->done);
 	ke_progress_commit(engine, attempt->progress, stage, attempt->done);
 	if (attempt->effects.count < attempt->count)
 		for (i = 0; i < attempt->progress->nparts; i++)
@@ -447,7 +455,10 @@ admit(KeEngine *engine, KeStage *stage, KeBatchOutcome *outcome)
 	return Min(stage->pace.size, stage->count);
 }
 
-/* Choose its messages; false: they turned out to be somebody else's. */
+/*
+ * Choose its messages; false: they turned out to be somebody else's, or the
+ * database is in trouble.
+ */
 static bool
 begin_attempt(KeEngine *engine, KeStage *stage, Attempt *attempt,
 			  const Redo *redo, int left)
@@ -455,6 +466,9 @@ begin_attempt(KeEngine *engine, KeStage *stage, Attempt *attempt,
 	int			count = choose_count(stage, redo, &attempt->settlement, left);
 
 	attempt->count = cut_before_careful(stage, count);
+	if (!ke_returned_judge(engine, stage, attempt->settlement.pending ? 1 : 0,
+						   attempt->count, &attempt->returned))
+		return false;
 	return stage->parts[stage->head]->careful == 0 ||
 		attempt->settlement.pending || announce(engine, stage);
 }

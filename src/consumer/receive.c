@@ -8,6 +8,7 @@
 #include "utils/timestamp.h"
 
 #include "consumer/engine.h"
+#include "consumer/returned.h"
 #include "core/testing.h"
 
 /*
@@ -56,6 +57,7 @@ ke_receive_message(KeEngine *engine, KeMessage *msg)
 		return NULL;
 	}
 	part->end = -1;
+	ke_returned_recognise(engine, part, msg);
 	ke_stage_push(part->stage, part, msg);
 	return part->stage;
 }

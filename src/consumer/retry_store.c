@@ -10,7 +10,6 @@
 #include "postgres.h"
 #include "core/compat.h"
 
-#include "common/hashfn.h"
 #include "utils/timestamp.h"
 
 #include "consumer/progress.h"
@@ -20,6 +19,8 @@
 #include "core/retry.h"
 #include "core/testing.h"
 #include "core/unix_time.h"
+#include "shm/metrics.h"
+#include "state/histories.h"
 #include "state/retries.h"
 #include "state/retry_dedup.h"
 
@@ -28,9 +29,6 @@
 
 /* No copy is kept for longer than the longest delay and what clocks differ. */
 #define KEEP_MS (2 * KE_RETRY_DELAY_MAX_MS)
-
-/* Identifiers up to this length are kept as they are. */
-#define COPY_ID_MAX 100
 
 #define FULL_LOOK_MS 1000
 #define FORGET_INTERVAL_MS 600000
@@ -44,24 +42,9 @@ typedef struct Parking
 	int			parked;
 	TimestampTz first_due;
 	List	   *refused;		/* of KeCulprit */
+	KePast	   *past;			/* NULL: no copy has asked for it yet */
+	KeMetricsDelta orphans;
 } Parking;
-
-/* Ours are short; anybody's fit into an index, and are text to PostgreSQL. */
-static const char *
-copy_key(const char *copy_id)
-{
-	int			len = strlen(copy_id);
-	const unsigned char *bytes = (const unsigned char *) copy_id;
-	int			i;
-
-	for (i = 0; i < len && bytes[i] > ' ' && bytes[i] < 0x7f; i++)
-		;
-	if (i == len && len <= COPY_ID_MAX)
-		return copy_id;
-	return psprintf("%016llx%016llx",
-					(unsigned long long) hash_bytes_extended(bytes, len, 1),
-					(unsigned long long) hash_bytes_extended(bytes, len, 2));
-}
 
 static TimestampTz
 due_time(const KeOrigin *origin, TimestampTz now)
@@ -130,6 +113,26 @@ refuse(KeEngine *engine, Parking *parking, KeMessage *msg,
 	ke_routing_write(engine, culprit);
 }
 
+/*
+ * Was it sent by a history that this database has left?  That history's
+ * message is read again, and has its own retries.
+ */
+static bool
+is_orphan(Parking *parking, KeMessage *msg, TimestampTz now)
+{
+	KeCopyHistory history;
+
+	if (!ke_retry_headers_read_history(msg, &history))
+		return false;
+	if (parking->past == NULL)
+		parking->past = ke_histories_past();
+	if (ke_copy_history_judge(parking->past, &history) != KE_COPY_ORPHAN)
+		return false;
+	ke_metrics_count(&parking->orphans, msg, now);
+	parking->orphans.counters.orphaned++;
+	return true;
+}
+
 static void
 take(KeEngine *engine, Parking *parking, KeMessage *msg, TimestampTz now)
 {
@@ -141,11 +144,11 @@ take(KeEngine *engine, Parking *parking, KeMessage *msg, TimestampTz now)
 								  parking->stage->sub->options.max_retries,
 								  &origin,
 								  &problem);
-	if (owner == KE_COPY_FOREIGN)
+	if (owner == KE_COPY_FOREIGN || is_orphan(parking, msg, now))
 		return;
 	if (origin.copy_id != NULL &&
-		!ke_retry_dedup_note(engine->key.group_id, copy_key(origin.copy_id),
-							 now))
+		!ke_retry_dedup_note(engine->key.group_id,
+							 ke_retry_dedup_key(origin.copy_id), NULL, now))
 		return;
 	if (owner == KE_COPY_OURS && origin.original_topic != NULL &&
 		ke_options_topic_problem(origin.original_topic) != NULL)
@@ -184,6 +187,20 @@ count_parked(KeEngine *engine, void *argument)
 
 	stage->parked = ke_retries_count(&engine->key, stage->sub->topic,
 									 ke_guc_max_parked_retries);
+}
+
+static void
+report_orphans(const KeEngine *engine, const Parking *parking)
+{
+	int64		count = parking->orphans.counters.orphaned;
+
+	if (count == 0)
+		return;
+	ke_metrics_add(engine->database, parking->stage->sub->oid,
+				   &parking->orphans);
+	ereport(LOG,
+			(errmsg("dropped %lld messages of topic \"%s\" that were sent by a history which this database has left",
+					(long long) count, parking->stage->topic)));
 }
 
 /*
@@ -228,6 +245,7 @@ ke_retry_store(KeEngine *engine, KeStage *stage)
 	{
 		foreach(lc, parking.refused)
 			ke_routing_done(engine, (KeCulprit *) lfirst(lc));
+		report_orphans(engine, &parking);
 		ke_progress_commit(engine, parking.progress, stage, parking.count);
 		stage->parked += parking.parked;
 		stage->due_at = Min(stage->due_at, parking.first_due);
@@ -251,6 +269,8 @@ forget(KeEngine *engine, void *argument)
 	bool	   *more = (bool *) argument;
 
 	*more = ke_retry_dedup_forget(engine->key.group_id, GetCurrentTimestamp(),
+								  engine->role == KE_ROLE_RETRY ?
+								  KE_COPIES_DAYS : KE_RETURNED_DAYS,
 								  FORGET_COUNT);
 }
 

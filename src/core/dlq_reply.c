@@ -22,6 +22,8 @@ ke_dlq_reply_status_name(KeDlqReplyStatus status)
 			return "discarded";
 		case KE_DLQ_REPLY_FAILED:
 			return "failed";
+		case KE_DLQ_REPLY_ORPHAN:
+			return "orphan";
 	}
 	pg_unreachable();
 }

@@ -21,7 +21,8 @@ typedef enum KeDlqReplyStatus
 {
 	KE_DLQ_REPLY_SENT,
 	KE_DLQ_REPLY_DISCARDED,
-	KE_DLQ_REPLY_FAILED
+	KE_DLQ_REPLY_FAILED,
+	KE_DLQ_REPLY_ORPHAN			/* not of this database's history: left out */
 } KeDlqReplyStatus;
 
 typedef struct KeDlqReplyResult

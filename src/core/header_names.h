@@ -14,6 +14,7 @@
 #define KE_COPY_ORIGINAL_TIMESTAMP_TYPE "x-original-timestamp-type"
 #define KE_COPY_SERVICE "x-service"
 #define KE_COPY_ID "x-copy-id"
+#define KE_COPY_HISTORY "x-copy-history"	/* added as it is sent */
 
 /* on retry copies */
 #define KE_COPY_ATTEMPT "x-retry-attempt"
@@ -28,7 +29,7 @@
 #define KE_COPY_HANDLER "x-dlq-handler"
 
 /* How many of them a copy has at most. */
-#define KE_COPY_HEADERS 13
+#define KE_COPY_HEADERS 14
 
 /* Is it one of these? */
 extern bool ke_retry_headers_is_ours(const char *name);

@@ -26,6 +26,14 @@ typedef enum KeTimestampType
 	KE_TIMESTAMP_APPEND			/* when the broker stored it */
 } KeTimestampType;
 
+/* Why a message is not to run. */
+typedef enum KeMessageDrop
+{
+	KE_DROP_NOT,				/* it is */
+	KE_DROP_ORPHAN,				/* sent by a history that was left */
+	KE_DROP_REPEATED			/* it came before, in another place */
+} KeMessageDrop;
+
 typedef struct KeMessage KeMessage;
 
 /* What the fetching side knows how to do; filled by kafka/. */
@@ -47,6 +55,8 @@ struct KeMessage
 	int32		key_len;
 	int32		value_len;
 	int32		attempt;		/* 0: first delivery */
+	bool		returned;		/* a dead letter that was sent back */
+	KeMessageDrop drop;			/* set for those only */
 	int32		nheaders;		/* -1: not loaded yet */
 	KeHeader   *headers;
 	const KeMessageOps *ops;

@@ -129,7 +129,8 @@ ke_retry_headers_is_ours(const char *name)
 		KE_COPY_MESSAGE_ID, KE_COPY_ORIGINAL_TOPIC,
 		KE_COPY_ORIGINAL_PARTITION, KE_COPY_ORIGINAL_OFFSET,
 		KE_COPY_ORIGINAL_TIMESTAMP, KE_COPY_ORIGINAL_TIMESTAMP_TYPE,
-		KE_COPY_SERVICE, KE_COPY_ID, KE_COPY_ATTEMPT, KE_COPY_DELAY,
+		KE_COPY_SERVICE, KE_COPY_ID, KE_COPY_HISTORY, KE_COPY_ATTEMPT,
+		KE_COPY_DELAY,
 		KE_COPY_DUE, KE_COPY_ATTEMPTS, KE_COPY_REASON, KE_COPY_TIME,
 		KE_COPY_SQLSTATE, KE_COPY_HANDLER
 	};
@@ -196,6 +197,7 @@ begin(KeMessage *msg, const KeOrigin *origin)
 		origin->original_timestamp_type);
 	put(&headers, KE_COPY_SERVICE, origin->service);
 	put(&headers, KE_COPY_ID, origin->copy_id);
+	put(&headers, KE_COPY_HISTORY, origin->history);
 	return headers;
 }
 

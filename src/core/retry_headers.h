@@ -5,7 +5,8 @@
  * A copy carries its message's own headers unchanged and in their order,
  * then ours, of which none is there twice.  On both: x-message-id,
  * x-original-topic, -partition, -offset, -timestamp, -timestamp-type,
- * x-service, x-copy-id.  On a retry copy: x-retry-attempt, x-retry-delay,
+ * x-service, x-copy-id, and x-copy-history, which the relay adds as it sends
+ * (see core/copy_history.h).  On a retry copy: x-retry-attempt, x-retry-delay,
  * x-retry-at.  On a dead letter: x-retry-attempts, x-dlq-reason,
  * x-dlq-timestamp, x-dlq-sqlstate, x-dlq-handler.
  *
@@ -14,6 +15,7 @@
 #ifndef KE_RETRY_HEADERS_H
 #define KE_RETRY_HEADERS_H
 
+#include "core/copy_history.h"
 #include "core/message.h"
 
 /* Of a header that is text, in bytes. */
@@ -31,6 +33,7 @@ typedef struct KeOrigin
 	const char *original_timestamp_type;	/* NULL: not known */
 	const char *service;		/* NULL: the copy does not say */
 	const char *copy_id;		/* NULL: likewise */
+	const char *history;		/* to be kept; NULL: its sender adds it */
 	int			attempt;		/* retries so far, this one included */
 	int64		due_ms;			/* since 1970; 0: at once */
 } KeOrigin;
@@ -58,6 +61,10 @@ extern KeCopyOwner ke_retry_headers_read(KeMessage *msg, const char *service,
  * x-message-id that it has is kept, everything else set.
  */
 extern void ke_retry_headers_read_source(KeMessage *msg, KeOrigin *origin);
+
+/* The history that a copy belongs to; false if it does not say. */
+extern bool ke_retry_headers_read_history(KeMessage *msg,
+										  KeCopyHistory *history);
 
 /* A new x-copy-id, in the current context. */
 extern char *ke_retry_headers_make_copy_id(void);
@@ -99,7 +106,10 @@ typedef struct KeDeadLetter
 	int64		time_ms;
 } KeDeadLetter;
 
-/* Read its headers; what cannot be used counts as missing. */
+/*
+ * Read its headers; what cannot be used counts as missing.  The history is
+ * that of the dead letter.
+ */
 extern void ke_retry_headers_read_dead(KeMessage *msg, KeDeadLetter *letter);
 
 /* Milliseconds since 1970 as 2026-01-02T03:04:05.678Z. */

@@ -325,6 +325,15 @@ ke_retry_headers_read(KeMessage *msg, const char *service, int max_attempt,
 	return *problem == NULL ? KE_COPY_OURS : KE_COPY_INVALID;
 }
 
+bool
+ke_retry_headers_read_history(KeMessage *msg, KeCopyHistory *history)
+{
+	const KeHeader *header = find(msg, KE_COPY_HISTORY);
+
+	return header != NULL &&
+		ke_copy_history_parse(header->value, header->value_len, history);
+}
+
 /* ----------------------------------------------------------- a dead letter */
 
 /* Another system's reason may be of any length. */
@@ -350,6 +359,8 @@ ke_retry_headers_read_dead(KeMessage *msg, KeDeadLetter *letter)
 	read_original(msg, &letter->origin, &problem);
 	read_message_id(msg, &letter->origin);
 	(void) read_text(msg, KE_COPY_SERVICE, &letter->origin.service);
+	(void) read_text(msg, KE_COPY_ID, &letter->origin.copy_id);
+	(void) read_text(msg, KE_COPY_HISTORY, &letter->origin.history);
 	(void) read_text(msg, KE_COPY_SQLSTATE, &letter->sqlstate);
 	letter->reason = read_reason(msg);
 	(void) read_number(msg, KE_COPY_ATTEMPTS, PG_INT32_MAX, &attempts);

@@ -74,7 +74,8 @@ is_wanted(KeTaskContext *taskctx, const KeDlqTopic *dlq,
 		return !ke_dlq_topic_is_ours(taskctx, msg);
 	return !order->pending_only ||
 		(ke_dlq_topic_is_pending(dlq, msg->partition, msg->offset) &&
-		 ke_dlq_topic_is_ours(taskctx, msg));
+		 ke_dlq_topic_is_ours(taskctx, msg) &&
+		 !ke_dlq_topic_is_orphan(taskctx, msg));
 }
 
 /* Send a letter; the buffer is not kept, as a letter may be large. */

@@ -9,6 +9,7 @@
 #include "core/compat.h"
 
 #include "core/header_names.h"
+#include "core/retry_headers.h"
 #include "dlq/task_context.h"
 #include "session/xact.h"
 
@@ -210,6 +211,15 @@ ke_dlq_topic_is_ours(const KeTaskContext *taskctx, KeMessage *msg)
 			memcmp(headers[i].value, service, headers[i].value_len) == 0;
 	}
 	return true;
+}
+
+bool
+ke_dlq_topic_is_orphan(const KeTaskContext *taskctx, KeMessage *msg)
+{
+	KeCopyHistory history;
+
+	return ke_retry_headers_read_history(msg, &history) &&
+		ke_copy_history_judge(taskctx->past, &history) == KE_COPY_ORPHAN;
 }
 
 static List *

@@ -44,7 +44,10 @@ add_letter(KeReprocessRun *run, const KeMessage *msg)
 	run->nmoves++;				/* from now on it is released with the rest */
 	run->next = msg->offset + 1;
 	ke_reprocess_decide(run, move);
-	if (move->decision == KE_REPROCESS_PASS)
+	if (move->decision == KE_REPROCESS_ORPHAN)
+		ke_reprocess_report_orphan(run, move);
+	if (move->decision == KE_REPROCESS_PASS ||
+		move->decision == KE_REPROCESS_ORPHAN)
 	{
 		ke_message_release(&move->msg);
 		run->nmoves--;

@@ -47,7 +47,10 @@ keep_headers(KeReprocessMove *move)
 	}
 }
 
-/* As the first retry of a message, due at once. */
+/*
+ * As the first retry of a message, due at once.  It keeps the letter's
+ * identifier and history: sent twice it runs once, as the letter would.
+ */
 static void
 make_retry(KeReprocessRun *run, KeReprocessMove *move,
 		   const KeDeadLetter *letter)
@@ -58,7 +61,8 @@ make_retry(KeReprocessRun *run, KeReprocessMove *move,
 
 	gettimeofday(&now, NULL);
 	origin.service = run->taskctx->server->options.service_name;
-	origin.copy_id = ke_retry_headers_make_copy_id();
+	if (origin.copy_id == NULL)
+		origin.copy_id = ke_retry_headers_make_copy_id();
 	origin.attempt = 1;
 	origin.due_ms = (int64) now.tv_sec * 1000 + now.tv_usec / 1000;
 	move->headers = ke_retry_headers_of_retry(&move->msg, &origin, 0, &count);
@@ -153,6 +157,12 @@ ke_reprocess_decide(KeReprocessRun *run, KeReprocessMove *move)
 	{
 		if (single)
 			fail(move, "it is another service's");
+	}
+	else if (ke_dlq_topic_is_orphan(run->taskctx, &move->msg))
+	{
+		move->decision = KE_REPROCESS_ORPHAN;
+		if (single)
+			fail(move, "it belongs to a history that this database has left, and its message was read again");
 	}
 	else if (letter != NULL && letter->marker != 0)
 	{

@@ -65,6 +65,14 @@ tell_result(KeReprocessRun *run, const KeReprocessMove *move,
 	reply(run, &buf);
 }
 
+/* Not among the totals, which are of this database's letters. */
+void
+ke_reprocess_report_orphan(KeReprocessRun *run, const KeReprocessMove *move)
+{
+	if (run->task != NULL)
+		tell_result(run, move, KE_DLQ_REPLY_ORPHAN);
+}
+
 void
 ke_reprocess_report(KeReprocessRun *run, const KeReprocessMove *moves,
 					int count)

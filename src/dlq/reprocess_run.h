@@ -25,6 +25,7 @@
 typedef enum KeReprocessDecision
 {
 	KE_REPROCESS_PASS,			/* not ours, or not pending: left alone */
+	KE_REPROCESS_ORPHAN,		/* likewise, but told */
 	KE_REPROCESS_SEND,
 	KE_REPROCESS_DISCARD,
 	KE_REPROCESS_FAIL			/* stays pending */
@@ -169,6 +170,8 @@ extern bool ke_reprocess_chunk_commit_position(KeReprocessRun *run);
 /* reprocess_report.c: of moves that are through, then of the whole run. */
 extern void ke_reprocess_report(KeReprocessRun *run,
 								const KeReprocessMove *moves, int count);
+extern void ke_reprocess_report_orphan(KeReprocessRun *run,
+									   const KeReprocessMove *move);
 extern void ke_reprocess_report_totals(KeReprocessRun *run, bool final);
 
 /*

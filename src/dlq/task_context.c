@@ -23,6 +23,7 @@ typedef struct Reading
 	KeServer   *server;			/* NULL: it was dropped */
 	KeIdentityState identity;
 	pg_uuid_t	uuid;
+	KePast	   *past;
 	char	   *cluster_id;		/* the one on record; NULL: none */
 } Reading;
 
@@ -34,6 +35,7 @@ read_server(void *argument)
 
 	reading->server = ke_catalog_server(reading->oid);
 	reading->identity = ke_identity_read(&reading->uuid);
+	reading->past = ke_histories_past();
 	if (reading->server != NULL)
 		reading->cluster_id =
 			ke_identity_cluster(reading->server->options.service_name);
@@ -97,6 +99,7 @@ adopt(KeTaskContext *taskctx, const Reading *reading, char *cluster_id)
 						reading->server->name)));
 	if (reading->identity == KE_IDENTITY_OURS)
 		ke_identity_format(&reading->uuid, taskctx->uuid);
+	taskctx->past = reading->past;
 	taskctx->key.cluster_id = cluster_id;
 	taskctx->key.group_id = ke_catalog_admin_group(taskctx->server);
 }

@@ -15,6 +15,7 @@
 #include "kafka/consumer.h"
 #include "shm/task.h"
 #include "state/dlq_records.h"
+#include "state/histories.h"
 #include "state/identity.h"
 #include "subscription/catalog.h"
 
@@ -28,6 +29,7 @@ typedef struct KeTaskContext
 	char		uuid[KE_UUID_LEN];	/* empty: this database has none */
 	KeCluster  *cluster;		/* NULL: not open yet, as the next */
 	KeConsumer *reader;			/* reads committed, never joins its group */
+	KePast	   *past;			/* of this database; as the task began */
 	KePartitionList *assigned;	/* to reader, in context; NULL: nothing */
 } KeTaskContext;
 
@@ -79,6 +81,13 @@ extern bool ke_dlq_topic_is_pending(const KeDlqTopic *dlq, int32 partition,
 
 /* Whose letter is it?  Those that do not say are an older system's, ours. */
 extern bool ke_dlq_topic_is_ours(const KeTaskContext *taskctx, KeMessage *msg);
+
+/*
+ * Was it sent by a history that this database has left?  Then the message
+ * behind it was read again, and has a letter of its own if it is one still.
+ */
+extern bool ke_dlq_topic_is_orphan(const KeTaskContext *taskctx,
+								   KeMessage *msg);
 
 /*
  * Ranges, of KeDlqReadRange *, that hold what failed behind the position of

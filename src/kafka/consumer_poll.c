@@ -112,6 +112,8 @@ take_message(KeConsumer *consumer, rd_kafka_event_t *rkev, KeMessage *msg)
 	msg->value = from->payload;
 	msg->value_len = (int32) from->len;
 	msg->attempt = 0;
+	msg->returned = false;
+	msg->drop = KE_DROP_NOT;
 	msg->nheaders = -1;
 	msg->headers = NULL;
 	msg->ops = &message_ops;

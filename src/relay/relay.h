@@ -10,6 +10,7 @@
 #ifndef KE_RELAY_H
 #define KE_RELAY_H
 
+#include "core/copy_history.h"
 #include "relay/relay_cycle.h"
 #include "relay/relay_window.h"
 #include "subscription/catalog.h"
@@ -47,6 +48,8 @@ struct KeRelay
 	int			hopeless;		/* rows to be parked */
 	bool		connected;		/* to the service's cluster */
 	bool		taken;			/* an interval is open */
+	KeCopyHistory place;		/* of the commit that opened it, */
+	char		history[KE_COPY_HISTORY_LEN];	/* as copies carry it */
 	bool		read;			/* all of it is in the window, or done */
 	bool		woken;			/* there may be a next one */
 

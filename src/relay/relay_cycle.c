@@ -8,6 +8,7 @@
 #include "postgres.h"
 #include "core/compat.h"
 
+#include "access/xlog.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -16,6 +17,7 @@
 #include "relay/relay.h"
 #include "session/attempt.h"
 #include "session/xact.h"
+#include "state/histories.h"
 
 #define CLUSTER_ID_MS 500
 #define CONNECT_INTERVAL_MS 1000
@@ -189,8 +191,23 @@ do_take(void *argument)
 	KeRelay    *relay = (KeRelay *) argument;
 
 	relay->taken = ke_outbox_read_take(relay->reader);
-	if (relay->taken)
-		ke_xact_require_durable();
+	if (!relay->taken)
+		return;
+	ke_histories_current(&relay->place);
+	ke_xact_require_durable();
+}
+
+/*
+ * It has committed.  What is published says where: a database that is later
+ * recovered to before that knows nothing of it.  So even where a durable
+ * commit does not wait for the disk, its WAL is there first.
+ */
+static void
+note_history(KeRelay *relay)
+{
+	relay->place.lsn = XactLastCommitEnd;
+	XLogFlush(relay->place.lsn);
+	ke_copy_history_format(&relay->place, relay->history);
 }
 
 /* Make what has been committed durable, and ours to publish. */
@@ -211,7 +228,10 @@ take(KeRelay *relay, TimestampTz now, char **reason)
 	relay->woken = false;
 	relay->read = !relay->taken;
 	if (relay->taken)
+	{
+		note_history(relay);
 		KE_CRASH_POINT("relay: taken");
+	}
 }
 
 static bool
@@ -219,7 +239,7 @@ keep_row(const KeOutboxEntry *entry, void *argument)
 {
 	KeRelay    *relay = (KeRelay *) argument;
 
-	return ke_relay_window_push(&relay->window, entry);
+	return ke_relay_window_push(&relay->window, entry, relay->history);
 }
 
 static void

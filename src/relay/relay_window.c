@@ -34,28 +34,44 @@ text_size(const char *text)
 	return text != NULL ? strlen(text) + 1 : 0;
 }
 
-static int
-count_headers(const KeOutboxEntry *entry)
+/* The header that the entry gets besides its own; false: it gets none. */
+static bool
+added_header(const KeOutboxEntry *entry, const char *history,
+			 KeHeader *header)
 {
-	return entry->row.nheaders + (entry->message_id != NULL ? 1 : 0);
+	if (entry->row.kind == KE_OUTBOX_EVENT)
+	{
+		header->name = KE_COPY_MESSAGE_ID;
+		header->value = entry->message_id;
+	}
+	else
+	{
+		header->name = KE_COPY_HISTORY;
+		header->value = history;
+	}
+	if (header->value == NULL)
+		return false;
+	header->value_len = strlen(header->value);
+	return true;
 }
 
 /* With the bytes of everything the row will point to. */
 static Size
-size_of(const KeOutboxEntry *entry)
+size_of(const KeOutboxEntry *entry, const char *history)
 {
+	KeHeader	added;
 	const KeOutboxRow *row = &entry->row;
 	Size		size = MAXALIGN(sizeof(KeRelayRow));
 
-	size += count_headers(entry) * sizeof(KeHeader);
+	size += row->nheaders * sizeof(KeHeader);
 	for (int i = 0; i < row->nheaders; i++)
 	{
 		size += text_size(row->headers[i].name);
 		if (row->headers[i].value != NULL)
 			size += row->headers[i].value_len;
 	}
-	if (entry->message_id != NULL)
-		size += strlen(entry->message_id);
+	if (added_header(entry, history, &added))
+		size += sizeof(KeHeader) + added.value_len;
 	size += text_size(row->topic) + text_size(row->source_topic);
 	if (row->key != NULL)
 		size += row->key_len;
@@ -79,13 +95,16 @@ put_bytes(char **end, const char *bytes, Size len)
 }
 
 static void
-put_headers(KeRelayRow *copy, const KeOutboxEntry *entry, char **end)
+put_headers(KeRelayRow *copy, const KeOutboxEntry *entry,
+			const char *history, char **end)
 {
 	KeHeader   *headers = (KeHeader *) (copy + 1);
 	const KeOutboxRow *row = &entry->row;
+	KeHeader	added;
+	bool		adds = added_header(entry, history, &added);
 
 	copy->record.headers = headers;
-	copy->record.nheaders = count_headers(entry);
+	copy->record.nheaders = row->nheaders + (adds ? 1 : 0);
 	*end = (char *) (headers + copy->record.nheaders);
 	for (int i = 0; i < row->nheaders; i++, headers++)
 	{
@@ -95,17 +114,16 @@ put_headers(KeRelayRow *copy, const KeOutboxEntry *entry, char **end)
 		headers->value = put_bytes(end, from->value, from->value_len);
 		headers->value_len = from->value_len;
 	}
-	if (entry->message_id != NULL)
+	if (adds)
 	{
-		headers->name = KE_COPY_MESSAGE_ID;
-		headers->value_len = strlen(entry->message_id);
-		headers->value = put_bytes(end, entry->message_id,
-								   headers->value_len);
+		*headers = added;
+		headers->value = put_bytes(end, added.value, added.value_len);
 	}
 }
 
 static KeRelayRow *
-copy_row(MemoryContext context, const KeOutboxEntry *entry, Size size)
+copy_row(MemoryContext context, const KeOutboxEntry *entry,
+		 const char *history, Size size)
 {
 	const KeOutboxRow *row = &entry->row;
 	KeRelayRow *copy = MemoryContextAllocExtended(context, size,
@@ -119,7 +137,7 @@ copy_row(MemoryContext context, const KeOutboxEntry *entry, Size size)
 	copy->kind = row->kind;
 	copy->state = KE_ROW_WAITING;
 	copy->size = size;
-	put_headers(copy, entry, &end);
+	put_headers(copy, entry, history, &end);
 	copy->record.topic = put_bytes(&end, row->topic, text_size(row->topic));
 	copy->source_topic = put_bytes(&end, row->source_topic,
 								   text_size(row->source_topic));
@@ -142,15 +160,16 @@ ke_relay_window_row(const KeRelayWindow *window, uint64 number)
 
 /* A row of any size is taken when it is the only one. */
 bool
-ke_relay_window_push(KeRelayWindow *window, const KeOutboxEntry *entry)
+ke_relay_window_push(KeRelayWindow *window, const KeOutboxEntry *entry,
+					 const char *history)
 {
-	Size		size = size_of(entry);
+	Size		size = size_of(entry, history);
 
 	if (window->tail - window->head == WINDOW_ROWS ||
 		(window->tail != window->head && window->bytes + size > WINDOW_BYTES))
 		return false;
 	window->rows[window->tail % WINDOW_ROWS] =
-		copy_row(window->context, entry, size);
+		copy_row(window->context, entry, history, size);
 	window->tail++;
 	window->bytes += size;
 	return true;

@@ -47,9 +47,13 @@ typedef struct KeRelayWindow
 
 extern void ke_relay_window_init(KeRelayWindow *window, MemoryContext parent);
 
-/* Take a copy of the entry in; false if it has to wait for room. */
+/*
+ * Take a copy of the entry in; false if it has to wait for room.  history: for
+ * the header of copies that are to be sent.
+ */
 extern bool ke_relay_window_push(KeRelayWindow *window,
-								 const KeOutboxEntry *entry);
+								 const KeOutboxEntry *entry,
+								 const char *history);
 
 /* Worth a transaction that reads more. */
 extern bool ke_relay_window_is_low(const KeRelayWindow *window);

@@ -80,6 +80,7 @@ add_counters(KeMetricsCounters *to, const KeMetricsCounters *from)
 	to->dead_lettered += from->dead_lettered;
 	to->skipped += from->skipped;
 	to->failed += from->failed;
+	to->orphaned += from->orphaned;
 	to->rows += from->rows;
 	to->bytes += from->bytes;
 	to->batches += from->batches;

@@ -17,7 +17,7 @@
 
 /*
  * Counters.  Each message that was taken is received, and in the same
- * transaction one of the next five.
+ * transaction one of the next six.
  */
 typedef struct KeMetricsCounters
 {
@@ -27,6 +27,7 @@ typedef struct KeMetricsCounters
 	int64		dead_lettered;
 	int64		skipped;		/* by kafka_skip, or a STRICT handler */
 	int64		failed;			/* passed over: neither retries nor DLQ */
+	int64		orphaned;		/* copies of a history that was left */
 	int64		rows;			/* written into the table */
 	int64		bytes;			/* keys and values received */
 	int64		batches;		/* transactions */

@@ -12,6 +12,7 @@
 #include "access/genam.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "common/hashfn.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
@@ -28,32 +29,63 @@ enum
 {
 	COPY_GROUP = 1,
 	COPY_ID,
-	COPY_SEEN_AT
+	COPY_SEEN_AT,
+	COPY_PLACE
 };
 
 #define SEEN_INDEX "copies_seen"
 
-bool
-ke_retry_dedup_note(const char *group_id, const char *copy_id, TimestampTz now)
+const char *
+ke_retry_dedup_key(const char *copy_id)
 {
-	KePrivateTable table;
+	int			len = strlen(copy_id);
+	const unsigned char *bytes = (const unsigned char *) copy_id;
+	int			i;
+
+	for (i = 0; i < len && bytes[i] > ' ' && bytes[i] < 0x7f; i++)
+		;
+	if (i == len && len < KE_COPY_ID_LEN)
+		return copy_id;
+	return psprintf("%016llx%016llx",
+					(unsigned long long) hash_bytes_extended(bytes, len, 1),
+					(unsigned long long) hash_bytes_extended(bytes, len, 2));
+}
+
+static bool
+find(KePrivateTable *table, const char *group_id, const char *copy_id,
+	 Snapshot snapshot)
+{
 	ScanKeyData keys[2];
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	bool		found;
 
 	ScanKeyInit(&keys[0], COPY_GROUP, BTEqualStrategyNumber, F_TEXTEQ,
 				CStringGetTextDatum(group_id));
 	ScanKeyInit(&keys[1], COPY_ID, BTEqualStrategyNumber, F_TEXTEQ,
 				CStringGetTextDatum(copy_id));
+	return ke_private_table_find(table, keys, 2, snapshot);
+}
+
+bool
+ke_retry_dedup_note(const char *group_id, const char *copy_id,
+					const char *place, TimestampTz now)
+{
+	KePrivateTable table;
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	bool		found;
+
 	ke_private_table_open(&table, "copies", RowExclusiveLock);
-	found = ke_private_table_find(&table, keys, 2, snapshot);
+	found = find(&table, group_id, copy_id, snapshot);
 	if (!found)
 	{
+		Datum	   *values = table.slot->tts_values;
+
 		ke_private_table_blank(&table);
-		table.slot->tts_values[COPY_GROUP - 1] =
-			CStringGetTextDatum(group_id);
-		table.slot->tts_values[COPY_ID - 1] = CStringGetTextDatum(copy_id);
-		table.slot->tts_values[COPY_SEEN_AT - 1] = TimestampTzGetDatum(now);
+		values[COPY_GROUP - 1] = CStringGetTextDatum(group_id);
+		values[COPY_ID - 1] = CStringGetTextDatum(copy_id);
+		values[COPY_SEEN_AT - 1] = TimestampTzGetDatum(now);
+		if (place != NULL)
+			values[COPY_PLACE - 1] = CStringGetTextDatum(place);
+		else
+			table.slot->tts_isnull[COPY_PLACE - 1] = true;
 		ke_private_table_insert(&table);
 	}
 	ke_private_table_close(&table);
@@ -61,12 +93,31 @@ ke_retry_dedup_note(const char *group_id, const char *copy_id, TimestampTz now)
 	return !found;
 }
 
-/* Collect where the old ones are, then delete: not under one's own scan. */
 bool
-ke_retry_dedup_forget(const char *group_id, TimestampTz now, int max)
+ke_retry_dedup_is_elsewhere(const char *group_id, const char *copy_id,
+							const char *place)
 {
 	KePrivateTable table;
-	TimestampTz limit = now - KE_COPIES_DAYS * USECS_PER_DAY;
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	bool		elsewhere;
+
+	ke_private_table_open(&table, "copies", AccessShareLock);
+	elsewhere = find(&table, group_id, copy_id, snapshot) &&
+		!table.slot->tts_isnull[COPY_PLACE - 1] &&
+		strcmp(TextDatumGetCString(table.slot->tts_values[COPY_PLACE - 1]),
+			   place) != 0;
+	ke_private_table_close(&table);
+	UnregisterSnapshot(snapshot);
+	return elsewhere;
+}
+
+/* Collect where the old ones are, then delete: not under one's own scan. */
+bool
+ke_retry_dedup_forget(const char *group_id, TimestampTz now, int days,
+					  int max)
+{
+	KePrivateTable table;
+	TimestampTz limit = now - days * USECS_PER_DAY;
 	ItemPointerData *tids = palloc(max * sizeof(ItemPointerData));
 	int			count = 0;
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());

@@ -486,8 +486,7 @@ keep_house(Consumer *consumer, TimestampTz now)
 			!ke_stage_is_ready(stage))
 			ke_partition_let_go_on(engine, stage);
 	}
-	if (engine->role == KE_ROLE_RETRY)
-		ke_retry_store_forget_copies(engine, now);
+	ke_retry_store_forget_copies(engine, now);
 	if (now >= consumer->publish_at)
 	{
 		ke_slot_heartbeat();

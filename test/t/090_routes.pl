@@ -120,7 +120,7 @@ is_deeply(
 	'a handler sees where a retried event came from');
 
 my @own = qw(n binary traceparent tracestate repeated repeated repeated empty x-foreign);
-my @common = qw(x-copy-id x-message-id x-original-offset x-original-partition
+my @common = qw(x-copy-history x-copy-id x-message-id x-original-offset x-original-partition
   x-original-timestamp x-original-timestamp-type x-original-topic x-service);
 my @of_retry = qw(x-retry-at x-retry-attempt x-retry-delay);
 my @of_dead = qw(x-dlq-handler x-dlq-reason x-dlq-sqlstate x-dlq-timestamp x-retry-attempts);
