@@ -103,6 +103,18 @@ warn_unlogged(KeSubscription *sub)
 						ke_names_of_table(sub->into_table))));
 }
 
+/* What the order of keys is for, given away. */
+static void
+warn_unordered(KeSubscription *sub)
+{
+	if (sub->options.on_conflict == KE_CONFLICT_UPDATE &&
+		sub->options.ordering == KE_ORDER_NONE &&
+		sub->options.max_retries > 0)
+		ereport(WARNING,
+				(errmsg("with ordering \"none\" a message that is retried may overwrite what a later one has written"),
+				 errhint("Use ordering \"key\", the default with on_conflict \"update\".")));
+}
+
 bool
 ke_subscription_define_was_consumed(KeServer *server, const char *topic)
 {
@@ -196,6 +208,7 @@ ke_subscription_define(Oid relid, KeSubscriptionKnown how)
 	if (restoring())
 		return;
 	warn_unlogged(sub);
+	warn_unordered(sub);
 	if (how == KE_ADOPT_CREATED)
 		begin_life(server, sub);
 }

@@ -259,6 +259,7 @@ judge_culprit(KeEngine *engine, KeStage *stage, Attempt *attempt)
 	if (!ke_routing_decide(engine, culprit, &attempt->effects, &outcome))
 		return outcome;
 	ke_pace_failed(&stage->pace, stage->sub->options.batch_size);
+	ke_ordered_choose(engine, culprit);
 	settlement->pending = true;
 	settlement->alone = is_settled_alone(stage, culprit);
 	return KE_BATCH_PROGRESS;

@@ -17,10 +17,16 @@
 #include "consumer/progress.h"
 #include "consumer/retry_run.h"
 #include "core/guc.h"
+#include "session/attempt.h"
+#include "session/guard.h"
+#include "session/session.h"
 #include "state/retries.h"
 
 /* How long parked messages may keep the queue waiting. */
 #define ORDERED_SLICE_MS 500
+
+/* So many waiting messages are looked at when one is to be retried. */
+#define LOOK_AHEAD 20
 
 /* A message that the breaker's try found still failing lets others be next. */
 #define AFTER_TRY_US USECS_PER_SEC
@@ -100,12 +106,88 @@ ke_ordered_keeps(const KeCulprit *culprit)
 		culprit->stage->sub->options.ordering != KE_ORDER_NONE;
 }
 
+/* In a transaction: does the key of a message say which row it writes? */
+typedef struct KeyLook
+{
+	KeStage    *stage;
+	KeMessage  *msg;
+	volatile bool tells_row;
+} KeyLook;
+
+static void
+look_at_key(void *argument)
+{
+	KeyLook    *look = (KeyLook *) argument;
+
+	ke_guard_enter(0);			/* defaults and domains are user code */
+	PG_TRY();
+	{
+		ke_sink_key_tells_row(look->stage->sink, look->msg,
+							  &look->tells_row);
+	}
+	PG_CATCH();
+	{
+		ke_guard_failed();
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	ke_guard_leave();
+}
+
+/* One that cannot be told of is like those that can. */
+static bool
+key_tells_row(KeStage *stage, KeMessage *msg)
+{
+	KeyLook		look = {stage, msg, true};
+
+	(void) ke_attempt_transaction(look_at_key, &look, false);
+	ke_sink_end(stage->sink);
+	ke_session_reset();
+	return look.tells_row;
+}
+
+/* The culprit, and the messages of its stage that come next. */
+static bool
+keys_tell_rows(KeStage *stage, const KeCulprit *culprit)
+{
+	int			i;
+
+	if (!key_tells_row(stage, culprit->msg))
+		return false;
+	for (i = stage->head; i < stage->head + Min(stage->count, LOOK_AHEAD); i++)
+		if (!key_tells_row(stage, &stage->msgs[i]))
+			return false;
+	return true;
+}
+
+void
+ke_ordered_choose(KeEngine *engine, KeCulprit *culprit)
+{
+	KeStage    *stage = culprit->stage;
+
+	if (culprit->ordering != KE_ORDER_KEY || stage->sink == NULL ||
+		stage->sub->options.on_conflict != KE_CONFLICT_UPDATE ||
+		!ke_ordered_keeps(culprit))
+		return;
+	MemoryContextSwitchTo(engine->scratch);
+	if (!stage->keys_differ && !keys_tell_rows(stage, culprit))
+	{
+		stage->keys_differ = true;
+		ereport(LOG,
+				(errmsg("topic \"%s\": message keys are not the rows' primary keys, so a partition waits as a whole for a message that is to be retried",
+						stage->sub->topic)));
+	}
+	if (stage->keys_differ)
+		culprit->ordering = KE_ORDER_PARTITION;
+}
+
 void
 ke_ordered_put_culprit(KeEngine *engine, KeCulprit *culprit,
 					   TimestampTz *due_at)
 {
 	KeRetry		retry = row_of(culprit->stage, culprit->msg);
 
+	retry.ordering = culprit->ordering;
 	retry.msg.attempt = culprit->msg->attempt + 1;
 	retry.sqlstate = culprit->fail->sqlstate;
 	retry.due_at = *due_at =
@@ -118,7 +200,7 @@ void
 ke_ordered_note_culprit(KeEngine *engine, KePartition *part,
 						const KeCulprit *culprit, TimestampTz due_at)
 {
-	KeOrdering	ordering = culprit->stage->sub->options.ordering;
+	KeOrdering	ordering = culprit->ordering;
 
 	ke_retry_chain_add(part->chains, ke_retries_chain(ordering, culprit->msg),
 					   ordering, culprit->msg->offset, due_at);

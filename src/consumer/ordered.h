@@ -39,6 +39,12 @@ extern void ke_ordered_note_culprit(KeEngine *engine, KePartition *part,
 									const KeCulprit *culprit,
 									TimestampTz due_at);
 
+/*
+ * Outside of transactions, before a culprit is put: messages of its row wait
+ * for it.  If their keys need not be the same, the whole partition does.
+ */
+extern void ke_ordered_choose(KeEngine *engine, KeCulprit *culprit);
+
 /* Is nothing to be fetched, as the partition waits?  Sets part->held. */
 extern bool ke_ordered_holds(KeEngine *engine, KePartition *part);
 

@@ -28,6 +28,7 @@ ke_routing_begin(KeCulprit *culprit, KeStage *stage, KeMessage *msg)
 	memset(culprit, 0, sizeof(*culprit));
 	culprit->stage = stage;
 	culprit->msg = msg;
+	culprit->ordering = stage->sub->options.ordering;
 	ke_retry_headers_read_source(msg, &culprit->origin);
 }
 

@@ -18,6 +18,7 @@ typedef struct KeCulprit
 	KeRoute		route;
 	bool		held;			/* the circuit breaker lets nothing through */
 	bool		shared;			/* written in a transaction with effects */
+	KeOrdering	ordering;		/* what waits for it, if it is retried */
 } KeCulprit;
 
 /* A message that is read from its source topic, with its origin. */

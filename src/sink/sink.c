@@ -78,6 +78,29 @@ ke_sink_write(KeSink *sink, KeMessage **msgs, int count, volatile int *at)
 	return written;
 }
 
+void
+ke_sink_key_tells_row(KeSink *sink, KeMessage *msg, volatile bool *tells)
+{
+	Relation	rel;
+	KeSinkTable *table;
+	MemoryContext old;
+
+	*tells = true;
+	MemoryContextReset(sink->writing);
+	rel = ke_sink_table_target_open(&sink->target);
+	table = sink->target.table;
+	if (table->on_conflict == KE_CONFLICT_UPDATE)
+	{
+		old = MemoryContextSwitchTo(sink->writing);
+		table->econtext = CreateStandaloneExprContext();
+		ke_sink_keys_tell_row(table, msg, tells);
+		FreeExprContext(table->econtext, true);
+		table->econtext = NULL;
+		MemoryContextSwitchTo(old);
+	}
+	table_close(rel, NoLock);
+}
+
 /* Of a write that failed, only memory is left: everything else is undone. */
 void
 ke_sink_end(KeSink *sink)

@@ -49,6 +49,15 @@ extern KeSink *ke_sink_open(const KeSubscription *sub, MemoryContext parent);
 extern int64 ke_sink_write(KeSink *sink, KeMessage **msgs, int count,
 						   volatile int *at);
 
+/*
+ * In a transaction likewise: with on_conflict update, does the message's key
+ * say by itself which row the message writes?  Where it does not, messages
+ * of the same row may have different keys.  Raises as writing it would, or
+ * deleting the row of its key would; *tells is false only if it is known.
+ */
+extern void ke_sink_key_tells_row(KeSink *sink, KeMessage *msg,
+								  volatile bool *tells);
+
 /* After the transaction ended, either way. */
 extern void ke_sink_end(KeSink *sink);
 

@@ -286,3 +286,27 @@ ke_sink_keys_write(KeSinkTable *table, Relation rel, KeMessage **msgs,
 									nsorted, at);
 	return run_in_order(table, operations, count, at);
 }
+
+void
+ke_sink_keys_tell_row(KeSinkTable *table, KeMessage *msg,
+					  volatile bool *tells)
+{
+	KeyOrder	order = {table, NULL};
+	Operation  *operations;
+	KeMessage  *msgs[1] = {msg};
+	Operation	by_key = {0};
+	volatile int at;
+
+	if (table->tombstone != KE_TOMBSTONE_DELETE || table->nkey_fields == 0 ||
+		msg->value == NULL)
+		return;
+	order.keys = prepare_comparison(table);
+	operations = make_operations(table, msgs, 1, &at);
+	*tells = false;
+	if (msg->key == NULL)
+		return;
+	by_key.row.values = palloc(table->desc->natts * sizeof(Datum));
+	by_key.row.nulls = palloc(table->desc->natts * sizeof(bool));
+	ke_sink_row_key(table, msg, by_key.row.values, by_key.row.nulls);
+	*tells = compare_keys(operations, &by_key, &order) == 0;
+}

@@ -12,4 +12,12 @@ extern int64 ke_sink_keys_write(KeSinkTable *table, Relation rel,
 								KeMessage **msgs, int count,
 								volatile int *at);
 
+/*
+ * Does the message's key say by itself which row the message writes?  Raises
+ * for messages that could not be written, and for keys that are none of the
+ * table; *tells is false after these.
+ */
+extern void ke_sink_keys_tell_row(KeSinkTable *table, KeMessage *msg,
+								  volatile bool *tells);
+
 #endif							/* KE_SINK_KEYS_H */
