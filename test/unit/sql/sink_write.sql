@@ -57,6 +57,9 @@ SELECT write('events', '{"id":5,"detail":' || repeat('[', 1000000) || repeat(']'
 SELECT unit_sink_write('events', 'fields', 'error', false, '{}', ARRAY['\x7b226964223a352c226e616d65223a22ff227d']::bytea[]);
 SELECT unit_sink_write('events', 'fields', 'error', false, '{}', ARRAY['\x7b226964223a352c226e616d65223a2200227d']::bytea[]);
 SELECT unit_sink_write('events', 'fields', 'error', false, '{}', ARRAY['\x000000002a0c7365637265']::bytea[]);
+-- a serialized number, a key that is one, and a byte order mark are called so
+SELECT unit_sink_write('events', 'fields', 'error', false, '{}', ARRAY['\x00000000000000ff']::bytea[]);
+SELECT unit_sink_write('events', 'fields', 'error', false, '{}', ARRAY['\xefbbbf7b226964223a357d']::bytea[]);
 SELECT count(*) FROM events;
 
 -- constraints, domains, generated columns
@@ -141,6 +144,11 @@ SELECT upsert('pairs', bytes('', '', '{"b":"X","a":1.00}', ''),
 SELECT * FROM pairs;
 SELECT upsert('pairs', bytes('{"a":1}'), NULL);
 SELECT upsert('pairs', bytes('2'), NULL);
+-- of several key columns, the one that is wrong is named, or none
+SELECT upsert('pairs', bytes('{"b":"X"}'), NULL);
+SELECT upsert('pairs', bytes('{"a":"secret","b":"X"}'), NULL);
+SELECT upsert('pairs', bytes('{"a":1,'), NULL);
+SELECT upsert('pairs', ARRAY['\x000000000000002a']::bytea[], NULL);
 CREATE TABLE only_key (id text PRIMARY KEY);
 SELECT upsert('only_key', bytes('', '', '"abc"'), '{"id":"abc"}', '{"id":"def"}', NULL), upsert('only_key', '{}', '{"id":"def"}');
 SELECT * FROM only_key;
