@@ -47,6 +47,15 @@ CREATE TABLE kafka_events.clusters (
 COMMENT ON TABLE kafka_events.clusters IS
   'The Kafka cluster each service was first connected to';
 
+CREATE TABLE kafka_events.takeovers (
+  service_name  text COLLATE "C" NOT NULL,
+  former        text COLLATE "C" NOT NULL,
+  taken_at      timestamptz NOT NULL,
+  PRIMARY KEY (service_name, former)
+);
+COMMENT ON TABLE kafka_events.takeovers IS
+  'Databases, by their uuid, whose positions in a service''s groups this one continues until its own commits have replaced theirs';
+
 CREATE TABLE kafka_events.positions (
   cluster_id        text COLLATE "C" NOT NULL,
   group_id          text COLLATE "C" NOT NULL,
@@ -137,12 +146,13 @@ INSERT INTO kafka_events.histories
 
 -- The database's owner dumps them, who need not be the extension's owner.
 GRANT SELECT ON
-  kafka_events.identity, kafka_events.clusters, kafka_events.positions, kafka_events.starts,
+  kafka_events.identity, kafka_events.clusters, kafka_events.takeovers, kafka_events.positions, kafka_events.starts,
   kafka_events.retries, kafka_events.copies
   TO pg_database_owner;
 
 SELECT pg_catalog.pg_extension_config_dump('kafka_events.identity', '');
 SELECT pg_catalog.pg_extension_config_dump('kafka_events.clusters', '');
+SELECT pg_catalog.pg_extension_config_dump('kafka_events.takeovers', '');
 SELECT pg_catalog.pg_extension_config_dump('kafka_events.positions', '');
 SELECT pg_catalog.pg_extension_config_dump('kafka_events.starts', '');
 SELECT pg_catalog.pg_extension_config_dump('kafka_events.retries', '');
@@ -427,7 +437,7 @@ RETURNS uuid
 LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'kafka_identity_confirm';
 COMMENT ON FUNCTION @extschema@.kafka_identity_confirm(text) IS
-  'After a restore, a copy or pg_upgrade: "continue" as the database it was, or start as a "new" one';
+  'After a restore, a copy or pg_upgrade: "continue" as the database it was, or start as a "new" one; "take over": go on in groups that are another database''s';
 REVOKE ALL ON FUNCTION @extschema@.kafka_identity_confirm(text) FROM PUBLIC;
 
 /* --------------------------------------------------------------- produce */

@@ -1,6 +1,6 @@
 /*
  * control.c
- *	  Pause, resume and seek a subscription; confirm the identity.
+ *	  Pause, resume and seek a subscription.
  *
  * Nothing is told to a worker directly: options and positions are written in
  * the user's transaction, and the processes look again when it commits.  A
@@ -18,26 +18,20 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
-#include "utils/uuid.h"
 
 #include "api/fcinfo.h"
 #include "api/hooks.h"
 #include "api/subscription_ddl.h"
 #include "core/guc.h"
 #include "core/unix_time.h"
-#include "outbox/outbox_adopt.h"
-#include "outbox/outbox_read.h"
 #include "shm/ready.h"
 #include "shm/request.h"
-#include "state/dlq_records.h"
 #include "state/identity.h"
 #include "state/positions.h"
-#include "subscription/extension.h"
 
 PG_FUNCTION_INFO_V1(kafka_consumer_pause);
 PG_FUNCTION_INFO_V1(kafka_consumer_resume);
 PG_FUNCTION_INFO_V1(kafka_consumer_seek);
-PG_FUNCTION_INFO_V1(kafka_identity_confirm);
 
 /* ------------------------------------------------------ pause and resume */
 
@@ -317,36 +311,4 @@ kafka_consumer_seek(PG_FUNCTION_ARGS)
 	move(&seek, answer, (ReturnSetInfo *) fcinfo->resultinfo);
 	ke_hooks_note_change();
 	return (Datum) 0;
-}
-
-/* -------------------------------------------------------------- identity */
-
-Datum
-kafka_identity_confirm(PG_FUNCTION_ARGS)
-{
-	char	   *action = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	pg_uuid_t  *uuid = (pg_uuid_t *) palloc(sizeof(pg_uuid_t));
-	bool		as_new = strcmp(action, "new") == 0;
-
-	ke_ready_require();
-	PreventCommandIfReadOnly("kafka_identity_confirm()");
-	ke_extension_lock();
-	if (!as_new && strcmp(action, "continue") != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("action must be 'continue' or 'new', not \"%s\"",
-						action),
-				 errhint("Use 'continue' when the database this one was copied from no longer runs, 'new' when it does.")));
-	ke_outbox_adopt();
-	if (as_new)
-		ke_outbox_tidy_forget_foreign();
-	ke_identity_confirm(as_new, uuid);
-	ke_outbox_adopt_note_servers();
-	if (as_new)
-	{
-		ke_positions_clear();
-		ke_dlq_records_clear();
-	}
-	ke_hooks_note_change();
-	PG_RETURN_UUID_P(uuid);
 }

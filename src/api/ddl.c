@@ -34,6 +34,7 @@
 #include "utils/rel.h"
 
 #include "api/ddl.h"
+#include "api/service_rename.h"
 #include "api/subscription_define.h"
 #include "outbox/outbox_adopt.h"
 #include "subscription/catalog.h"
@@ -297,6 +298,19 @@ after_create_server(CreateForeignServerStmt *stmt)
 	ke_outbox_adopt_note_servers();
 }
 
+static bool
+names_service(const List *options)
+{
+	ListCell   *lc;
+
+	foreach(lc, options)
+	{
+		if (strcmp(lfirst_node(DefElem, lc)->defname, "service_name") == 0)
+			return true;
+	}
+	return false;
+}
+
 static void
 before_alter_server(AlterForeignServerStmt *stmt)
 {
@@ -326,13 +340,7 @@ before_alter_server(AlterForeignServerStmt *stmt)
 		if (option->arg != NULL &&
 			strcmp(defGetString(option), server->options.service_name) == 0)
 			continue;
-		if (ke_catalog_subscriptions(server) != NIL)
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_IN_USE),
-					 errmsg("cannot change service_name of server \"%s\": it has subscriptions",
-							server->name),
-					 errdetail("The name of the service is part of its consumer groups, and so of every position."),
-					 errhint("Make another server for the other service, or drop the subscriptions first.")));
+		ke_service_rename_check(server);
 	}
 }
 
@@ -346,6 +354,8 @@ after_alter_server(AlterForeignServerStmt *stmt)
 	if (server == NULL)
 		return;
 	check_service_name(server);
+	if (names_service(stmt->options))
+		ke_service_rename_begin(server);
 	foreach(lc, ke_catalog_subscriptions(server))
 	{
 		KeSubscription *sub = (KeSubscription *) lfirst(lc);

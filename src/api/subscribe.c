@@ -24,6 +24,7 @@
 #include "utils/varlena.h"
 
 #include "api/fcinfo.h"
+#include "api/group_owner.h"
 #include "api/subscription_ddl.h"
 #include "api/subscription_define.h"
 #include "core/guc.h"
@@ -258,8 +259,12 @@ ask_cluster(KeServer *server, const char *topic, bool latest)
 				 errhint("It is consumed from its start within 10 seconds of its creation.")));
 		ke_positions_start_done(ke_catalog_main_group(server), topic);
 	}
-	else if (latest)
-		start_at(server, topic, answer);
+	else
+	{
+		ke_group_owner_warn(server, topic, ASK_TIMEOUT_MS);
+		if (latest)
+			start_at(server, topic, answer);
+	}
 }
 
 static bool

@@ -13,6 +13,7 @@
 #include "utils/timestamp.h"
 
 #include "cluster/answers.h"
+#include "core/stamp.h"
 #include "kafka/topic_admin.h"
 #include "shm/cluster_report.h"
 #include "shm/roster.h"
@@ -53,6 +54,7 @@ asked_time(const KeQuestion *question)
 		case KE_ASK_HEALTH:
 		case KE_ASK_CONFIG:
 		case KE_ASK_CREATE:
+		case KE_ASK_OWNERS:
 			break;
 		case KE_ASK_EARLIEST:
 			return KE_KAFKA_BEGINNING;
@@ -158,7 +160,7 @@ answer_topic(KeCluster *cluster, const KeServer *server,
 	answer->topic_exists = true;
 	answer->partitions = topic->partitions;
 	answer->cluster_id = pstrdup(cluster_id);
-	if (question->kind != KE_ASK_TOPIC &&
+	if (question->kind != KE_ASK_TOPIC && question->kind != KE_ASK_OWNERS &&
 		!find_offsets(cluster, question, timeout_ms, answer, &error))
 	{
 		*problem = not_reachable(cluster, server, error);
@@ -175,6 +177,50 @@ answer_with(StringInfo payload)
 	answer->answered = true;
 	answer->payload = payload;
 	return answer;
+}
+
+/* Whose commits the main group has of a topic. */
+static KeAnswer *
+answer_owners(KeCluster *cluster, const KeServer *server,
+			  const KeQuestion *question, int timeout_ms, KeAnswer **problem)
+{
+	KeAnswer   *topic = answer_topic(cluster, server, question, timeout_ms,
+									 problem);
+	KePartitionList *list;
+	List	   *owners = NIL;
+	int			error;
+
+	if (topic == NULL || !topic->answered || !topic->topic_exists)
+		return topic;
+	list = ke_partition_list_make(Max(topic->partitions, 1));
+	for (int p = 0; p < topic->partitions; p++)
+		ke_partition_list_add(list, question->topic, p, KE_KAFKA_NONE);
+	error = ke_cluster_committed(cluster, list, timeout_ms);
+	if (error != 0)
+	{
+		*problem = not_reachable(cluster, server, error);
+		return NULL;
+	}
+	for (int p = 0; p < list->count; p++)
+	{
+		const KeKafkaPartition *part = &list->parts[p];
+		KeOwnerReport *owner = palloc0(sizeof(KeOwnerReport));
+		KeStamp		stamp;
+
+		if (part->error != 0 || part->offset < 0)
+			continue;
+		owner->partition = p;
+		owner->offset = part->offset;
+		if (ke_stamp_parse(part->metadata, &stamp))
+		{
+			owner->uuid = pstrdup(stamp.uuid);
+			owner->database = pstrdup(stamp.database);
+			owner->host = pstrdup(stamp.host);
+		}
+		owners = lappend(owners, owner);
+	}
+	topic->payload = ke_cluster_report_put_owners(owners);
+	return topic;
 }
 
 static KeAnswer *
@@ -340,6 +386,9 @@ ke_answers_try(KeWatch *watch, const KeServer *server,
 			return answer_health(watch, server, timeout_ms, problem);
 		case KE_ASK_CONFIG:
 			return answer_config(cluster, server, question, timeout_ms,
+								 problem);
+		case KE_ASK_OWNERS:
+			return answer_owners(cluster, server, question, timeout_ms,
 								 problem);
 		case KE_ASK_CREATE:
 			return answer_create(cluster, server, question);

@@ -327,24 +327,31 @@ add_mark(KeWatch *watch, List *marks, const KeKafkaPartition *part,
 	return marks;
 }
 
+KePartitionList *
+ke_survey_committed(KeSurvey *survey)
+{
+	KePartitionList *list = all_partitions(survey, KE_KAFKA_NONE);
+
+	if (survey->facts->identity != KE_IDENTITY_OURS || list->count == 0 ||
+		ke_survey_ask_committed(survey, survey->watch->cluster, list) != 0)
+		return NULL;
+	return list;
+}
+
 bool
-ke_survey_finds_copy(KeSurvey *survey)
+ke_survey_finds_copy(KeSurvey *survey, const KePartitionList *list)
 {
 	KeWatch    *watch = survey->watch;
-	KePartitionList *list = all_partitions(survey, KE_KAFKA_NONE);
 	List	   *marks = NIL;
 	bool		moved = false;
 
 	/* Our own former processes would be taken for a copy. */
-	if (survey->facts->orphans ||
-		survey->facts->identity != KE_IDENTITY_OURS ||
-		list->count == 0 ||
-		ke_survey_ask_committed(survey, watch->cluster, list) != 0)
+	if (survey->facts->orphans || list == NULL)
 		return ke_survey_copy_is_blocking(watch, survey->now);
 
 	for (int i = 0; i < list->count; i++)
 	{
-		KeKafkaPartition *part = &list->parts[i];
+		const KeKafkaPartition *part = &list->parts[i];
 		const Mark *before;
 		KeStamp		stamp;
 

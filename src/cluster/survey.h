@@ -80,10 +80,21 @@ extern bool ke_survey_stalled(KeSurvey *survey, const KeSurveyGroup *group,
 							  const KeLagRow *rows, int nrows);
 
 /*
- * Has a commit with this database's uuid and another manager's incarnation
- * moved since the last look?
+ * What the main group has committed, of all partitions; NULL: no answer, or
+ * nothing that it could mean.
  */
-extern bool ke_survey_finds_copy(KeSurvey *survey);
+extern KePartitionList *ke_survey_committed(KeSurvey *survey);
+
+/* Note in the watch whether the groups are another database's. */
+extern void ke_survey_owner(KeSurvey *survey,
+							const KePartitionList *committed);
+
+/*
+ * Has a commit with this database's uuid and another manager's incarnation
+ * moved since the last look?  committed may be NULL.
+ */
+extern bool ke_survey_finds_copy(KeSurvey *survey,
+								 const KePartitionList *committed);
 
 /* Was that so a short while ago? */
 extern bool ke_survey_copy_is_blocking(const KeWatch *watch, TimestampTz now);

@@ -205,6 +205,8 @@ put_reason(const Unowned *unowned, int i, KeLagRow *row)
 	const KeSurvey *survey = unowned->survey;
 	const KeGroupMember *holder = unowned->holders[i];
 
+	if (survey->watch->owner[0] != '\0')
+		return;					/* the server's reason says it */
 	if (holder != NULL)
 		snprintf(row->reason, sizeof(row->reason),
 				 "a member of group \"%s\" that is not this database's has it: client \"%s\" at %s; stop that, or give one of the two another group",

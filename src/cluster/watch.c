@@ -178,6 +178,7 @@ ke_watch_look(KeWatch *watch, const KeWatchFacts *facts, KeServer *server,
 		.subscriptions = subscriptions,
 		.now = now
 	};
+	KePartitionList *committed;
 
 	begin_asking(watch);
 	if (watch->cluster != NULL)
@@ -193,6 +194,7 @@ ke_watch_look(KeWatch *watch, const KeWatchFacts *facts, KeServer *server,
 		!ke_survey_topics(&survey))
 	{
 		note_silence(watch, server);
+		watch->looked = true;
 		put_off(watch, now);
 		ereport(DEBUG1,
 				(errmsg_internal("no answer from the cluster of server \"%s\": %s",
@@ -205,8 +207,12 @@ ke_watch_look(KeWatch *watch, const KeWatchFacts *facts, KeServer *server,
 	ke_survey_missing_topics(&survey);
 	ke_survey_retry_demand(&survey);
 	ke_survey_dlq_counts(&survey);
+	committed = ke_survey_committed(&survey);
+	if (committed != NULL)
+		ke_survey_owner(&survey, committed);
+	watch->looked = true;
 	ke_survey_unowned(&survey);
-	if (ke_survey_finds_copy(&survey))
+	if (ke_survey_finds_copy(&survey, committed))
 		block(watch, psprintf("another PostgreSQL server with this database's identity consumes in group \"%s\": call kafka_identity_confirm('new') in one of the two",
 							  ke_catalog_main_group(server)));
 

@@ -47,6 +47,9 @@ typedef struct KeWatch
 	bool		blocked;		/* the server must not run: reason */
 	char		reason[KE_REASON_LEN];	/* or an empty string */
 	char		trouble[KE_REASON_LEN]; /* it runs, but something is wrong */
+	char		owner[KE_REASON_LEN];	/* the group is another database's:
+										 * nobody joins it */
+	bool		looked;			/* what there is to find was looked for */
 	int			partitions;		/* of all subscribed topics; -1: not known */
 	int			retry_partitions;	/* of their retry topics; likewise */
 	List	   *copy_topics;	/* of KeTopicInfo: those that are there */

@@ -8,10 +8,13 @@
 #include "postgres.h"
 #include "core/compat.h"
 
+#include "commands/dbcommands.h"
+#include "miscadmin.h"
 #include "utils/memutils.h"
 
 #include "consumer/engine.h"
 #include "session/session.h"
+#include "state/takeovers.h"
 
 typedef struct Reading
 {
@@ -28,12 +31,15 @@ read_catalogs(KeEngine *engine, void *argument)
 	MemoryContext old = MemoryContextSwitchTo(into->context);
 
 	into->identity = ke_identity_read(&into->uuid);
+	into->database_name = get_database_name(MyDatabaseId);
 	into->server = ke_catalog_server(reading->server);
 	if (into->server != NULL)
 	{
 		into->subscriptions = ke_catalog_subscriptions(into->server);
 		into->cluster_id =
 			ke_identity_cluster(into->server->options.service_name);
+		into->taken_over =
+			ke_takeovers_list(into->server->options.service_name);
 	}
 	MemoryContextSwitchTo(old);
 }
@@ -73,6 +79,9 @@ ke_configuration_adopt(KeEngine *engine, KeConfiguration *from)
 
 	engine->config = from->context;
 	engine->server = from->server;
+	engine->taken_over = from->taken_over;
+	if (from->database_name != NULL)
+		strlcpy(engine->database_name, from->database_name, NAMEDATALEN);
 	foreach(lc, from->subscriptions)
 	{
 		KeSubscription *sub = (KeSubscription *) lfirst(lc);

@@ -124,6 +124,10 @@ typedef struct KeEngine
 	int			ordinal;
 	uint64		incarnation;
 	char		uuid[37];
+	char		database_name[NAMEDATALEN]; /* for people, as the next one */
+	char		host[64];
+	List	   *taken_over;		/* of char *, in config: uuids of databases
+								 * whose positions are ours now */
 	KePositionKey key;
 	List	   *stages;			/* of KeStage */
 	KePartition **parts;
@@ -150,6 +154,8 @@ typedef struct KeConfiguration
 	KeIdentityState identity;
 	pg_uuid_t	uuid;
 	char	   *cluster_id;		/* the manager's finding; NULL: none yet */
+	List	   *taken_over;		/* see KeEngine */
+	char	   *database_name;
 } KeConfiguration;
 
 /*

@@ -30,6 +30,8 @@ ke_offset_commit_stamp(KeEngine *engine, const KePartition *part, int64 offset)
 	stamp.start = part->start;
 	stamp.committed = offset;
 	stamp.timeline = GetWALInsertionTimeLine();
+	strlcpy(stamp.database, engine->database_name, sizeof(stamp.database));
+	strlcpy(stamp.host, engine->host, sizeof(stamp.host));
 	return ke_stamp_format(&stamp);
 }
 

@@ -222,6 +222,27 @@ ask_committed(KeEngine *engine, Starts *starts)
 	remove_failed(starts);
 }
 
+/*
+ * May positions of the database that committed last be continued?  The retry
+ * group belongs to whoever has the main group, and the manager starts nobody
+ * in either while that is another's.
+ */
+static bool
+is_shared(KeEngine *engine, const KeStartFacts *facts)
+{
+	ListCell   *lc;
+
+	if (engine->server->options.shared || engine->role == KE_ROLE_RETRY)
+		return true;
+	foreach(lc, engine->taken_over)
+	{
+		if (facts->has_stamp &&
+			strcmp((char *) lfirst(lc), facts->stamp.uuid) == 0)
+			return true;
+	}
+	return false;
+}
+
 static void
 ask_bounds(KeEngine *engine, Starts *starts)
 {
@@ -233,7 +254,7 @@ ask_bounds(KeEngine *engine, Starts *starts)
 		int			error;
 
 		start->facts.uuid = engine->uuid;
-		start->facts.shared = engine->server->options.shared;
+		start->facts.shared = is_shared(engine, &start->facts);
 		start->facts.has_p = start->has_row;
 		start->facts.p = &start->part->pos;
 		if (!ke_start_decision_needs_bounds(&start->facts))
@@ -326,6 +347,15 @@ warn_adopted(KeEngine *engine, const Start *start)
 				 errhint("Use kafka_consumer_seek to move a position.")));
 }
 
+static char *
+describe_owner(KeEngine *engine, const KeStamp *stamp)
+{
+	return psprintf("group \"%s\" belongs to %s: " KE_REASON_WAYS_OUT,
+					engine->key.group_id,
+					ke_stamp_whose(stamp->uuid, stamp->database,
+								   stamp->host));
+}
+
 /* One decision, and what it means for the partition. */
 static void
 decide(KeEngine *engine, Start *start)
@@ -363,9 +393,7 @@ decide(KeEngine *engine, Start *start)
 		case KE_START_REFUSED_FOREIGN:
 			start->failed = true;
 			ke_partition_stop(engine, part,
-							  psprintf("group \"%s\" belongs to database %s: let both set the server option shared, or, if this is a copy, call kafka_identity_confirm('new') and give the server another service_name",
-									   engine->key.group_id,
-									   start->facts.stamp.uuid));
+							  describe_owner(engine, &start->facts.stamp));
 			break;
 		case KE_START_REFUSED_RANGE:
 			start->failed = true;
@@ -401,7 +429,8 @@ get_ready(KeEngine *engine, Start *start)
 	part->start = start->facts.has_stamp &&
 		strcmp(start->facts.stamp.uuid, start->facts.uuid) == 0 ?
 		start->facts.stamp.start : part->pos.next;
-	part->sent = start->facts.has_k && start->facts.has_stamp ?
+	part->sent = start->facts.has_k && start->facts.has_stamp &&
+		strcmp(start->facts.stamp.uuid, start->facts.uuid) == 0 ?
 		start->facts.k : -1;
 	part->fetch_from = part->verifying ? part->pos.last_offset :
 		part->pos.next;

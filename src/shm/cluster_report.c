@@ -135,3 +135,43 @@ ke_cluster_report_get_new_topic(StringInfo payload)
 	request->settings = ke_cluster_report_get_settings(payload);
 	return request;
 }
+
+StringInfo
+ke_cluster_report_put_owners(const List *owners)
+{
+	StringInfo	payload = makeStringInfo();
+	const ListCell *lc;
+
+	ke_payload_put_int(payload, list_length(owners));
+	foreach(lc, owners)
+	{
+		const KeOwnerReport *owner = (KeOwnerReport *) lfirst(lc);
+
+		ke_payload_put_int(payload, owner->partition);
+		ke_payload_put_int64(payload, owner->offset);
+		ke_payload_put_string(payload, owner->uuid);
+		ke_payload_put_string(payload, owner->database);
+		ke_payload_put_string(payload, owner->host);
+	}
+	return payload;
+}
+
+List *
+ke_cluster_report_get_owners(StringInfo payload)
+{
+	List	   *owners = NIL;
+	int			count = ke_payload_get_int(payload);
+
+	for (int i = 0; i < count; i++)
+	{
+		KeOwnerReport *owner = palloc(sizeof(KeOwnerReport));
+
+		owner->partition = ke_payload_get_int(payload);
+		owner->offset = ke_payload_get_int64(payload);
+		owner->uuid = ke_payload_get_string(payload);
+		owner->database = ke_payload_get_string(payload);
+		owner->host = ke_payload_get_string(payload);
+		owners = lappend(owners, owner);
+	}
+	return owners;
+}

@@ -56,4 +56,17 @@ extern StringInfo
 			ke_cluster_report_put_new_topic(const KeTopicRequest *request);
 extern KeTopicRequest *ke_cluster_report_get_new_topic(StringInfo payload);
 
+/* KE_ASK_OWNERS: a list of these, one for each partition with a commit */
+typedef struct KeOwnerReport
+{
+	int32		partition;
+	int64		offset;
+	char	   *uuid;			/* NULL: a tool's, or another consumer's */
+	char	   *database;		/* for people; NULL likewise, so the next */
+	char	   *host;
+} KeOwnerReport;
+
+extern StringInfo ke_cluster_report_put_owners(const List *owners);
+extern List *ke_cluster_report_get_owners(StringInfo payload);
+
 #endif							/* KE_CLUSTER_REPORT_H */

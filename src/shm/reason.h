@@ -14,6 +14,10 @@
 #define KE_REASON_NO_SLOT \
 	"no free background worker slot: raise max_worker_processes"
 
+/* What to do about a group that is another database's. */
+#define KE_REASON_WAYS_OUT \
+	"change service_name here, call kafka_identity_confirm('take over'), or set shared in both"
+
 extern void ke_reason_shmem_request(void);
 extern void ke_reason_shmem_init(void);
 

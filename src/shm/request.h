@@ -25,6 +25,7 @@ typedef enum KeQuestionKind
 	KE_ASK_HEALTH,				/* how the cluster is: likewise */
 	KE_ASK_CONFIG,				/* properties of a topic; both ways */
 	KE_ASK_CREATE,				/* make a topic; both ways */
+	KE_ASK_OWNERS,				/* whose the main group is: likewise */
 	KE_ASK_DLQ					/* both ends, and the admin group's position */
 } KeQuestionKind;
 

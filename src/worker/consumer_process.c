@@ -12,6 +12,8 @@
 #include "postgres.h"
 #include "core/compat.h"
 
+#include <unistd.h>
+
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "utils/memutils.h"
@@ -245,6 +247,8 @@ start(Consumer *consumer, Datum main_arg)
 	engine->ordinal = consumer->who->ordinal;
 	engine->incarnation = consumer->who->incarnation;
 	engine->should_stop = ke_runtime_should_stop;
+	if (gethostname(engine->host, sizeof(engine->host) - 1) != 0)
+		engine->host[0] = '\0';
 	consumer->topics = MemoryContextAlloc(engine->context, sizeof(char *));
 	ke_session_connect(consumer->who->database, consumer->who->owner, false);
 	ke_client_check_library();

@@ -226,6 +226,30 @@ forget_subscriptions(const Reading *reading, Oid database)
 	ke_circuit_forget_others(database, known);
 }
 
+/* As another database, the groups may be somebody else's: look again first. */
+static void
+note_identity(Manager *manager, const Reading *reading)
+{
+	char		uuid[KE_UUID_LEN] = "";
+	ListCell   *lc;
+
+	if (reading->identity != KE_IDENTITY_NONE)
+		ke_identity_format(&reading->uuid, uuid);
+	if (manager->facts.identity == reading->identity &&
+		strcmp(manager->facts.uuid, uuid) == 0)
+		return;
+	manager->facts.identity = reading->identity;
+	strlcpy(manager->facts.uuid, uuid, KE_UUID_LEN);
+	foreach(lc, manager->services)
+	{
+		KeService  *service = (KeService *) lfirst(lc);
+
+		service->watch->next_look = 0;
+		service->watch->looked = false;
+		service->watch->owner[0] = '\0';
+	}
+}
+
 /* What was read is what counts from now on. */
 static void
 adopt_reading(Manager *manager, const Reading *reading)
@@ -235,9 +259,7 @@ adopt_reading(Manager *manager, const Reading *reading)
 	ListCell   *lc2;
 
 	manager->config = reading->context;
-	manager->facts.identity = reading->identity;
-	if (reading->identity != KE_IDENTITY_NONE)
-		ke_identity_format(&reading->uuid, manager->facts.uuid);
+	note_identity(manager, reading);
 
 	foreach(lc, manager->services)
 		ke_service_configure((KeService *) lfirst(lc), NULL, NIL);
@@ -379,8 +401,14 @@ look_at_clusters(Manager *manager, TimestampTz now)
 			next = service;
 	}
 	if (next != NULL && next->watch->next_look <= now)
+	{
+		bool		first = !next->watch->looked;
+
 		ke_watch_look(next->watch, &manager->facts, next->server,
 					  next->subscriptions, now);
+		if (first)
+			return now;			/* its consumers wait for that */
+	}
 	if (next != NULL)
 		due = next->watch->next_look;
 	return due;

@@ -56,11 +56,22 @@ void
 ke_service_configure(KeService *service, KeServer *server,
 					 List *subscriptions)
 {
-	/* A new one may need topics for its copies: see to it at once. */
+	/* A new one may need topics for its copies, or be in another's group. */
 	if (list_length(subscriptions) > service->nsubscriptions)
+	{
 		service->watch->next_look = 0;
+		service->watch->looked = false;
+	}
 	if (server != NULL)
 		service->nsubscriptions = list_length(subscriptions);
+
+	/* Another service has other groups. */
+	if (server != NULL && service->fingerprint != server->fingerprint)
+	{
+		service->watch->next_look = 0;
+		service->watch->looked = false;
+		service->watch->owner[0] = '\0';
+	}
 	service->server = server;
 	service->subscriptions = subscriptions;
 }
@@ -108,27 +119,6 @@ limit_members(int workers, int partitions)
 	return Min(workers, Max(partitions, 1));
 }
 
-/* How many processes of a role, if nothing is in their way. */
-static int
-wanted_processes(const KeService *service, KeRole role)
-{
-	const KeServerOptions *options = &service->server->options;
-
-	if (role != KE_ROLE_MAIN &&
-		!ke_role_demand_has(MyDatabaseId, service->oid, role))
-		return 0;
-	if (role == KE_ROLE_RELAY)
-		return 1;
-	if (service->subscriptions == NIL)
-		return 0;
-	if (role == KE_ROLE_MAIN)
-		return limit_members(options->workers, service->watch->partitions);
-	return limit_members(options->retry_workers,
-						 service->watch->retry_partitions);
-}
-
-/* ------------------------------------------------------------- children */
-
 static KeChild *
 find_child(const KeService *service, KeRole role, int ordinal)
 {
@@ -143,6 +133,32 @@ find_child(const KeService *service, KeRole role, int ordinal)
 	}
 	return NULL;
 }
+
+/* How many processes of a role, if nothing is in their way. */
+static int
+wanted_processes(const KeService *service, KeRole role)
+{
+	const KeServerOptions *options = &service->server->options;
+
+	if (role != KE_ROLE_MAIN &&
+		!ke_role_demand_has(MyDatabaseId, service->oid, role))
+		return 0;
+	if (role == KE_ROLE_RELAY)
+		return 1;
+	if (service->subscriptions == NIL)
+		return 0;
+
+	/* Who joins a group that is another database's disturbs that. */
+	if (!service->watch->looked &&
+		find_child(service, role, 0) == NULL)
+		return 0;
+	if (role == KE_ROLE_MAIN)
+		return limit_members(options->workers, service->watch->partitions);
+	return limit_members(options->retry_workers,
+						 service->watch->retry_partitions);
+}
+
+/* ------------------------------------------------------------- children */
 
 /* Who runs a user's code is a session of the owner, and nobody else is. */
 static Oid
@@ -219,7 +235,7 @@ unwant_all(KeService *service, bool leave)
 /* Have so many processes of a role run; returns how many. */
 static int
 want_processes(KeService *service, const KeWatchFacts *facts, KeRole role,
-			   const char *obstacle, Alteration alteration)
+			   const char *obstacle, bool leave, Alteration alteration)
 {
 	int			wanted = 0;
 
@@ -227,7 +243,7 @@ want_processes(KeService *service, const KeWatchFacts *facts, KeRole role,
 		wanted = wanted_processes(service, role);
 	for (int i = 0; i < wanted; i++)
 		want_child(service, facts, role, i, alteration);
-	unwant_children(service, role, wanted, obstacle == NULL);
+	unwant_children(service, role, wanted, leave || obstacle == NULL);
 	return wanted;
 }
 
@@ -254,6 +270,9 @@ want_tasks(KeService *service, const KeWatchFacts *facts,
 		if (obstacle != NULL)
 			ke_task_refuse(MyDatabaseId, service->oid, (KeTaskKind) kind,
 						   obstacle);
+		else if (kind == KE_TASK_REPROCESS && service->watch->owner[0] != '\0')
+			ke_task_refuse(MyDatabaseId, service->oid, (KeTaskKind) kind,
+						   service->watch->owner);
 		else
 			want_child(service, facts, KE_ROLE_TASK, kind, alteration);
 	}
@@ -392,6 +411,7 @@ ke_service_step(KeService *service, const KeWatchFacts *facts,
 	int			consumers;
 	int			retriers;
 	int			others;
+	bool		leave = false;
 	Alteration	alteration;
 	TimestampTz due;
 
@@ -403,14 +423,19 @@ ke_service_step(KeService *service, const KeWatchFacts *facts,
 
 	obstacle = find_obstacle(service, facts, obstacle);
 	alteration = note_alteration(service);
-	others = want_processes(service, facts, KE_ROLE_RELAY, obstacle,
+	others = want_processes(service, facts, KE_ROLE_RELAY, obstacle, false,
 							alteration);
 	want_tasks(service, facts, obstacle, alteration);
+	if (obstacle == NULL && service->watch->owner[0] != '\0')
+	{
+		obstacle = service->watch->owner;
+		leave = true;
+	}
 	if (obstacle == NULL)
 		obstacle = find_breakage(service);
-	consumers = want_processes(service, facts, KE_ROLE_MAIN, obstacle,
+	consumers = want_processes(service, facts, KE_ROLE_MAIN, obstacle, leave,
 							   alteration);
-	retriers = want_processes(service, facts, KE_ROLE_RETRY, obstacle,
+	retriers = want_processes(service, facts, KE_ROLE_RETRY, obstacle, leave,
 							  alteration);
 	service->running = consumers + retriers + others > 0;
 	due = step_children(service, now);
