@@ -16,6 +16,7 @@
 #include "api/row.h"
 #include "api/subscription_ddl.h"
 #include "api/visible.h"
+#include "core/clock.h"
 #include "shm/circuit.h"
 #include "shm/ready.h"
 #include "shm/roster.h"
@@ -44,8 +45,8 @@ emit_breaker(FunctionCallInfo fcinfo, const KeServer *server,
 	ke_row_put_text(&row, sub->topic);
 	ke_row_put_text(&row, ke_breaker_state_name(breaker->state));
 	ke_row_put_int(&row, breaker->failures);
-	ke_row_put_time(&row, breaker->opened_at);
-	ke_row_put_time(&row, breaker->next_try_at);
+	ke_row_put_time(&row, ke_clock_to_wall(breaker->opened_at));
+	ke_row_put_time(&row, ke_clock_to_wall(breaker->next_try_at));
 	ke_row_put_text(&row, sqlstate);
 	ke_row_put(&row, Int32GetDatum(last->partition), !has_failed);
 	ke_row_put(&row, Int64GetDatum(last->offset), !has_failed);

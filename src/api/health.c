@@ -19,6 +19,7 @@
 #include "api/row.h"
 #include "api/subscription_ddl.h"
 #include "api/visible.h"
+#include "core/clock.h"
 #include "core/format.h"
 #include "core/guc.h"
 #include "kafka/client.h"
@@ -100,8 +101,7 @@ ask_cluster(Health *health, TimestampTz deadline)
 		.kind = KE_ASK_HEALTH,
 		.server = health->server->oid
 	};
-	long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
-													   deadline);
+	long		left = ke_clock_left(ke_clock_now(), deadline);
 	const char *obstacle = ke_monitor_obstacle();
 
 	if (obstacle == NULL)
@@ -350,8 +350,7 @@ kafka_health(PG_FUNCTION_ARGS)
 
 	ke_ready_require();
 	InitMaterializedSRF(fcinfo, 0);
-	observed.deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-													ke_guc_request_timeout);
+	observed.deadline = ke_clock_in(ke_guc_request_timeout);
 	observed.partitions = ke_monitor_partitions(&observed.npartitions);
 	observed.reports = ke_roster_reports(MyDatabaseId, &observed.nreports);
 

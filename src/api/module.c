@@ -15,6 +15,7 @@
 #include "postmaster/bgworker.h"
 
 #include "api/hooks.h"
+#include "core/clock.h"
 #include "core/guc.h"
 #include "shm/shmem.h"
 
@@ -53,6 +54,7 @@ _PG_init(void)
 	if (!process_shared_preload_libraries_in_progress)
 		return;
 
+	ke_clock_begin();
 	ke_guc_define();
 	ke_shmem_register();
 

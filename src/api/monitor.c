@@ -19,6 +19,7 @@
 #include "api/monitor.h"
 #include "api/row.h"
 #include "api/visible.h"
+#include "core/clock.h"
 #include "core/guc.h"
 #include "shm/lag.h"
 #include "shm/ready.h"
@@ -83,8 +84,7 @@ ke_monitor_is_healthy(const KeSlotReport *report)
 {
 	return report->phase == KE_PHASE_ATTACHED &&
 		report->status == KE_STATUS_RUNNING &&
-		!TimestampDifferenceExceeds(report->heartbeat,
-									GetCurrentTimestamp(), HEALTHY_MS);
+		!ke_clock_passed(report->heartbeat, ke_clock_now(), HEALTHY_MS);
 }
 
 const char *
@@ -122,14 +122,14 @@ emit_consumer(FunctionCallInfo fcinfo, const KeServer *server, KeRole role,
 			   report->phase != KE_PHASE_ATTACHED);
 	ke_row_put_text(&row, ke_slot_status_name(report->status));
 	ke_row_put_bool(&row, ke_monitor_is_healthy(report));
-	ke_row_put_time(&row, report->started_at);
-	ke_row_put_time(&row, report->heartbeat);
-	ke_row_put_time(&row, report->last_message_at);
+	ke_row_put_time(&row, ke_clock_to_wall(report->started_at));
+	ke_row_put_time(&row, ke_clock_to_wall(report->heartbeat));
+	ke_row_put_time(&row, ke_clock_to_wall(report->last_message_at));
 	ke_row_put(&row, Int32GetDatum(report->assigned), role == KE_ROLE_RELAY);
 	ke_row_put_number(&row, report->messages);
 	ke_row_put_number(&row, report->restarts);
 	ke_row_put_text(&row, error);
-	ke_row_put_time(&row, report->error_at);
+	ke_row_put_time(&row, ke_clock_to_wall(report->error_at));
 	ke_row_emit(&row, fcinfo);
 }
 

@@ -22,6 +22,7 @@
 #include "api/row.h"
 #include "api/subscription_ddl.h"
 #include "api/visible.h"
+#include "core/clock.h"
 #include "core/format.h"
 #include "core/guc.h"
 #include "shm/metrics.h"
@@ -359,9 +360,7 @@ kafka_production_check(PG_FUNCTION_ARGS)
 			list_make1(ke_visible_server_by_name(ke_fcinfo_name(fcinfo, 0)));
 	InitMaterializedSRF(fcinfo, 0);
 	inspection.several = list_length(servers) > 1;
-	inspection.deadline =
-		TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-									ke_guc_request_timeout);
+	inspection.deadline = ke_clock_in(ke_guc_request_timeout);
 	if (servers == NIL)
 		miss_server(&inspection);
 	foreach(lc, servers)

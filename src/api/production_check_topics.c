@@ -16,6 +16,7 @@
 #include "api/check_row.h"
 #include "api/monitor.h"
 #include "api/production_check.h"
+#include "core/clock.h"
 #include "core/dlq_reply.h"
 #include "core/header_names.h"
 #include "core/literal.h"
@@ -57,8 +58,7 @@ typedef struct Findings
 static int
 time_left(const KeProductionCheck *inspection)
 {
-	long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
-													   inspection->deadline);
+	long		left = ke_clock_left(ke_clock_now(), inspection->deadline);
 
 	return (int) Max(left, MIN_TIMEOUT_MS);
 }

@@ -13,6 +13,7 @@
 #include "utils/timestamp.h"
 
 #include "cluster/answers.h"
+#include "core/clock.h"
 #include "core/stamp.h"
 #include "kafka/topic_admin.h"
 #include "shm/cluster_report.h"
@@ -338,8 +339,7 @@ answer_create(KeCluster *cluster, const KeServer *server,
 	}
 	topic.configs = configs;
 
-	left_ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
-											  question->answer_by);
+	left_ms = ke_clock_left(ke_clock_now(), question->answer_by);
 	patience_ms = Max(CREATE_PATIENCE_MS, 4 * ke_cluster_took_ms(cluster));
 	error = ke_topic_admin_create(ke_cluster_handle(cluster), &topic, &created,
 								  &text, (int) Min(left_ms, patience_ms));

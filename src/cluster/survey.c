@@ -10,6 +10,7 @@
 
 #include "cluster/survey.h"
 #include "cluster/survey_ask.h"
+#include "core/clock.h"
 #include "core/stamp.h"
 #include "core/unix_time.h"
 #include "session/attempt.h"
@@ -373,7 +374,7 @@ ke_survey_finds_copy(KeSurvey *survey, const KePartitionList *list)
 }
 
 bool
-ke_survey_copy_is_blocking(const KeWatch *watch, TimestampTz now)
+ke_survey_copy_is_blocking(const KeWatch *watch, KeMoment now)
 {
 	return watch->copy_seen_at != 0 &&
 		!TimestampDifferenceExceeds(watch->copy_seen_at, now, COPY_QUIET_MS);

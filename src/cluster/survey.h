@@ -6,6 +6,7 @@
 #define KE_SURVEY_H
 
 #include "cluster/watch_state.h"
+#include "core/clock.h"
 #include "shm/lag.h"
 #include "subscription/catalog.h"
 
@@ -15,7 +16,7 @@ typedef struct KeSurvey
 	const KeWatchFacts *facts;
 	KeServer   *server;
 	List	   *subscriptions;	/* of KeSubscription */
-	TimestampTz now;
+	KeMoment	now;
 
 	/* filled in by ke_survey_topics, in the current context */
 	char	   *group;
@@ -70,7 +71,7 @@ typedef struct KeSurveyGroup
 extern void ke_survey_unowned(KeSurvey *survey);
 
 /* The consumers of the group were told to join again. */
-extern void ke_survey_unowned_rejoined(KeGroupWatch *watch, TimestampTz now);
+extern void ke_survey_unowned_rejoined(KeGroupWatch *watch, KeMoment now);
 
 /*
  * Do consumers that are well get nothing to do, though there is something?
@@ -97,6 +98,6 @@ extern bool ke_survey_finds_copy(KeSurvey *survey,
 								 const KePartitionList *committed);
 
 /* Was that so a short while ago? */
-extern bool ke_survey_copy_is_blocking(const KeWatch *watch, TimestampTz now);
+extern bool ke_survey_copy_is_blocking(const KeWatch *watch, KeMoment now);
 
 #endif							/* KE_SURVEY_H */

@@ -15,6 +15,7 @@
 
 #include "cluster/survey.h"
 #include "cluster/survey_ask.h"
+#include "core/clock.h"
 #include "shm/lag.h"
 #include "shm/roster.h"
 

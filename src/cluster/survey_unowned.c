@@ -14,6 +14,7 @@
 
 #include "cluster/survey.h"
 #include "cluster/survey_ask.h"
+#include "core/clock.h"
 #include "kafka/group_members.h"
 #include "session/attempt.h"
 #include "shm/role_demand.h"
@@ -271,7 +272,7 @@ note_trouble(const KeSurvey *survey, KeGroupWatch *watch, bool any)
 }
 
 void
-ke_survey_unowned_rejoined(KeGroupWatch *watch, TimestampTz now)
+ke_survey_unowned_rejoined(KeGroupWatch *watch, KeMoment now)
 {
 	watch->rejoin = false;
 	watch->trouble_since = now;

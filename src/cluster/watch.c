@@ -16,6 +16,7 @@
 #include "cluster/survey.h"
 #include "cluster/watch.h"
 #include "cluster/watch_handles.h"
+#include "core/clock.h"
 #include "session/attempt.h"
 
 #define LOOK_INTERVAL_MS 10000
@@ -128,7 +129,7 @@ check_cluster(KeWatch *watch, const KeWatchFacts *facts, KeServer *server)
 
 /* Come back soon, then later and later; but soon to one that is only slow. */
 static void
-put_off(KeWatch *watch, TimestampTz now)
+put_off(KeWatch *watch, KeMoment now)
 {
 	if (watch->cluster != NULL &&
 		ke_cluster_took_ms(watch->cluster) > FIRST_DELAY_MS / 2)
@@ -169,7 +170,7 @@ note_silence(KeWatch *watch, KeServer *server)
 
 void
 ke_watch_look(KeWatch *watch, const KeWatchFacts *facts, KeServer *server,
-			  List *subscriptions, TimestampTz now)
+			  List *subscriptions, KeMoment now)
 {
 	KeSurvey	survey = {
 		.watch = watch,

@@ -11,6 +11,7 @@
 #define KE_WATCH_H
 
 #include "cluster/watch_state.h"
+#include "core/clock.h"
 #include "subscription/catalog.h"
 
 /* In the current context, as everything it will ever hold. */
@@ -22,7 +23,7 @@ extern KeWatch *ke_watch_make(void);
  */
 extern void ke_watch_look(KeWatch *watch, const KeWatchFacts *facts,
 						  KeServer *server, List *subscriptions,
-						  TimestampTz now);
+						  KeMoment now);
 
 extern void ke_watch_free(KeWatch *watch);
 

@@ -27,7 +27,7 @@ typedef struct KeStallMark KeStallMark;
 /* How the consumers of one group fare. */
 typedef struct KeGroupWatch
 {
-	TimestampTz trouble_since;	/* partitions nobody has, or that deliver
+	KeMoment	trouble_since;	/* partitions nobody has, or that deliver
 								 * nothing; 0: none */
 	int			rejoin_ms;		/* how long that is taken for normal */
 	bool		rejoin;			/* it was longer: consumers should rejoin */
@@ -57,11 +57,11 @@ typedef struct KeWatch
 	/* A look that missed answers is repeated with those that came; 0: not. */
 	KeMoment	asking_since;
 
-	TimestampTz next_look;
+	KeMoment	next_look;
 	int			delay_ms;		/* grows while nobody answers */
 	KeGroupWatch groups[2];		/* of the main and the retry consumers */
 	List	   *marks;			/* where other incarnations' commits were */
-	TimestampTz copy_seen_at;	/* when one of them had moved; 0: never */
+	KeMoment	copy_seen_at;	/* when one of them had moved; 0: never */
 } KeWatch;
 
 #endif							/* KE_WATCH_STATE_H */

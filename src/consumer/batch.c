@@ -24,6 +24,7 @@
 #include "consumer/returned.h"
 #include "consumer/routing.h"
 #include "core/classify.h"
+#include "core/clock.h"
 #include "core/testing.h"
 
 /* Messages that take longer share no transaction with one that failed. */
@@ -41,7 +42,7 @@ typedef struct Settlement
 	bool		pending;
 	bool		alone;			/* nothing follows it in its transaction */
 	KeCulprit	culprit;
-	TimestampTz due_at;			/* in the ordered modes: of its next run */
+	KeMoment	due_at;			/* in the ordered modes: of its next run */
 } Settlement;
 
 /* One try at a range of a stage's messages. */
@@ -244,7 +245,7 @@ is_settled_alone(const KeStage *stage, const KeCulprit *culprit)
 	return stage->message_ms > SHARING_MS || ke_ordered_keeps(culprit) ||
 		stage->parts[stage->head]->careful > 0 ||
 		ke_circuit_ask(&stage->circuit,
-					   GetCurrentTimestamp()).go != KE_BREAKER_RUN;
+					   ke_clock_now()).go != KE_BREAKER_RUN;
 }
 
 /* The message at the head failed alone: decide about it. */
@@ -434,7 +435,7 @@ static int
 admit(KeEngine *engine, KeStage *stage, KeBatchOutcome *outcome)
 {
 	KeBreakerTurn turn = ke_circuit_ask(&stage->circuit,
-										GetCurrentTimestamp());
+										ke_clock_now());
 
 	switch (turn.go)
 	{
@@ -475,9 +476,9 @@ begin_attempt(KeEngine *engine, KeStage *stage, Attempt *attempt,
 }
 
 static bool
-is_over(TimestampTz started)
+is_over(KeMoment started)
 {
-	return GetCurrentTimestamp() - started >=
+	return ke_clock_now() - started >=
 		KE_EFFECTS_MS * INT64CONST(1000);
 }
 
@@ -487,7 +488,7 @@ is_over(TimestampTz started)
 KeBatchOutcome
 ke_batch_run(KeEngine *engine, KeStage *stage)
 {
-	TimestampTz started = GetCurrentTimestamp();
+	KeMoment	started = ke_clock_now();
 	KeBatchOutcome outcome = KE_BATCH_PROGRESS;
 	int			left = admit(engine, stage, &outcome);
 	Redo		redo = {-1, 0};
@@ -531,7 +532,7 @@ ke_batch_run(KeEngine *engine, KeStage *stage)
 	}
 	if (waited > stage->count)
 		ke_stage_note_speed(stage, waited - stage->count,
-							GetCurrentTimestamp() - started);
+							ke_clock_now() - started);
 	return outcome;
 }
 
@@ -570,7 +571,7 @@ ke_batch_ends(KeEngine *engine)
 			progress->nparts++;
 		}
 		part->end = -1;
-		engine->commit_at = GetCurrentTimestamp();
+		engine->commit_at = ke_clock_now();
 	}
 	if (progress == NULL || progress->nparts == 0)
 		return;

@@ -13,6 +13,7 @@
 #include "utils/timestamp.h"
 
 #include "consumer/breaker_recheck.h"
+#include "core/clock.h"
 #include "session/changes.h"
 
 static void
@@ -30,7 +31,7 @@ ke_breaker_recheck_look(KeEngine *engine, KeStage *stage)
 		return;
 	stage->changes = ke_changes_count();
 	ke_circuit_changed(engine->database, stage->sub->oid,
-					   GetCurrentTimestamp());
+					   ke_clock_now());
 }
 
 void
@@ -47,5 +48,5 @@ ke_breaker_recheck_reloaded(KeEngine *engine)
 	foreach(lc, engine->stages)
 		ke_circuit_changed(engine->database,
 						   ((KeStage *) lfirst(lc))->sub->oid,
-						   GetCurrentTimestamp());
+						   ke_clock_now());
 }

@@ -17,6 +17,7 @@
 #include "utils/timestamp.h"
 
 #include "consumer/contention.h"
+#include "core/clock.h"
 
 /* Any that is neither 0 nor the number of an object's part. */
 #define LOCK_SUBID 0x6b65
@@ -46,7 +47,7 @@ ke_contention_enter(const KeContention *contention, const KeSubscription *sub)
 static void
 report(KeContention *contention, const KeSubscription *sub)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	KeMoment	now = ke_clock_now();
 
 	if (!TimestampDifferenceExceeds(contention->reported_at, now,
 									REPORT_INTERVAL_MS))
@@ -89,14 +90,13 @@ ke_contention_note(KeContention *contention, const KeSubscription *sub,
 	}
 }
 
-TimestampTz
+KeMoment
 ke_contention_pause(int repeats)
 {
 	int			most = PAUSE_MS << Min(repeats, PAUSE_DOUBLINGS);
 	double		part = pg_prng_double(&pg_global_prng_state);
 
-	return TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-									   (int) (part * most));
+	return ke_clock_in((int) (part * most));
 }
 
 char *

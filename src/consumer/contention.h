@@ -12,6 +12,7 @@
 #ifndef KE_CONTENTION_H
 #define KE_CONTENTION_H
 
+#include "core/clock.h"
 #include "core/failure.h"
 #include "datatype/timestamp.h"
 #include "subscription/catalog.h"
@@ -23,7 +24,7 @@ typedef struct KeContention
 	int			term;			/* how many do so after a deadlock */
 	int			clean;			/* in a row without one, with others */
 	int64		deadlocks;		/* since the consumer started */
-	TimestampTz reported_at;	/* last in the log */
+	KeMoment	reported_at;	/* last in the log */
 } KeContention;
 
 /*
@@ -42,7 +43,7 @@ extern void ke_contention_note(KeContention *contention,
  * When to run the same again after a deadlock or a serialization failure:
  * not all at the same time.  repeats: how often that was done already.
  */
-extern TimestampTz ke_contention_pause(int repeats);
+extern KeMoment ke_contention_pause(int repeats);
 
 /* What a view is to say of it, or NULL; static or in the current context. */
 extern char *ke_contention_reason(const KeContention *contention);

@@ -13,6 +13,7 @@
 #include "utils/timestamp.h"
 
 #include "consumer/effects.h"
+#include "core/clock.h"
 #include "core/testing.h"
 #include "session/attempt.h"
 #include "session/guard.h"
@@ -32,9 +33,9 @@
 #define CHUNK_MS 50
 
 static long
-elapsed_ms(TimestampTz since)
+elapsed_ms(KeMoment since)
 {
-	return (long) ((GetCurrentTimestamp() - since) / 1000);
+	return (long) ((ke_clock_now() - since) / 1000);
 }
 
 /* Refuse what is not to be processed at all. */
@@ -107,7 +108,7 @@ static void
 process(KeEffects *effects)
 {
 	KeStage    *stage = effects->stage;
-	TimestampTz started = GetCurrentTimestamp();
+	KeMoment	started = ke_clock_now();
 	bool		by_chunks = stage->handler != NULL &&
 	stage->sub->handler_argument != KE_ARG_BATCH;
 	int			chunk = by_chunks ? 1 : effects->count;
@@ -119,7 +120,7 @@ process(KeEffects *effects)
 	while (effects->done < effects->count)
 	{
 		int			upto = Min(effects->done + chunk, effects->count);
-		TimestampTz chunk_started = GetCurrentTimestamp();
+		KeMoment	chunk_started = ke_clock_now();
 
 		if (stage->inspector != NULL)
 			inspect(effects, effects->done, upto);
@@ -202,7 +203,7 @@ transact(void *argument)
 /* One addition to shared memory per transaction, whatever its size. */
 static void
 count_effects(const KeEngine *engine, const KeEffects *effects,
-			  TimestampTz started)
+			  KeMoment started)
 {
 	KeMetricsDelta delta = {0};
 	TimestampTz now = GetCurrentTimestamp();
@@ -215,7 +216,7 @@ count_effects(const KeEngine *engine, const KeEffects *effects,
 	delta.counters.skipped = effects->skipped;
 	delta.counters.rows = effects->rows;
 	delta.counters.batches = 1;
-	delta.counters.processing_us = now - started;
+	delta.counters.processing_us = ke_clock_now() - started;
 	ke_metrics_add(engine->database, effects->stage->sub->oid, &delta);
 }
 
@@ -234,7 +235,7 @@ void
 ke_effects_transact(KeEngine *engine, KeEffects *effects,
 					const KeEffectsFrame *frame)
 {
-	TimestampTz started = GetCurrentTimestamp();
+	KeMoment	started = ke_clock_now();
 	Transaction transaction = {engine, effects, frame};
 	ErrorContextCallback context;
 

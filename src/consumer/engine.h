@@ -12,6 +12,7 @@
 
 #include "consumer/contention.h"
 #include "consumer/retry_chain.h"
+#include "core/clock.h"
 #include "core/failure.h"
 #include "core/message.h"
 #include "core/pace.h"
@@ -57,8 +58,8 @@ typedef struct KePartition
 	KeRetryChains *chains;		/* its parked messages; see ordered.c */
 	bool		held;			/* not fetched: it waits for one of them */
 	bool		contested;		/* see ke_lag_is_contested */
-	TimestampTz owned_in;		/* see KeLagRow */
-	TimestampTz start_at;
+	KeMoment	owned_in;		/* see KeLagRow */
+	KeMoment	start_at;
 	bool		counted;		/* scratch of ke_progress_collect */
 	char		reason[KE_REASON_LEN];
 } KePartition;
@@ -97,7 +98,7 @@ struct KeStage
 	int32		probed_partition;	/* whose was the last of them */
 	uint64		changes;		/* in the catalogs, when last looked at */
 	const char *halted;			/* why nothing of it runs now, or NULL */
-	TimestampTz not_before;		/* trouble: when to try again */
+	KeMoment	not_before;		/* trouble: when to try again */
 	int			backoff_ms;
 	char		trouble[KE_REASON_LEN]; /* of the database, if backoff_ms */
 	bool		keys_differ;	/* messages of one row have different keys */
@@ -107,9 +108,9 @@ struct KeStage
 	double		message_ms;		/* what one takes, lately */
 
 	/* only in retry consumers */
-	TimestampTz due_at;			/* the next look for parked messages */
+	KeMoment	due_at;			/* the next look for parked messages */
 	int			parked;			/* how many there are, about; -1: not known */
-	TimestampTz room_at;		/* full: when to look for room for more */
+	KeMoment	room_at;		/* full: when to look for room for more */
 };
 
 typedef struct KeEngine
@@ -135,12 +136,12 @@ typedef struct KeEngine
 	int			parts_allocated;
 	int			next_to_ask;	/* whose end is asked for next */
 	KePartition *last_found;
-	TimestampTz in_group_since; /* see ke_slot_stay_in_group; 0: not in it */
-	TimestampTz commit_at;		/* when Kafka's commit is due; 0: nothing */
+	KeMoment	in_group_since;	/* see ke_slot_stay_in_group; 0: not in it */
+	KeMoment	commit_at;		/* when Kafka's commit is due; 0: nothing */
 	KePosition	runner;			/* retry consumers: see retry_due.c */
 	bool		has_runner;
 	int			runner_careful; /* parked messages still to be announced */
-	TimestampTz forget_at;		/* when old copies are forgotten next */
+	KeMoment	forget_at;		/* when old copies are forgotten next */
 	bool		extension_gone;
 	bool		(*should_stop) (void);	/* the process was asked to end */
 } KeEngine;
@@ -199,7 +200,7 @@ extern void ke_partition_let_go_on(KeEngine *engine, KeStage *stage);
 extern void ke_partition_halt(KeEngine *engine, KeStage *stage,
 							  const char *reason);
 extern void ke_partition_wait_for_breaker(KeEngine *engine, KeStage *stage,
-										  TimestampTz ask_at);
+										  KeMoment ask_at);
 extern void ke_partition_publish(KeEngine *engine);
 
 /* rebalance.c: partitions come and go */
@@ -213,8 +214,8 @@ extern void ke_rebalance_recheck(KeEngine *engine);
 extern void ke_rebalance_release(KeEngine *engine);
 
 /* partition_start.c: from assigned to fetched */
-extern void ke_partition_start_decide(KeEngine *engine, TimestampTz now);
-extern void ke_partition_start_finish(KeEngine *engine, TimestampTz now,
+extern void ke_partition_start_decide(KeEngine *engine, KeMoment now);
+extern void ke_partition_start_finish(KeEngine *engine, KeMoment now,
 									  bool in_library);
 
 /* receive.c: what the queue delivers */
@@ -225,7 +226,7 @@ extern void ke_receive_partition_error(KeEngine *engine,
 
 /* offset_commit.c: Kafka's copy of the positions */
 extern void ke_offset_commit_answered(KeEngine *engine, KePartitionList *list);
-extern void ke_offset_commit_send(KeEngine *engine, TimestampTz now);
+extern void ke_offset_commit_send(KeEngine *engine, KeMoment now);
 extern bool ke_offset_commit_wait(KeEngine *engine, int timeout_ms);
 extern char *ke_offset_commit_stamp(KeEngine *engine, const KePartition *part,
 									int64 offset);

@@ -13,6 +13,7 @@
 #include "utils/timestamp.h"
 
 #include "consumer/engine.h"
+#include "core/clock.h"
 #include "core/stamp.h"
 #include "core/testing.h"
 
@@ -59,7 +60,7 @@ outdated(KeEngine *engine)
 
 /* Send what is due; answers come as events. */
 void
-ke_offset_commit_send(KeEngine *engine, TimestampTz now)
+ke_offset_commit_send(KeEngine *engine, KeMoment now)
 {
 	KePartitionList *list;
 
@@ -112,7 +113,7 @@ ke_offset_commit_answered(KeEngine *engine, KePartitionList *list)
 		{
 			/* Not now: send it again with the next round */
 			part->sent = -1;
-			engine->commit_at = GetCurrentTimestamp() + USECS_PER_SEC;
+			engine->commit_at = ke_clock_now() + USECS_PER_SEC;
 		}
 	}
 }

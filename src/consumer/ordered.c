@@ -16,6 +16,7 @@
 #include "consumer/ordered.h"
 #include "consumer/progress.h"
 #include "consumer/retry_run.h"
+#include "core/clock.h"
 #include "core/guc.h"
 #include "session/attempt.h"
 #include "session/guard.h"
@@ -29,7 +30,7 @@
 #define LOOK_AHEAD 20
 
 /* A message that the breaker's try found still failing lets others be next. */
-#define AFTER_TRY_US USECS_PER_SEC
+#define AFTER_TRY_MS 1000
 
 /* ------------------------------------------------------------ who waits */
 
@@ -183,22 +184,22 @@ ke_ordered_choose(KeEngine *engine, KeCulprit *culprit)
 
 void
 ke_ordered_put_culprit(KeEngine *engine, KeCulprit *culprit,
-					   TimestampTz *due_at)
+					   KeMoment *due_at)
 {
 	KeRetry		retry = row_of(culprit->stage, culprit->msg);
 
 	retry.ordering = culprit->ordering;
 	retry.msg.attempt = culprit->msg->attempt + 1;
 	retry.sqlstate = culprit->fail->sqlstate;
-	retry.due_at = *due_at =
-		TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-									culprit->route.delay_ms);
+	retry.due_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+											   culprit->route.delay_ms);
+	*due_at = ke_clock_in(culprit->route.delay_ms);
 	ke_retries_put(&engine->key, &retry);
 }
 
 void
 ke_ordered_note_culprit(KeEngine *engine, KePartition *part,
-						const KeCulprit *culprit, TimestampTz due_at)
+						const KeCulprit *culprit, KeMoment due_at)
 {
 	KeOrdering	ordering = culprit->ordering;
 
@@ -310,7 +311,8 @@ run_first(KeEngine *engine, KePartition *part, KeRetryChain *chain)
 			break;
 		case KE_PARKED_PUT_OFF:
 			ke_progress_commit(engine, parked.argument, part->stage, 0);
-			ke_retry_chain_put_off(part->chains, chain, retry.due_at);
+			ke_retry_chain_put_off(part->chains, chain,
+								   ke_clock_from_wall(retry.due_at));
 			break;
 		case KE_PARKED_ELSEWHERE:
 			/* somebody deleted the row */
@@ -318,7 +320,7 @@ run_first(KeEngine *engine, KePartition *part, KeRetryChain *chain)
 			break;
 		case KE_PARKED_UNDECIDED:
 			ke_retry_chain_put_off(part->chains, chain,
-								   GetCurrentTimestamp() + AFTER_TRY_US);
+								   ke_clock_in(AFTER_TRY_MS));
 			break;
 	}
 	ke_ordered_settle(engine, part);
@@ -328,7 +330,7 @@ run_first(KeEngine *engine, KePartition *part, KeRetryChain *chain)
 /* ------------------------------------------------------------- all of them */
 
 static bool
-has_due(const KeStage *stage, const KePartition *part, TimestampTz now)
+has_due(const KeStage *stage, const KePartition *part, KeMoment now)
 {
 	return part->stage == stage && part->status == KE_PARTITION_RUNNING &&
 		part->chains != NULL && ke_retry_chain_due_at(part->chains) <= now;
@@ -337,7 +339,7 @@ has_due(const KeStage *stage, const KePartition *part, TimestampTz now)
 /* The next partition after this one in number with something due, or NULL. */
 static KePartition *
 next_due(KeEngine *engine, const KeStage *stage, int32 after,
-		 TimestampTz now)
+		 KeMoment now)
 {
 	KePartition *first = NULL;
 	int			i;
@@ -359,14 +361,14 @@ next_due(KeEngine *engine, const KeStage *stage, int32 after,
 KeBatchOutcome
 ke_ordered_run(KeEngine *engine, KeStage *stage)
 {
-	TimestampTz started = GetCurrentTimestamp();
+	KeMoment	started = ke_clock_now();
 	KeBatchOutcome outcome = KE_BATCH_PROGRESS;
 	int32		after = -1;
 
 	while (outcome == KE_BATCH_PROGRESS && !engine->extension_gone &&
-		   GetCurrentTimestamp() - started < ORDERED_SLICE_MS * 1000)
+		   ke_clock_now() - started < ORDERED_SLICE_MS * 1000)
 	{
-		TimestampTz now = GetCurrentTimestamp();
+		KeMoment	now = ke_clock_now();
 		KeBreakerTurn turn;
 		KePartition *part = next_due(engine, stage, after, now);
 		KeRetryChain *chain;
@@ -392,10 +394,10 @@ ke_ordered_run(KeEngine *engine, KeStage *stage)
 	return outcome;
 }
 
-TimestampTz
+KeMoment
 ke_ordered_at(KeEngine *engine, const KeStage *stage)
 {
-	TimestampTz at = DT_NOEND;
+	KeMoment	at = DT_NOEND;
 	int			i;
 
 	if (ke_partition_obstacle(stage) != NULL)

@@ -13,6 +13,7 @@
 
 #include "consumer/engine.h"
 #include "consumer/routing.h"
+#include "core/clock.h"
 
 /* In the transaction that claims a partition: what waits there already. */
 extern void ke_ordered_load(KeEngine *engine, KePartition *part);
@@ -34,10 +35,10 @@ extern void ke_ordered_note(KeEngine *engine, const KeStage *stage,
 /* The same for one that failed, if it is to be retried in order. */
 extern bool ke_ordered_keeps(const KeCulprit *culprit);
 extern void ke_ordered_put_culprit(KeEngine *engine, KeCulprit *culprit,
-								   TimestampTz *due_at);
+								   KeMoment *due_at);
 extern void ke_ordered_note_culprit(KeEngine *engine, KePartition *part,
 									const KeCulprit *culprit,
-									TimestampTz due_at);
+									KeMoment due_at);
 
 /*
  * Outside of transactions, before a culprit is put: messages of its row wait
@@ -55,6 +56,6 @@ extern void ke_ordered_settle(KeEngine *engine, KePartition *part);
 extern KeBatchOutcome ke_ordered_run(KeEngine *engine, KeStage *stage);
 
 /* When there is one to run; DT_NOEND: not before something changes. */
-extern TimestampTz ke_ordered_at(KeEngine *engine, const KeStage *stage);
+extern KeMoment ke_ordered_at(KeEngine *engine, const KeStage *stage);
 
 #endif							/* KE_ORDERED_H */

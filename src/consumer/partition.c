@@ -10,6 +10,7 @@
 
 #include "consumer/ordered.h"
 #include "consumer/probe.h"
+#include "core/clock.h"
 
 /* How long a partition whose row somebody else wrote is left alone. */
 #define DISTRUST_MS 500
@@ -161,11 +162,10 @@ ke_partition_halt(KeEngine *engine, KeStage *stage, const char *reason)
 /* Look again when the breaker said, or soon (ask_at 0): nobody wakes us. */
 void
 ke_partition_wait_for_breaker(KeEngine *engine, KeStage *stage,
-							  TimestampTz ask_at)
+							  KeMoment ask_at)
 {
 	static const char reason[] = "its circuit breaker is open";
-	TimestampTz latest =
-		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ASK_BREAKER_MS);
+	KeMoment	latest = ke_clock_in(ASK_BREAKER_MS);
 
 	stage->not_before = ask_at == 0 ? latest : Min(ask_at, latest);
 	if (stage->count == 0)
@@ -226,8 +226,7 @@ ke_partition_restart(KeEngine *engine, KePartition *part,
 	ke_partition_enter(part);
 	if (part->status == KE_PARTITION_STARTING)
 	{
-		part->start_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-													 DISTRUST_MS);
+		part->start_at = ke_clock_in(DISTRUST_MS);
 		strlcpy(part->reason, reason, sizeof(part->reason));
 	}
 }
@@ -258,7 +257,7 @@ ask_end(KeEngine *engine)
 
 /* What the partition's whole subscription waits for, if it does. */
 static void
-add_stage_reason(const KeStage *stage, TimestampTz now, KeLagRow *row)
+add_stage_reason(const KeStage *stage, KeMoment now, KeLagRow *row)
 {
 	if (row->status != KE_PARTITION_RUNNING)
 		return;
@@ -283,7 +282,7 @@ add_stage_reason(const KeStage *stage, TimestampTz now, KeLagRow *row)
 void
 ke_partition_publish(KeEngine *engine)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	KeMoment	now = ke_clock_now();
 	int			i;
 
 	ask_end(engine);

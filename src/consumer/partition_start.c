@@ -14,6 +14,7 @@
 
 #include "consumer/ordered.h"
 #include "consumer/start_decision.h"
+#include "core/clock.h"
 #include "core/testing.h"
 #include "kafka/group_members.h"
 #include "shm/metrics.h"
@@ -51,8 +52,7 @@ static void
 put_off(Start *start, const char *reason)
 {
 	start->failed = true;
-	start->part->start_at =
-		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), TRY_AGAIN_MS);
+	start->part->start_at = ke_clock_in(TRY_AGAIN_MS);
 	strlcpy(start->part->reason, reason, sizeof(start->part->reason));
 }
 
@@ -61,7 +61,7 @@ static void
 claim(KeEngine *engine, void *argument)
 {
 	Starts	   *starts = (Starts *) argument;
-	TimestampTz unused;
+	KeMoment	unused;
 	int			i;
 
 	for (i = 0; i < starts->count; i++)
@@ -131,7 +131,7 @@ refuse_unclean(const KePosition *pos)
 
 /* Which partitions can be started now; they keep their key order. */
 static void
-collect(KeEngine *engine, TimestampTz now, Starts *starts)
+collect(KeEngine *engine, KeMoment now, Starts *starts)
 {
 	int			i;
 
@@ -451,7 +451,7 @@ get_ready(KeEngine *engine, Start *start)
  * partition is RUNNING (fetch_from is set), decided, stopped or put off.
  */
 void
-ke_partition_start_decide(KeEngine *engine, TimestampTz now)
+ke_partition_start_decide(KeEngine *engine, KeMoment now)
 {
 	Starts		starts;
 	KeFailure  *fail;
@@ -484,7 +484,7 @@ ke_partition_start_decide(KeEngine *engine, TimestampTz now)
 
 /* Tell Kafka where decided partitions start; what it does not take waits. */
 static void
-commit_decided(KeEngine *engine, TimestampTz now)
+commit_decided(KeEngine *engine, KeMoment now)
 {
 	KePartitionList *list = ke_partition_list_make(engine->nparts);
 	int			error;
@@ -530,7 +530,7 @@ commit_decided(KeEngine *engine, TimestampTz now)
  * otherwise they have just been assigned at fetch_from and are paused.
  */
 void
-ke_partition_start_finish(KeEngine *engine, TimestampTz now, bool in_library)
+ke_partition_start_finish(KeEngine *engine, KeMoment now, bool in_library)
 {
 	KePartitionList *list = ke_partition_list_make(engine->nparts);
 	int			i;

@@ -21,6 +21,7 @@
 #include "consumer/breaker_recheck.h"
 #include "consumer/effects.h"
 #include "consumer/probe.h"
+#include "core/clock.h"
 #include "session/guard.h"
 
 /* At a time, at most; then events of the group have their turn. */
@@ -109,14 +110,14 @@ try_message(KeEngine *engine, KeStage *stage, KeMessage *msg,
 KeProbeResult
 ke_probe_run(KeEngine *engine, KeStage *stage, int sqlstate)
 {
-	TimestampTz started = GetCurrentTimestamp();
+	KeMoment	started = ke_clock_now();
 	bool		cancelled = false;
 	int			count;
 
 	stage->probing = true;
 	for (count = 0; count < ROUND_COUNT && !cancelled &&
 		 !engine->extension_gone &&
-		 GetCurrentTimestamp() - started < ROUND_US; count++)
+		 ke_clock_now() - started < ROUND_US; count++)
 	{
 		int			i = find_next(stage);
 		KePartition *part;

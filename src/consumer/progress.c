@@ -8,6 +8,7 @@
 #include "utils/timestamp.h"
 
 #include "consumer/progress.h"
+#include "core/clock.h"
 #include "core/testing.h"
 
 /* Kafka hears of positions this long after they moved. */
@@ -127,9 +128,7 @@ ke_progress_commit(KeEngine *engine, KeProgress *progress, KeStage *stage,
 	stage->backoff_ms = 0;
 	stage->repeats = 0;
 	if (engine->commit_at == 0)
-		engine->commit_at =
-			TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-										COMMIT_DELAY_MS);
+		engine->commit_at = ke_clock_in(COMMIT_DELAY_MS);
 }
 
 void

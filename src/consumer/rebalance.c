@@ -14,6 +14,7 @@
 #include "utils/timestamp.h"
 
 #include "consumer/ordered.h"
+#include "core/clock.h"
 
 static KeStage *
 find_stage(KeEngine *engine, const char *topic)
@@ -93,7 +94,7 @@ ke_rebalance_stay(KeEngine *engine)
 void
 ke_rebalance_assigned(KeEngine *engine, KePartitionList *list)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	KeMoment	now = ke_clock_now();
 	KePartitionList *held = ke_partition_list_make(list->count);
 	int			i;
 

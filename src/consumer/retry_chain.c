@@ -10,6 +10,7 @@
 #include "utils/timestamp.h"
 
 #include "consumer/retry_chain.h"
+#include "core/clock.h"
 #include "state/retries.h"
 
 struct KeRetryChains
@@ -18,7 +19,7 @@ struct KeRetryChains
 	HTAB	   *by_id;
 	int			count;			/* messages in them */
 	int			holders;		/* of those, with ordering partition */
-	TimestampTz due_at;			/* the earliest; 0: to be found out */
+	KeMoment	due_at;			/* the earliest; 0: to be found out */
 };
 
 static void
@@ -68,7 +69,8 @@ ke_retry_chain_load(KeRetryChains *chains, const List *entries)
 		const KeRetryEntry *entry = (KeRetryEntry *) lfirst(lc);
 
 		ke_retry_chain_add(chains, entry->chain, entry->ordering,
-						   entry->offset, entry->due_at);
+						   entry->offset,
+						   ke_clock_from_wall(entry->due_at));
 	}
 }
 
@@ -92,7 +94,7 @@ grow(KeRetryChains *chains, KeRetryChain *chain)
 
 void
 ke_retry_chain_add(KeRetryChains *chains, uint64 id, KeOrdering ordering,
-				   int64 offset, TimestampTz due_at)
+				   int64 offset, KeMoment due_at)
 {
 	bool		found;
 	KeRetryChain *chain = hash_search(chains->by_id, &id, HASH_ENTER,
@@ -159,7 +161,7 @@ ke_retry_chain_shift(KeRetryChains *chains, KeRetryChain *chain)
 
 void
 ke_retry_chain_put_off(KeRetryChains *chains, KeRetryChain *chain,
-					   TimestampTz due_at)
+					   KeMoment due_at)
 {
 	chain->due_at = due_at;
 	chains->due_at = 0;
@@ -181,7 +183,7 @@ earliest(KeRetryChains *chains)
 }
 
 KeRetryChain *
-ke_retry_chain_next(KeRetryChains *chains, TimestampTz now)
+ke_retry_chain_next(KeRetryChains *chains, KeMoment now)
 {
 	KeRetryChain *chain;
 
@@ -192,7 +194,7 @@ ke_retry_chain_next(KeRetryChains *chains, TimestampTz now)
 	return chain != NULL && chain->due_at <= now ? chain : NULL;
 }
 
-TimestampTz
+KeMoment
 ke_retry_chain_due_at(KeRetryChains *chains)
 {
 	return chains->count == 0 ? DT_NOEND : chains->due_at;

@@ -10,6 +10,7 @@
 #ifndef KE_RETRY_CHAIN_H
 #define KE_RETRY_CHAIN_H
 
+#include "core/clock.h"
 #include "core/message.h"
 #include "core/options.h"
 #include "datatype/timestamp.h"
@@ -25,7 +26,7 @@ typedef struct KeRetryChain
 	int			head;
 	int			count;
 	int			allocated;
-	TimestampTz due_at;			/* of the first */
+	KeMoment	due_at;			/* of the first */
 } KeRetryChain;
 
 /* Lives in parent. */
@@ -38,7 +39,7 @@ extern void ke_retry_chain_load(KeRetryChains *chains, const List *entries);
 /* One more at the end of its chain; due_at counts if it is the first. */
 extern void ke_retry_chain_add(KeRetryChains *chains, uint64 id,
 							   KeOrdering ordering, int64 offset,
-							   TimestampTz due_at);
+							   KeMoment due_at);
 
 /* NULL: nobody waits there. */
 extern KeRetryChain *ke_retry_chain_find(const KeRetryChains *chains,
@@ -55,14 +56,14 @@ extern void ke_retry_chain_shift(KeRetryChains *chains, KeRetryChain *chain);
 
 /* The first is to run again later. */
 extern void ke_retry_chain_put_off(KeRetryChains *chains, KeRetryChain *chain,
-								   TimestampTz due_at);
+								   KeMoment due_at);
 
 /* A chain whose first is due; NULL: none. */
 extern KeRetryChain *ke_retry_chain_next(KeRetryChains *chains,
-										 TimestampTz now);
+										 KeMoment now);
 
 /* When the first one is due; DT_NOEND: none waits. */
-extern TimestampTz ke_retry_chain_due_at(KeRetryChains *chains);
+extern KeMoment ke_retry_chain_due_at(KeRetryChains *chains);
 
 extern int	ke_retry_chain_count(const KeRetryChains *chains);
 

@@ -16,6 +16,7 @@
 #include "consumer/breaker_recheck.h"
 #include "consumer/retry_due.h"
 #include "consumer/retry_run.h"
+#include "core/clock.h"
 
 /* Rows looked up at a time, and how long they may keep the queue waiting. */
 #define DUE_COUNT 64
@@ -151,7 +152,7 @@ static bool
 admit(KeEngine *engine, KeStage *stage, bool *only_one)
 {
 	KeBreakerTurn turn = ke_circuit_ask(&stage->circuit,
-										GetCurrentTimestamp());
+										ke_clock_now());
 
 	*only_one = turn.go == KE_BREAKER_TRY;
 	if (turn.go != KE_BREAKER_WAIT)
@@ -165,7 +166,7 @@ admit(KeEngine *engine, KeStage *stage, bool *only_one)
 KeBatchOutcome
 ke_retry_due_run(KeEngine *engine, KeStage *stage)
 {
-	TimestampTz started = GetCurrentTimestamp();
+	KeMoment	started = ke_clock_now();
 	Look		it = {.stage = stage,.next = DT_NOEND};
 	bool		worked = false;
 	bool		only_one = false;
@@ -186,18 +187,17 @@ ke_retry_due_run(KeEngine *engine, KeStage *stage)
 		outcome = run_row(engine, stage, (KeRetry *) lfirst(lc), &worked);
 		if (outcome != KE_BATCH_PROGRESS || engine->extension_gone ||
 			(only_one && worked) ||
-			GetCurrentTimestamp() - started > DUE_SLICE_MS * 1000)
+			ke_clock_now() - started > DUE_SLICE_MS * 1000)
 			break;
 	}
-	stage->due_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-												it.rows == NIL ?
+	stage->due_at = ke_clock_in(it.rows == NIL ?
 												LOOK_INTERVAL_MS :
 												worked ? 0 : BUSY_MS);
-	stage->due_at = Min(stage->due_at, it.next);
+	stage->due_at = Min(stage->due_at, ke_clock_from_wall(it.next));
 	return outcome;
 }
 
-TimestampTz
+KeMoment
 ke_retry_due_at(const KeStage *stage)
 {
 	if (ke_partition_obstacle(stage) != NULL)

@@ -15,6 +15,7 @@
 #include "consumer/progress.h"
 #include "consumer/retry_store.h"
 #include "consumer/routing.h"
+#include "core/clock.h"
 #include "core/guc.h"
 #include "core/retry.h"
 #include "core/testing.h"
@@ -222,8 +223,7 @@ has_room(KeEngine *engine, KeStage *stage)
 	}
 	if (stage->parked < ke_guc_max_parked_retries)
 		return true;
-	stage->room_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-												 FULL_LOOK_MS);
+	stage->room_at = ke_clock_in(FULL_LOOK_MS);
 	ke_partition_halt(engine, stage,
 					  "kafka_events.max_parked_retries messages wait already");
 	return false;
@@ -248,7 +248,8 @@ ke_retry_store(KeEngine *engine, KeStage *stage)
 		report_orphans(engine, &parking);
 		ke_progress_commit(engine, parking.progress, stage, parking.count);
 		stage->parked += parking.parked;
-		stage->due_at = Min(stage->due_at, parking.first_due);
+		stage->due_at = Min(stage->due_at,
+							ke_clock_from_wall(parking.first_due));
 		return KE_BATCH_PROGRESS;
 	}
 	if (engine->extension_gone)
@@ -275,7 +276,7 @@ forget(KeEngine *engine, void *argument)
 }
 
 void
-ke_retry_store_forget_copies(KeEngine *engine, TimestampTz now)
+ke_retry_store_forget_copies(KeEngine *engine, KeMoment now)
 {
 	bool		more = false;
 	KeFailure  *fail;

@@ -11,6 +11,6 @@
 extern KeBatchOutcome ke_retry_store(KeEngine *engine, KeStage *stage);
 
 /* Forget copies that were seen long ago; now and then. */
-extern void ke_retry_store_forget_copies(KeEngine *engine, TimestampTz now);
+extern void ke_retry_store_forget_copies(KeEngine *engine, KeMoment now);
 
 #endif							/* KE_RETRY_STORE_H */

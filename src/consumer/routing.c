@@ -16,6 +16,7 @@
 #include "consumer/breaker_recheck.h"
 #include "consumer/probe.h"
 #include "consumer/routing.h"
+#include "core/clock.h"
 #include "core/testing.h"
 #include "core/unix_time.h"
 #include "outbox/outbox_write.h"
@@ -61,7 +62,7 @@ ask_breaker(KeEngine *engine, KeCulprit *culprit)
 	}
 	culprit->held = !ke_circuit_failed(circuit, &failure,
 									   ke_failure_describe(culprit->fail),
-									   GetCurrentTimestamp());
+									   ke_clock_now());
 	if (culprit->held && !breaks)
 		ke_probe_forget(engine, culprit->stage);
 	return true;

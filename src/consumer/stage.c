@@ -14,6 +14,7 @@
 #include "utils/timestamp.h"
 
 #include "consumer/engine.h"
+#include "core/clock.h"
 
 #define STAGE_BYTES ((Size) 32 * 1024 * 1024)
 
@@ -269,8 +270,7 @@ ke_stage_wait_for_database(KeStage *stage, const KeFailure *fail)
 
 	stage->backoff_ms = stage->backoff_ms == 0 ? BACKOFF_FIRST_MS :
 		Min(2 * stage->backoff_ms, BACKOFF_LAST_MS);
-	stage->not_before = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-													stage->backoff_ms);
+	stage->not_before = ke_clock_in(stage->backoff_ms);
 	strlcpy(stage->trouble, trouble,
 			pg_mbcliplen(trouble, strlen(trouble), KE_REASON_LEN - 1) + 1);
 	ke_slot_set_error(psprintf("topic \"%s\" waits: %s", stage->topic,

@@ -10,6 +10,7 @@
 #include "utils/timestamp.h"
 
 #include "core/breaker.h"
+#include "core/clock.h"
 
 /* The shortest time between two tries of what is broken. */
 #define MENDING_INTERVAL_MS 1000
@@ -21,7 +22,7 @@
 
 static void
 open_it(KeBreaker *breaker, const KeBreakerSettings *settings,
-		TimestampTz now)
+		KeMoment now)
 {
 	Assert(breaker->state == KE_BREAKER_CLOSED ||
 		   breaker->state == KE_BREAKER_HALF_OPEN);
@@ -37,7 +38,7 @@ open_it(KeBreaker *breaker, const KeBreakerSettings *settings,
 }
 
 static void
-break_it(KeBreaker *breaker, TimestampTz now)
+break_it(KeBreaker *breaker, KeMoment now)
 {
 	Assert(breaker->state == KE_BREAKER_CLOSED ||
 		   breaker->state == KE_BREAKER_HALF_OPEN);
@@ -51,7 +52,7 @@ break_it(KeBreaker *breaker, TimestampTz now)
 
 /* From OPEN or BROKEN, or from somebody whose lease is over. */
 static void
-begin_try(KeBreaker *breaker, int who, TimestampTz now)
+begin_try(KeBreaker *breaker, int who, KeMoment now)
 {
 	switch (breaker->state)
 	{
@@ -97,7 +98,7 @@ close_it(KeBreaker *breaker)
 /* ------------------------------------------------------------------- may I */
 
 static KeBreakerTurn
-wait_until(TimestampTz time)
+wait_until(KeMoment time)
 {
 	KeBreakerTurn turn = {KE_BREAKER_WAIT, -1, time};
 
@@ -105,7 +106,7 @@ wait_until(TimestampTz time)
 }
 
 static KeBreakerTurn
-lease(KeBreaker *breaker, const KeBreakerSettings *settings, TimestampTz now)
+lease(KeBreaker *breaker, const KeBreakerSettings *settings, KeMoment now)
 {
 	KeBreakerTurn turn = {KE_BREAKER_TRY, breaker->tried_partition, 0};
 
@@ -116,10 +117,10 @@ lease(KeBreaker *breaker, const KeBreakerSettings *settings, TimestampTz now)
 
 KeBreakerTurn
 ke_breaker_ask(KeBreaker *breaker, const KeBreakerSettings *settings,
-			   int who, TimestampTz now)
+			   int who, KeMoment now)
 {
 	KeBreakerTurn run = {KE_BREAKER_RUN, -1, 0};
-	TimestampTz time = breaker->next_try_at;
+	KeMoment	time = breaker->next_try_at;
 
 	switch (breaker->state)
 	{
@@ -247,7 +248,7 @@ suspect_deployment(KeBreaker *breaker, const KeBreakerFailure *failure)
 
 /* CLOSED or HALF_OPEN: does this failure make it BROKEN? */
 static bool
-breaks(KeBreaker *breaker, const KeBreakerFailure *failure, TimestampTz now)
+breaks(KeBreaker *breaker, const KeBreakerFailure *failure, KeMoment now)
 {
 	if (failure->verdict != KE_VERDICT_DEPLOYMENT)
 		breaker->nsuspects = 0;
@@ -277,7 +278,7 @@ is_excused(KeBreaker *breaker, const KeBreakerFailure *failure)
  */
 static bool
 failed_while_closed(KeBreaker *breaker, const KeBreakerSettings *settings,
-					const KeBreakerFailure *failure, TimestampTz now)
+					const KeBreakerFailure *failure, KeMoment now)
 {
 	Assert(breaker->state == KE_BREAKER_CLOSED);
 	if (is_excused(breaker, failure))
@@ -298,7 +299,7 @@ failed_while_closed(KeBreaker *breaker, const KeBreakerSettings *settings,
  */
 static bool
 failed_while_half_open(KeBreaker *breaker, const KeBreakerSettings *settings,
-					   const KeBreakerFailure *failure, TimestampTz now)
+					   const KeBreakerFailure *failure, KeMoment now)
 {
 	bool		excused = is_excused(breaker, failure);
 
@@ -314,7 +315,7 @@ failed_while_half_open(KeBreaker *breaker, const KeBreakerSettings *settings,
 /* A failure of another kind shows that the deployment is right again. */
 static bool
 failed_while_mending(KeBreaker *breaker, const KeBreakerSettings *settings,
-					 const KeBreakerFailure *failure, TimestampTz now)
+					 const KeBreakerFailure *failure, KeMoment now)
 {
 	if (failure->verdict != KE_VERDICT_DEPLOYMENT)
 	{
@@ -338,7 +339,7 @@ is_last(const KeBreaker *breaker, const KeBreakerFailure *failure)
 
 bool
 ke_breaker_failed(KeBreaker *breaker, const KeBreakerSettings *settings,
-				  int who, const KeBreakerFailure *failure, TimestampTz now)
+				  int who, const KeBreakerFailure *failure, KeMoment now)
 {
 	bool		again = is_last(breaker, failure);
 
@@ -367,9 +368,9 @@ ke_breaker_failed(KeBreaker *breaker, const KeBreakerSettings *settings,
 /* ------------------------------------------------------- from the outside */
 
 void
-ke_breaker_changed(KeBreaker *breaker, TimestampTz now)
+ke_breaker_changed(KeBreaker *breaker, KeMoment now)
 {
-	TimestampTz earliest;
+	KeMoment	earliest;
 
 	if (breaker->state != KE_BREAKER_BROKEN &&
 		breaker->state != KE_BREAKER_MENDING)

@@ -39,6 +39,7 @@
 #define KE_BREAKER_H
 
 #include "core/classify.h"
+#include "core/clock.h"
 #include "datatype/timestamp.h"
 
 typedef enum KeBreakerState
@@ -88,10 +89,10 @@ typedef struct KeBreaker
 	int			pardons;		/* failures still known to be the messages' */
 	bool		trusted;		/* reset by hand, and no success since */
 	int			pardoned[KE_BREAKER_PARDONED];	/* SQLSTATEs, 0: none */
-	TimestampTz opened_at;		/* or broken; 0: closed */
-	TimestampTz next_try_at;	/* 0: when something changes */
-	TimestampTz tried_at;		/* when the last try began; 0: none yet */
-	TimestampTz lease_until;	/* of who tries now */
+	KeMoment	opened_at;		/* or broken; 0: closed */
+	KeMoment	next_try_at;	/* 0: when something changes */
+	KeMoment	tried_at;		/* when the last try began; 0: none yet */
+	KeMoment	lease_until;	/* of who tries now */
 	int			trier;			/* who tries, or did last */
 	int32		tried_partition;	/* whose message was tried last, or -1 */
 	KeBreakerFailure last;		/* sqlstate 0: none yet */
@@ -108,7 +109,7 @@ typedef struct KeBreakerTurn
 {
 	KeBreakerGo go;
 	int32		after_partition;	/* TRY: take the next one after this */
-	TimestampTz ask_at;			/* WAIT: again then; 0: not known */
+	KeMoment	ask_at;			/* WAIT: again then; 0: not known */
 } KeBreakerTurn;
 
 /*
@@ -118,7 +119,7 @@ typedef struct KeBreakerTurn
  */
 extern KeBreakerTurn ke_breaker_ask(KeBreaker *breaker,
 									const KeBreakerSettings *settings,
-									int who, TimestampTz now);
+									int who, KeMoment now);
 
 /* Messages went well, or were skipped by their handler. */
 extern void ke_breaker_succeeded(KeBreaker *breaker, int who);
@@ -130,7 +131,7 @@ extern void ke_breaker_succeeded(KeBreaker *breaker, int who);
 extern bool ke_breaker_failed(KeBreaker *breaker,
 							  const KeBreakerSettings *settings,
 							  int who, const KeBreakerFailure *failure,
-							  TimestampTz now);
+							  KeMoment now);
 
 /*
  * Would this failure break it?  Then it is the time to try messages behind
@@ -149,7 +150,7 @@ extern void ke_breaker_proved(KeBreaker *breaker, int sqlstate);
  * A function, a relation or the configuration has changed, or the user wants
  * to go on: what is broken is tried again, at most once a second.
  */
-extern void ke_breaker_changed(KeBreaker *breaker, TimestampTz now);
+extern void ke_breaker_changed(KeBreaker *breaker, KeMoment now);
 
 /*
  * Close it and count from zero; the last failure stays known.  If it was

@@ -11,28 +11,40 @@
 #include <limits.h>
 #include <time.h>
 
-#include "core/clock.h"
 #include "utils/timestamp.h"
 
-KeMoment
-ke_clock_now(void)
+#include "core/clock.h"
+
+static TimestampTz begin = 0;	/* the wall clock's when the other was at 0 */
+
+static int64
+monotonic_us(void)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (KeMoment) now.tv_sec * USECS_PER_SEC + now.tv_nsec / 1000 + 1;
+	return (int64) now.tv_sec * USECS_PER_SEC + now.tv_nsec / 1000;
 }
 
-KeMoment
-ke_clock_add(KeMoment moment, int64 ms)
+void
+ke_clock_begin(void)
 {
-	return moment == KE_CLOCK_NEVER ? moment : moment + ms * 1000;
+	begin = GetCurrentTimestamp() - monotonic_us();
+}
+
+/* Threads and signal handlers call it, too, in processes that have begun. */
+KeMoment
+ke_clock_now(void)
+{
+	if (unlikely(begin == 0))
+		ke_clock_begin();
+	return begin + monotonic_us();
 }
 
 KeMoment
 ke_clock_in(int64 ms)
 {
-	return ke_clock_add(ke_clock_now(), ms);
+	return ke_clock_now() + ms * 1000;
 }
 
 long
@@ -52,7 +64,15 @@ ke_clock_passed(KeMoment since, KeMoment now, int64 ms)
 }
 
 TimestampTz
-ke_clock_wall(KeMoment moment)
+ke_clock_to_wall(KeMoment moment)
 {
-	return GetCurrentTimestamp() + (moment - ke_clock_now());
+	return moment == 0 ? 0 : moment + (GetCurrentTimestamp() - ke_clock_now());
+}
+
+KeMoment
+ke_clock_from_wall(TimestampTz time)
+{
+	if (TIMESTAMP_NOT_FINITE(time))
+		return time;
+	return time - (GetCurrentTimestamp() - ke_clock_now());
 }

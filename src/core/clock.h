@@ -2,26 +2,25 @@
  * clock.h
  *	  The clock of every interval of ours: it only goes forward.
  *
- * Moments are microseconds, equal in all processes of this machine, and mean
- * nothing after it was started anew: they may stand in shared memory, never
- * in a table.  What is stored, or shown, or told to others is a TimestampTz.
+ * A moment is a time as the wall clock had it when the server was started,
+ * counted on from there whatever is done to that clock, and equal in all
+ * processes of the server.  Moments may stand in shared memory, never in a
+ * table; what is stored, or shown, or told to others is the wall clock's.
  */
 #ifndef KE_CLOCK_H
 #define KE_CLOCK_H
 
 #include "datatype/timestamp.h"
 
-typedef int64 KeMoment;
+typedef TimestampTz KeMoment;
 
-#define KE_CLOCK_NEVER PG_INT64_MAX
-#define KE_CLOCK_LONG_AGO PG_INT64_MIN
+/* Begin it, in the postmaster: its children inherit where it began. */
+extern void ke_clock_begin(void);
 
-/* Never 0, so that 0 may stand for "not set". */
 extern KeMoment ke_clock_now(void);
 
-/* ms after a moment; KE_CLOCK_NEVER stays what it is. */
-extern KeMoment ke_clock_add(KeMoment moment, int64 ms);
-extern KeMoment ke_clock_in(int64 ms);	/* after now */
+/* So many ms from now; negative: ago. */
+extern KeMoment ke_clock_in(int64 ms);
 
 /* What is left until then, rounded up to ms; 0 when it has passed. */
 extern long ke_clock_left(KeMoment now, KeMoment then);
@@ -29,7 +28,10 @@ extern long ke_clock_left(KeMoment now, KeMoment then);
 /* Have ms passed from since to now? */
 extern bool ke_clock_passed(KeMoment since, KeMoment now, int64 ms);
 
-/* For people: the wall clock's time of a moment, as that clock is now. */
-extern TimestampTz ke_clock_wall(KeMoment moment);
+/* The wall clock's time of a moment, as that clock is now; 0 stays 0. */
+extern TimestampTz ke_clock_to_wall(KeMoment moment);
+
+/* And back: when that clock will say so, if nobody sets it meanwhile. */
+extern KeMoment ke_clock_from_wall(TimestampTz time);
 
 #endif							/* KE_CLOCK_H */

@@ -12,6 +12,7 @@
 #include "miscadmin.h"
 #include "utils/timestamp.h"
 
+#include "core/clock.h"
 #include "dlq/task_context.h"
 
 #define SLICE_MS 100
@@ -24,7 +25,7 @@ struct KeDlqReader
 	List	   *ranges;			/* the first is the one being read */
 	bool		assigned;
 	int64		next;			/* of the first range */
-	TimestampTz heard_at;		/* when something came last */
+	KeMoment	heard_at;		/* when something came last */
 	char	   *trouble;		/* what the library said since; or NULL */
 	int			error;
 };
@@ -68,7 +69,7 @@ begin_range(KeDlqReader *letters)
 
 	unassign(taskctx);
 	letters->next = current(letters)->from;
-	letters->heard_at = GetCurrentTimestamp();
+	letters->heard_at = ke_clock_now();
 
 	old = MemoryContextSwitchTo(taskctx->context);
 	taskctx->assigned = ke_partition_list_make(1);
@@ -100,7 +101,7 @@ check_patience(const KeDlqReader *letters)
 	const KeTaskOrder *order = ke_task_work_order(letters->task);
 	const char *hint = ke_client_error_hint(letters->error);
 
-	if (!TimestampDifferenceExceeds(letters->heard_at, GetCurrentTimestamp(),
+	if (!TimestampDifferenceExceeds(letters->heard_at, ke_clock_now(),
 									order->timeout_ms))
 		return;
 	ereport(ERROR,
@@ -169,7 +170,7 @@ take(KeDlqReader *letters, const KeMessage *msg)
 	if (!is_current(letters, msg->topic, msg->partition) ||
 		msg->offset < letters->next)
 		return false;
-	letters->heard_at = GetCurrentTimestamp();
+	letters->heard_at = ke_clock_now();
 	letters->next = msg->offset + 1;
 	return msg->offset < current(letters)->to;
 }

@@ -15,6 +15,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "core/clock.h"
 #include "dlq/reprocess_run.h"
 #include "session/xact.h"
 
@@ -214,7 +215,7 @@ begin_run(KeReprocessRun *run)
 	ke_reprocess_fence(run);
 	ke_reprocess_target_prepare(run);
 	ke_xact_run(note_begin, run, true);
-	run->told_at = GetCurrentTimestamp();
+	run->told_at = ke_clock_now();
 }
 
 /*

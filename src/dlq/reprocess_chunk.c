@@ -15,6 +15,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "core/clock.h"
 #include "core/testing.h"
 #include "dlq/reprocess_run.h"
 #include "session/xact.h"
@@ -72,7 +73,7 @@ static KeTransactionResult
 wait_for_reports(KeReprocessPart *part, int *waiting, int limit)
 {
 	KeReprocessRun *run = part->run;
-	TimestampTz heard_at = GetCurrentTimestamp();
+	KeMoment	heard_at = ke_clock_now();
 
 	while (*waiting >= limit)
 	{
@@ -89,9 +90,9 @@ wait_for_reports(KeReprocessPart *part, int *waiting, int limit)
 		if (ke_producer_wait(run->producer, SLICE_MS, &event))
 		{
 			*waiting = take_event(part, &event, *waiting);
-			heard_at = GetCurrentTimestamp();
+			heard_at = ke_clock_now();
 		}
-		else if (TimestampDifferenceExceeds(heard_at, GetCurrentTimestamp(),
+		else if (TimestampDifferenceExceeds(heard_at, ke_clock_now(),
 											run->order->timeout_ms))
 			return KE_TRANSACTION_RENEW;
 	}

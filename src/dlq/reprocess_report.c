@@ -7,6 +7,7 @@
 
 #include "utils/timestamp.h"
 
+#include "core/clock.h"
 #include "dlq/reprocess_run.h"
 
 /* Of letters that have not failed, so many are told one by one. */
@@ -36,10 +37,10 @@ ke_reprocess_report_totals(KeReprocessRun *run, bool final)
 		return;
 	ke_task_work_report(run->task, &progress);
 	if (!final && !TimestampDifferenceExceeds(run->told_at,
-											  GetCurrentTimestamp(),
+											  ke_clock_now(),
 											  TELL_INTERVAL_MS))
 		return;
-	run->told_at = GetCurrentTimestamp();
+	run->told_at = ke_clock_now();
 	run->totals.final = final;
 	initStringInfo(&buf);
 	ke_dlq_reply_put_totals(&buf, &run->totals);

@@ -18,6 +18,7 @@
 
 #include "portability/instr_time.h"
 
+#include "core/clock.h"
 #include "core/dlq_reply.h"
 #include "dlq/task_context.h"
 #include "kafka/transaction.h"
@@ -86,7 +87,7 @@ typedef struct KeReprocessRun
 	/* what is told */
 	KeDlqReplyTotals totals;
 	int			told;			/* letters that were not failures */
-	TimestampTz told_at;
+	KeMoment	told_at;
 } KeReprocessRun;
 
 /* Part of a chunk, to be moved in one transaction. */

@@ -18,6 +18,7 @@
 #include <time.h>
 
 #include "miscadmin.h"
+#include "utils/timestamp.h"
 
 #include "kafka/asked.h"
 #include "kafka/thread.h"
@@ -274,8 +275,8 @@ start(KeHandle *handle, KeAsked *asked, int timeout_ms)
 	handle->patience_ms = Max(handle->patience_ms, FIRST_PATIENCE_MS);
 	asked->timeout_ms = Max(timeout_ms, handle->patience_ms);
 	asked->asked_at = ke_clock_now();
-	asked->lost_at = ke_clock_add(asked->asked_at,
-								  asked->timeout_ms + LOST_MS);
+	asked->lost_at = TimestampTzPlusMilliseconds(asked->asked_at,
+												  asked->timeout_ms + LOST_MS);
 
 	pthread_mutex_lock(&lock);
 	(*handle->under_way)++;

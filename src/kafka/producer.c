@@ -141,6 +141,13 @@ ke_producer_cluster_id(KeProducer *producer, int timeout_ms)
 	return ke_query_cluster_id(handle, timeout_ms);
 }
 
+void
+ke_producer_repeat(KeProducer *producer, KeMoment since)
+{
+	ke_query_repeat(&producer->handle, Max(since, ke_clock_in(-REPEAT_MS)),
+					false);
+}
+
 int
 ke_producer_topic(KeProducer *producer, const char *topic, KeTopicInfo *info,
 				  int timeout_ms)
@@ -148,7 +155,6 @@ ke_producer_topic(KeProducer *producer, const char *topic, KeTopicInfo *info,
 	List	   *topics;
 	int			err;
 
-	ke_query_repeat(&producer->handle, ke_clock_in(-REPEAT_MS), false);
 	err = ke_query_topics(&producer->handle, topic, &topics, timeout_ms);
 	if (err == 0 && topics == NIL)
 		err = RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;

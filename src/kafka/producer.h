@@ -19,6 +19,7 @@
 #ifndef KE_PRODUCER_H
 #define KE_PRODUCER_H
 
+#include "core/clock.h"
 #include "core/message.h"
 #include "kafka/client.h"
 
@@ -92,6 +93,12 @@ extern KeHandle *ke_producer_handle(KeProducer *producer);
 
 /* The cluster's id, waiting at most timeout_ms in slices; NULL if none yet. */
 extern char *ke_producer_cluster_id(KeProducer *producer, int timeout_ms);
+
+/*
+ * From now on the answer to a question that was asked since then, and that
+ * nobody waited for any more, may be used once; a new producer asks anew.
+ */
+extern void ke_producer_repeat(KeProducer *producer, KeMoment since);
 
 /*
  * Ask for a topic as it is now, which also tells the library.  Returns 0 or

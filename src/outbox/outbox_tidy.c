@@ -22,6 +22,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "core/clock.h"
 #include "outbox/outbox_read.h"
 #include "outbox/outbox_scan.h"
 #include "outbox/outbox_state.h"
@@ -147,15 +148,13 @@ turn(int table)
 	}
 	ke_private_table_close(&current);
 	UnregisterSnapshot(now);
-	turned_at = GetCurrentTimestamp();
+	turned_at = ke_clock_now();
 }
 
 static bool
 may_turn_small(bool idle)
 {
-	return idle && TimestampDifferenceExceeds(turned_at,
-											  GetCurrentTimestamp(),
-											  IDLE_TURN_MS);
+	return idle && ke_clock_passed(turned_at, ke_clock_now(), IDLE_TURN_MS);
 }
 
 /* Before the identity is confirmed, the rows may be of oids that are gone. */

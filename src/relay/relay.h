@@ -10,6 +10,7 @@
 #ifndef KE_RELAY_H
 #define KE_RELAY_H
 
+#include "core/clock.h"
 #include "core/copy_history.h"
 #include "relay/relay_cycle.h"
 #include "relay/relay_window.h"
@@ -20,8 +21,8 @@ typedef struct KeRelayTopic
 {
 	char		name[KE_KAFKA_TOPIC_LEN];	/* the key */
 	int			partitions;		/* 0: ask */
-	TimestampTz asked_at;		/* 0: never */
-	TimestampTz missing_since;	/* 0: it is not */
+	KeMoment	asked_at;		/* 0: never */
+	KeMoment	missing_since;	/* 0: it is not */
 	char	   *refusal;		/* why nothing can be sent to it, or NULL */
 	bool		absent;			/* refusal only until the topic is made */
 	bool		forbidden;		/* it is there, but takes nothing from us */
@@ -56,17 +57,17 @@ struct KeRelay
 	/* Something was not taken: nothing is sent until all reports are in. */
 	bool		recovering;
 	bool		closing;		/* ... nor afterwards */
-	TimestampTz recall_at;
+	KeMoment	recall_at;
 	bool		progress;		/* since the last time */
 
-	TimestampTz taken_at;		/* what it has was committed before */
-	TimestampTz not_before;		/* of the next try */
+	KeMoment	taken_at;		/* what it has was committed before */
+	KeMoment	not_before;		/* of the next try */
 	int			backoff_ms;
-	TimestampTz take_at;		/* without being woken */
-	TimestampTz rest_until;		/* even if woken */
-	TimestampTz save_at;
-	TimestampTz tidy_at;
-	TimestampTz look_at;		/* for topics that copies wait for */
+	KeMoment	take_at;		/* without being woken */
+	KeMoment	rest_until;		/* even if woken */
+	KeMoment	save_at;
+	KeMoment	tidy_at;
+	KeMoment	look_at;		/* for topics that copies wait for */
 	List	   *waiting;		/* of KeOutboxWaiting, for a moment */
 	char		trouble[512];	/* what keeps it from publishing, or empty */
 	char		absence[512];	/* which topic copies wait for, or empty */
@@ -87,7 +88,7 @@ extern void ke_relay_topics_init(KeRelay *relay);
 extern KeRelayVerdict ke_relay_topics_judge(KeRelay *relay,
 											const KeRelayRow *row,
 											int32 *partition,
-											TimestampTz now, char **reason,
+											KeMoment now, char **reason,
 											bool *absent);
 
 /* What a report says about the row's topic. */
@@ -102,8 +103,8 @@ extern void ke_relay_topics_unlearn(KeRelay *relay, const KeRelayRow *row);
 extern void ke_relay_topics_reconsider(KeRelay *relay);
 
 /* relay_send.c: from the window to brokers, and their reports */
-extern void ke_relay_send(KeRelay *relay, TimestampTz now);
-extern void ke_relay_send_serve(KeRelay *relay, TimestampTz now);
+extern void ke_relay_send(KeRelay *relay, KeMoment now);
+extern void ke_relay_send_serve(KeRelay *relay, KeMoment now);
 extern void ke_relay_send_open_strict(KeRelay *relay);
 
 /* relay_trouble.c: said once, forgotten when a row goes through. */

@@ -13,6 +13,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "core/clock.h"
 #include "core/testing.h"
 #include "relay/relay.h"
 #include "session/attempt.h"
@@ -129,7 +130,7 @@ compare_cluster(void *argument)
  * *reason: it is another cluster.
  */
 static void
-connect(KeRelay *relay, TimestampTz now, char **reason)
+connect(KeRelay *relay, KeMoment now, char **reason)
 {
 	Record		record = {
 		.service = relay->server->options.service_name,
@@ -180,8 +181,7 @@ transact(KeRelay *relay, KeAttempt work, bool durable, char **reason)
 		fail->sqlstate == ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE)
 		*reason = ke_failure_describe(fail);
 	ke_relay_trouble(relay, "%s", ke_failure_describe(fail));
-	relay->not_before =
-		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), FAILED_MS);
+	relay->not_before = ke_clock_in(FAILED_MS);
 	return false;
 }
 
@@ -212,7 +212,7 @@ note_history(KeRelay *relay)
 
 /* Make what has been committed durable, and ours to publish. */
 static void
-take(KeRelay *relay, TimestampTz now, char **reason)
+take(KeRelay *relay, KeMoment now, char **reason)
 {
 	if (relay->taken || now < relay->rest_until ||
 		(!relay->woken && now < relay->take_at))
@@ -224,7 +224,7 @@ take(KeRelay *relay, TimestampTz now, char **reason)
 		relay->taken = false;
 		return;
 	}
-	relay->taken_at = GetCurrentTimestamp();
+	relay->taken_at = ke_clock_now();
 	relay->woken = false;
 	relay->read = !relay->taken;
 	if (relay->taken)
@@ -319,7 +319,7 @@ do_save(void *argument)
 }
 
 static void
-save(KeRelay *relay, TimestampTz now, char **reason)
+save(KeRelay *relay, KeMoment now, char **reason)
 {
 	if (now < relay->save_at ||
 		(!relay->trouble_is_unsaved &&
@@ -338,7 +338,7 @@ do_tidy(void *argument)
 }
 
 static void
-tidy(KeRelay *relay, TimestampTz now, char **reason)
+tidy(KeRelay *relay, KeMoment now, char **reason)
 {
 	if (now < relay->tidy_at)
 		return;
@@ -368,7 +368,7 @@ do_resume(void *argument)
 
 /* Why copies cannot be sent to a topic yet, or NULL. */
 static char *
-whats_absent(KeRelay *relay, const KeOutboxWaiting *waiting, TimestampTz now)
+whats_absent(KeRelay *relay, const KeOutboxWaiting *waiting, KeMoment now)
 {
 	KeRelayRow	row = {
 		.kind = waiting->kind,
@@ -396,7 +396,7 @@ set_absence(KeRelay *relay, const char *absence)
 
 /* Send copies whose topic is there by now; say what is missing for others. */
 static void
-look_for_topics(KeRelay *relay, TimestampTz now, char **reason)
+look_for_topics(KeRelay *relay, KeMoment now, char **reason)
 {
 	const char *absence = "";
 
@@ -465,7 +465,7 @@ ke_relay_reconsider(KeRelay *relay)
 int64
 ke_relay_step(KeRelay *relay, char **reason)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	KeMoment	now = ke_clock_now();
 	int64		published;
 
 	*reason = NULL;
@@ -488,10 +488,10 @@ ke_relay_step(KeRelay *relay, char **reason)
 }
 
 /* When there is something to do that no report and no latch tells of. */
-TimestampTz
+KeMoment
 ke_relay_due(const KeRelay *relay)
 {
-	TimestampTz due = Min(relay->tidy_at, relay->look_at);
+	KeMoment	due = Min(relay->tidy_at, relay->look_at);
 
 	if (relay->hopeless > 0 || !relay->connected ||
 		(relay->taken && !relay->read &&
@@ -502,7 +502,7 @@ ke_relay_due(const KeRelay *relay)
 	due = Max(due, relay->not_before);
 
 	if (relay->next < relay->window.tail &&
-		relay->not_before > GetCurrentTimestamp())
+		relay->not_before > ke_clock_now())
 		due = Min(due, relay->not_before);
 	if (relay->recovering)
 		due = Min(due, relay->recall_at);

@@ -12,6 +12,7 @@
 #define KE_RELAY_CYCLE_H
 
 #include "datatype/timestamp.h"
+#include "core/clock.h"
 #include "state/identity.h"
 
 typedef struct KeRelay KeRelay;
@@ -54,7 +55,7 @@ extern int64 ke_relay_step(KeRelay *relay, char **reason);
 /* What to sleep on, and until when. */
 extern int	ke_relay_fd(KeRelay *relay);
 extern void ke_relay_drain_fd(KeRelay *relay);
-extern TimestampTz ke_relay_due(const KeRelay *relay);
+extern KeMoment ke_relay_due(const KeRelay *relay);
 
 /* Is everything published that was there at the last look? */
 extern bool ke_relay_is_idle(const KeRelay *relay);

@@ -15,6 +15,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "core/clock.h"
 #include "core/testing.h"
 #include "relay/relay.h"
 
@@ -27,7 +28,7 @@
 #define EVENTS_PER_ROUND 20000
 
 static void
-put_off(KeRelay *relay, TimestampTz now, int ms)
+put_off(KeRelay *relay, KeMoment now, int ms)
 {
 	relay->not_before = TimestampTzPlusMilliseconds(now, ms);
 }
@@ -77,7 +78,7 @@ recover(KeRelay *relay)
  * ever once a producer has stopped: recall those, too.
  */
 static void
-recall(KeRelay *relay, TimestampTz now)
+recall(KeRelay *relay, KeMoment now)
 {
 	if (now < relay->recall_at)
 		return;
@@ -89,7 +90,7 @@ recall(KeRelay *relay, TimestampTz now)
 
 /* Everything is known: begin again with the oldest row that is not done. */
 static void
-start_over(KeRelay *relay, TimestampTz now)
+start_over(KeRelay *relay, KeMoment now)
 {
 	close_producer(relay, &relay->strict);
 	if (relay->single_has_stopped)
@@ -255,7 +256,7 @@ poll(KeRelay *relay, KeProducer *producer)
 
 /* Take what the producers report, and go on with what follows from it. */
 void
-ke_relay_send_serve(KeRelay *relay, TimestampTz now)
+ke_relay_send_serve(KeRelay *relay, KeMoment now)
 {
 	poll(relay, relay->strict);
 	poll(relay, relay->single);
@@ -272,7 +273,7 @@ ke_relay_send_serve(KeRelay *relay, TimestampTz now)
 /* False if it cannot be sent now. */
 static bool
 hand_over(KeRelay *relay, KeRelayRow *row, int32 partition, bool alone,
-		  TimestampTz now)
+		  KeMoment now)
 {
 	KeProducer *producer = alone ? get_single(relay) : relay->strict;
 	KeRecord	record = row->record;
@@ -316,7 +317,7 @@ hand_over(KeRelay *relay, KeRelayRow *row, int32 partition, bool alone,
 
 /* The next row; false if it, and so everything behind it, has to wait. */
 static bool
-send_next(KeRelay *relay, KeRelayRow *row, TimestampTz now)
+send_next(KeRelay *relay, KeRelayRow *row, KeMoment now)
 {
 	int32		partition;
 	char	   *reason;
@@ -347,7 +348,7 @@ send_next(KeRelay *relay, KeRelayRow *row, TimestampTz now)
 }
 
 void
-ke_relay_send(KeRelay *relay, TimestampTz now)
+ke_relay_send(KeRelay *relay, KeMoment now)
 {
 	if (relay->recovering || now < relay->not_before)
 		return;

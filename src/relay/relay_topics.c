@@ -12,6 +12,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "core/clock.h"
 #include "kafka/retry_dlq_topics.h"
 #include "relay/relay.h"
 
@@ -80,7 +81,7 @@ wait_because(KeRelay *relay, const char *topic, const char *what, int error)
 
 /* Somebody's typo, unless the topic is brand-new. */
 static KeRelayVerdict
-miss_event_topic(KeRelay *relay, KeRelayTopic *topic, TimestampTz now)
+miss_event_topic(KeRelay *relay, KeRelayTopic *topic, KeMoment now)
 {
 	if (!TimestampDifferenceExceeds(topic->missing_since, now,
 									PROPAGATION_MS))
@@ -89,12 +90,23 @@ miss_event_topic(KeRelay *relay, KeRelayTopic *topic, TimestampTz now)
 				  psprintf("topic \"%s\" does not exist", topic->name), false);
 }
 
+/*
+ * A slow answer is there at the next try; one from before what is to be sent
+ * was committed will not do.
+ */
+static int
+ask(KeRelay *relay, const char *name, KeTopicInfo *info)
+{
+	ke_producer_repeat(relay->strict, relay->taken_at);
+	return ke_producer_topic(relay->strict, name, info, ASK_MS);
+}
+
 static int
 count_partitions(KeRelay *relay, const char *name)
 {
 	KeTopicInfo info;
 
-	if (ke_producer_topic(relay->strict, name, &info, ASK_MS) != 0 ||
+	if (ask(relay, name, &info) != 0 ||
 		info.error != 0)
 		return 0;
 	return info.partitions;
@@ -133,7 +145,7 @@ miss_copy_topic(KeRelay *relay, KeRelayTopic *topic, const KeRelayRow *row)
 
 static KeRelayVerdict
 miss_topic(KeRelay *relay, KeRelayTopic *topic, const KeRelayRow *row,
-		   TimestampTz now)
+		   KeMoment now)
 {
 	if (topic->missing_since == 0)
 		topic->missing_since = now;
@@ -146,15 +158,15 @@ miss_topic(KeRelay *relay, KeRelayTopic *topic, const KeRelayRow *row,
 
 static KeRelayVerdict
 ask_for(KeRelay *relay, KeRelayTopic *topic, const KeRelayRow *row,
-		TimestampTz now)
+		KeMoment now)
 {
 	KeTopicInfo info;
 	int			err;
 
-	err = ke_producer_topic(relay->strict, topic->name, &info, ASK_MS);
+	err = ask(relay, topic->name, &info);
 	if (err != 0)
 		return wait_because(relay, topic->name, "ask for", err);
-	topic->asked_at = GetCurrentTimestamp();
+	topic->asked_at = ke_clock_now();
 	topic->partitions = 0;
 	if (ke_client_is_missing_topic(info.error))
 		return miss_topic(relay, topic, row, now);
@@ -171,7 +183,7 @@ ask_for(KeRelay *relay, KeRelayTopic *topic, const KeRelayRow *row,
 }
 
 static bool
-is_fresh(const KeRelayTopic *topic, TimestampTz now)
+is_fresh(const KeRelayTopic *topic, KeMoment now)
 {
 	return topic->asked_at != 0 &&
 		!TimestampDifferenceExceeds(topic->asked_at, now, FRESH_MS);
@@ -183,7 +195,7 @@ is_fresh(const KeRelayTopic *topic, TimestampTz now)
  * all that was committed meanwhile.
  */
 static bool
-is_refused(const KeRelay *relay, const KeRelayTopic *topic, TimestampTz now)
+is_refused(const KeRelay *relay, const KeRelayTopic *topic, KeMoment now)
 {
 	return topic->refusal != NULL && is_fresh(topic, now) &&
 		topic->asked_at >= relay->taken_at;
@@ -192,7 +204,7 @@ is_refused(const KeRelay *relay, const KeRelayTopic *topic, TimestampTz now)
 /* A copy whose partition is not there goes where its key says. */
 static KeRelayVerdict
 choose_partition(KeRelay *relay, KeRelayTopic *topic, const KeRelayRow *row,
-				 int32 *partition, TimestampTz now, char **reason)
+				 int32 *partition, KeMoment now, char **reason)
 {
 	KeRelayVerdict verdict = KE_RELAY_SEND;
 
@@ -227,7 +239,7 @@ is_like_the_refused(const KeRelayTopic *topic, const KeRelayRow *row)
  */
 KeRelayVerdict
 ke_relay_topics_judge(KeRelay *relay, const KeRelayRow *row,
-					  int32 *partition, TimestampTz now, char **reason,
+					  int32 *partition, KeMoment now, char **reason,
 					  bool *absent)
 {
 	KeRelayTopic *topic = find_topic(relay, row->record.topic);
@@ -271,7 +283,7 @@ ke_relay_topics_forbid(KeRelay *relay, const KeRelayRow *row,
 
 	(void) refuse(relay, topic, reason, false);
 	topic->forbidden = true;
-	topic->asked_at = GetCurrentTimestamp();
+	topic->asked_at = ke_clock_now();
 }
 
 /*

@@ -10,6 +10,7 @@
 
 #include "mb/pg_wchar.h"
 
+#include "core/clock.h"
 #include "shm/circuit.h"
 #include "shm/subscription_table.h"
 
@@ -115,7 +116,7 @@ tell(const KeCircuit *circuit, KeBreakerState before, const KeBreaker *now,
 }
 
 KeBreakerTurn
-ke_circuit_ask(const KeCircuit *circuit, TimestampTz now)
+ke_circuit_ask(const KeCircuit *circuit, KeMoment now)
 {
 	KeBreakerTurn turn = {KE_BREAKER_RUN, -1, 0};
 	KeBreaker	after = {0};
@@ -153,7 +154,7 @@ ke_circuit_succeeded(const KeCircuit *circuit)
 
 bool
 ke_circuit_failed(const KeCircuit *circuit, const KeBreakerFailure *failure,
-				  const char *description, TimestampTz now)
+				  const char *description, KeMoment now)
 {
 	KeBreaker	after = {0};
 	KeBreakerState before = KE_BREAKER_CLOSED;
@@ -208,7 +209,7 @@ ke_circuit_proved(const KeCircuit *circuit, int sqlstate)
 }
 
 void
-ke_circuit_changed(Oid database, Oid subscription, TimestampTz now)
+ke_circuit_changed(Oid database, Oid subscription, KeMoment now)
 {
 	CircuitEntry *entry = enter(database, subscription);
 

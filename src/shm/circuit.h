@@ -12,6 +12,7 @@
 
 #include "core/breaker.h"
 #include "nodes/pg_list.h"
+#include "core/clock.h"
 #include "shm/reason.h"
 #include "shm/slot.h"
 
@@ -38,16 +39,16 @@ extern void ke_circuit_shmem_init(void);
 
 /* See core/breaker.h for these; state changes are logged. */
 extern KeBreakerTurn ke_circuit_ask(const KeCircuit *circuit,
-									TimestampTz now);
+									KeMoment now);
 extern void ke_circuit_succeeded(const KeCircuit *circuit);
 extern bool ke_circuit_failed(const KeCircuit *circuit,
 							  const KeBreakerFailure *failure,
-							  const char *description, TimestampTz now);
+							  const char *description, KeMoment now);
 extern bool ke_circuit_would_break(const KeCircuit *circuit,
 								   const KeBreakerFailure *failure);
 extern void ke_circuit_proved(const KeCircuit *circuit, int sqlstate);
 extern void ke_circuit_changed(Oid database, Oid subscription,
-							   TimestampTz now);
+							   KeMoment now);
 
 /* Close it; false if it was closed already. */
 extern bool ke_circuit_reset(Oid database, Oid subscription);

@@ -12,6 +12,7 @@
 #include "storage/latch.h"
 #include "utils/timestamp.h"
 
+#include "core/clock.h"
 #include "shm/database_hold.h"
 #include "shm/database_hold_wait.h"
 #include "shm/roster.h"
@@ -19,7 +20,7 @@
 void
 ke_database_hold_wait(Oid database, int timeout_ms)
 {
-	TimestampTz deadline;
+	KeMoment	deadline;
 	long		pause = 1;
 
 	if (!ke_database_hold_set(database) ||
@@ -27,10 +28,10 @@ ke_database_hold_wait(Oid database, int timeout_ms)
 		return;
 
 	ke_database_hold_note_stopped(database);
-	deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms);
+	deadline = ke_clock_in(timeout_ms);
 	ke_roster_stop_database(database);
 	while (ke_roster_database_is_busy(database) &&
-		   GetCurrentTimestamp() < deadline)
+		   ke_clock_now() < deadline)
 	{
 		/* Nobody tells us; it takes some milliseconds as a rule. */
 		(void) WaitLatch(MyLatch,

@@ -15,6 +15,7 @@
 #include "storage/spin.h"
 #include "utils/hsearch.h"
 
+#include "core/clock.h"
 #include "core/guc.h"
 #include "shm/lag.h"
 
@@ -69,7 +70,7 @@ ke_lag_shmem_init(void)
 static void
 overwrite_unowned(KeLagRow *old, const KeLagRow *row)
 {
-	TimestampTz owned_in = old->owned_in;
+	KeMoment	owned_in = old->owned_in;
 	bool		strangers = old->strangers || row->strangers;
 
 	*old = *row;
@@ -210,7 +211,7 @@ ke_lag_release_all(const KeIdentityOfProcess *who)
 
 bool
 ke_lag_is_contested(Oid database, Oid subscription, int32 partition,
-					KeRole role, TimestampTz in_group_since)
+					KeRole role, KeMoment in_group_since)
 {
 	LagKey		key = {database, subscription, partition, role};
 	LagEntry   *entry;

@@ -9,6 +9,7 @@
 #ifndef KE_LAG_H
 #define KE_LAG_H
 
+#include "core/clock.h"
 #include "shm/reason.h"
 #include "shm/slot.h"
 
@@ -36,7 +37,7 @@ typedef struct KeLagRow
 	int64		end;
 	int64		last_stable;
 	KePartitionStatus status;
-	TimestampTz owned_in;		/* ke_slot_stay_in_group's answer when a
+	KeMoment	owned_in;		/* ke_slot_stay_in_group's answer when a
 								 * consumer of ours last started it; 0: none
 								 * has */
 	bool		strangers;		/* since then a member had it that is none of
@@ -77,7 +78,7 @@ extern void ke_lag_forget(Oid database, Oid subscription);
  */
 extern bool ke_lag_is_contested(Oid database, Oid subscription,
 								int32 partition, KeRole role,
-								TimestampTz in_group_since);
+								KeMoment in_group_since);
 
 /* Copies of all entries of a database; palloc'd. */
 extern KeLagRow *ke_lag_rows(Oid database, int *count);

@@ -28,6 +28,7 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "core/clock.h"
 #include "core/guc.h"
 #include "shm/payload.h"
 #include "shm/ready.h"
@@ -87,8 +88,8 @@ typedef struct Wait
 	RequestSlot *slot;			/* NULL: none yet */
 	dsm_segment *segment;
 	shm_mq_handle *queue;
-	TimestampTz answer_by;		/* what the manager is told */
-	TimestampTz deadline;
+	KeMoment	answer_by;		/* what the manager is told */
+	KeMoment	deadline;
 } Wait;
 
 static RequestTable *shared;
@@ -322,8 +323,7 @@ wait_for_answer(Wait *wait)
 		if (answer != NULL)
 			return answer;
 
-		nap = TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
-											  wait->deadline);
+		nap = ke_clock_left(ke_clock_now(), wait->deadline);
 		if (nap <= 0)
 			return no_answer("the manager of this database does not answer",
 							 "View kafka_consumer_health and the server log may say more.");
@@ -365,8 +365,7 @@ ke_request_ask(const KeQuestion *question, int timeout_ms)
 	if (answer != NULL)
 		return answer;
 
-	wait.deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-												timeout_ms);
+	wait.deadline = ke_clock_in(timeout_ms);
 	wait.answer_by = TimestampTzPlusMilliseconds(wait.deadline,
 												 -WAY_BACK_OF(timeout_ms));
 	open_queue(&wait);

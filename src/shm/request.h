@@ -13,6 +13,8 @@
 #include "datatype/timestamp.h"
 #include "lib/stringinfo.h"
 
+#include "core/clock.h"
+
 #define KE_TOPIC_LEN 250		/* 249 characters and a NUL */
 
 typedef enum KeQuestionKind
@@ -36,7 +38,7 @@ typedef struct KeQuestion
 	int64		timestamp_ms;	/* KE_ASK_TIME */
 	char		topic[KE_TOPIC_LEN];
 	StringInfo	payload;		/* what else there is to say, or NULL */
-	TimestampTz answer_by;		/* for the manager, set by ke_request_ask */
+	KeMoment	answer_by;		/* for the manager, set by ke_request_ask */
 } KeQuestion;
 
 typedef struct KeAnswer

@@ -11,6 +11,7 @@
 #include "storage/latch.h"
 #include "utils/timestamp.h"
 
+#include "core/clock.h"
 #include "shm/database_hold.h"
 #include "shm/roster.h"
 #include "shm/slot_table.h"
@@ -91,7 +92,7 @@ void
 ke_roster_unexpect(int index, const char *why)
 {
 	KeSlot	   *slot = &ke_slot_table->slots[index];
-	TimestampTz now = GetCurrentTimestamp();
+	KeMoment	now = ke_clock_now();
 
 	LWLockAcquire(ke_slot_table_lock, LW_EXCLUSIVE);
 	if (slot->phase == KE_PHASE_EXPECTED)

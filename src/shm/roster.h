@@ -5,6 +5,7 @@
 #ifndef KE_ROSTER_H
 #define KE_ROSTER_H
 
+#include "core/clock.h"
 #include "shm/slot.h"
 
 /* Is there a process in the slot? */
@@ -26,11 +27,11 @@ typedef struct KeSlotReport
 	bool		done;			/* it ended for want of anything to do */
 	int			pid;			/* of the last process; 0: never any */
 	KeStatus	status;
-	TimestampTz started_at;		/* 0: never, so for all of these */
-	TimestampTz heartbeat;
-	TimestampTz last_message_at;
-	TimestampTz error_at;
-	TimestampTz not_before;		/* when the process wants to be restarted */
+	KeMoment	started_at;		/* 0: never, so for all of these */
+	KeMoment	heartbeat;
+	KeMoment	last_message_at;
+	KeMoment	error_at;
+	KeMoment	not_before;		/* when the process wants to be restarted */
 	int			assigned;
 	int64		messages;		/* over all restarts, so for the next */
 	int64		restarts;

@@ -10,6 +10,7 @@
 #include "storage/latch.h"
 #include "utils/timestamp.h"
 
+#include "core/clock.h"
 #include "shm/lag.h"
 #include "shm/slot.h"
 #include "shm/slot_table.h"
@@ -152,7 +153,7 @@ ke_slot_attach(Datum main_arg)
 	again = slot->started_at != 0;
 	slot->pid = MyProcPid;
 	slot->status = KE_STATUS_STARTING;
-	slot->started_at = slot->heartbeat = GetCurrentTimestamp();
+	slot->started_at = slot->heartbeat = ke_clock_now();
 	slot->restarts += again ? 1 : 0;
 	SpinLockRelease(&slot->mutex);
 
@@ -181,7 +182,7 @@ ke_slot_set_status(KeStatus status)
 void
 ke_slot_heartbeat(void)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	KeMoment	now = ke_clock_now();
 
 	SpinLockAcquire(&my_slot->mutex);
 	my_slot->heartbeat = now;
@@ -191,7 +192,7 @@ ke_slot_heartbeat(void)
 void
 ke_slot_count_messages(int64 messages)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	KeMoment	now = ke_clock_now();
 
 	SpinLockAcquire(&my_slot->mutex);
 	my_slot->messages += messages;
@@ -210,7 +211,7 @@ ke_slot_set_assigned(int partitions)
 void
 ke_slot_set_error(const char *text)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	KeMoment	now = ke_clock_now();
 
 	SpinLockAcquire(&my_slot->mutex);
 	ke_slot_table_set_error(my_slot, text, now);
@@ -221,10 +222,10 @@ ke_slot_set_error(const char *text)
  * Since when others of our group are in it, at this time; now, if none is.
  * Needs ke_slot_table_lock.
  */
-static TimestampTz
-others_since(TimestampTz now)
+static KeMoment
+others_since(KeMoment now)
 {
-	TimestampTz since = now;
+	KeMoment	since = now;
 
 	for (int i = KE_LAUNCHER_SLOT + 1; i < ke_slot_table->count; i++)
 	{
@@ -246,12 +247,12 @@ others_since(TimestampTz now)
  * A member that has come within the time of its place's former one carries
  * on where that was.  The exclusive lock is for two that come together.
  */
-TimestampTz
+KeMoment
 ke_slot_stay_in_group(int session_timeout_ms)
 {
 	static bool is_member = false;
-	TimestampTz now = GetCurrentTimestamp();
-	TimestampTz since;
+	KeMoment	now = ke_clock_now();
+	KeMoment	since;
 
 	SpinLockAcquire(&my_slot->mutex);
 	since = my_slot->group_since;
@@ -286,8 +287,7 @@ ke_slot_leave_group(void)
 void
 ke_slot_restart_after(int delay_ms)
 {
-	TimestampTz then = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-												   delay_ms);
+	KeMoment	then = ke_clock_in(delay_ms);
 
 	SpinLockAcquire(&my_slot->mutex);
 	my_slot->not_before = then;

@@ -9,6 +9,7 @@
 #include "storage/latch.h"
 #include "storage/shmem.h"
 
+#include "core/clock.h"
 #include "core/guc.h"
 #include "shm/slot_table.h"
 
@@ -97,7 +98,7 @@ ke_slot_table_tell_launcher(Oid database)
 
 
 void
-ke_slot_table_set_error(KeSlot *slot, const char *text, TimestampTz now)
+ke_slot_table_set_error(KeSlot *slot, const char *text, KeMoment now)
 {
 	strlcpy(slot->error, text, KE_ERROR_TEXT_LEN);
 	slot->error_at = now;

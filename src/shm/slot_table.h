@@ -19,6 +19,7 @@
 #include "storage/proc.h"
 #include "storage/spin.h"
 
+#include "core/clock.h"
 #include "shm/roster.h"
 #include "shm/slot.h"
 
@@ -50,16 +51,16 @@ typedef struct KeSlot
 	slock_t		mutex;			/* guards what follows */
 	int			pid;
 	KeStatus	status;
-	TimestampTz started_at;
-	TimestampTz heartbeat;
-	TimestampTz last_message_at;
-	TimestampTz error_at;
-	TimestampTz not_before;
+	KeMoment	started_at;
+	KeMoment	heartbeat;
+	KeMoment	last_message_at;
+	KeMoment	error_at;
+	KeMoment	not_before;
 	int			assigned;
 	int64		messages;
 	int64		restarts;
-	TimestampTz group_since;	/* since when its group was never empty */
-	TimestampTz group_until;	/* when Kafka drops this member, if it is not
+	KeMoment	group_since;	/* since when its group was never empty */
+	KeMoment	group_until;	/* when Kafka drops this member, if it is not
 								 * heard of any more; 0: it is none */
 	char		error[KE_ERROR_TEXT_LEN];
 } KeSlot;
@@ -89,6 +90,6 @@ extern void ke_slot_table_tell_launcher(Oid database);
 
 /* This needs the slot's spinlock. */
 extern void ke_slot_table_set_error(KeSlot *slot, const char *text,
-									TimestampTz now);
+									KeMoment now);
 
 #endif							/* KE_SLOT_TABLE_H */

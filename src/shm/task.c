@@ -21,6 +21,7 @@
 #include "storage/shmem.h"
 #include "utils/timestamp.h"
 
+#include "core/clock.h"
 #include "shm/ready.h"
 #include "shm/roster.h"
 #include "shm/task_table.h"
@@ -35,7 +36,7 @@ typedef struct Wait
 	KeTaskSlot *slot;			/* NULL: none yet */
 	dsm_segment *segment;
 	shm_mq_handle *queue;
-	TimestampTz deadline;		/* to be taken by a process */
+	KeMoment	deadline;		/* to be taken by a process */
 	bool		heard;			/* something has come */
 } Wait;
 
@@ -163,7 +164,7 @@ check_state(Wait *wait)
 	if (state == KE_TASK_ABANDONED)
 		return make_stopped();
 	if (state == KE_TASK_ASKED && !queued &&
-		GetCurrentTimestamp() >= wait->deadline)
+		ke_clock_now() >= wait->deadline)
 		return make_failure(ERRCODE_CONNECTION_FAILURE,
 							"no task process of this database answers",
 							"View kafka_consumer_health and the server log may say more.");
@@ -269,8 +270,7 @@ ke_task_try(const KeTaskOrder *order, KeTaskVisit visit, void *argument)
 							psprintf("could not ask Kafka: %s", refusal),
 							NULL);
 
-	wait.deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-												order->timeout_ms);
+	wait.deadline = ke_clock_in(order->timeout_ms);
 	wait.segment = dsm_create(KE_TASK_QUEUE_SIZE, 0);
 	queue = shm_mq_create(dsm_segment_address(wait.segment),
 						  KE_TASK_QUEUE_SIZE);

@@ -17,6 +17,7 @@
 #include "miscadmin.h"
 #include "utils/timestamp.h"
 
+#include "core/clock.h"
 #include "core/guc.h"
 #include "shm/reason.h"
 #include "worker/child.h"
@@ -87,16 +88,16 @@ name_process(const KeChild *child, char *name, Size size)
 				 child->name);
 }
 
-static TimestampTz
-later(TimestampTz now, int delay_ms)
+static KeMoment
+later(KeMoment now, int delay_ms)
 {
 	return TimestampTzPlusMilliseconds(now, delay_ms);
 }
 
 static long
-ms_until(TimestampTz then, TimestampTz now)
+ms_until(KeMoment then, KeMoment now)
 {
-	return TimestampDifferenceMilliseconds(now, then);
+	return ke_clock_left(now, then);
 }
 
 KeChild *
@@ -118,7 +119,7 @@ ke_child_adopt(const KeSlotReport *report, const char *name)
 	KeChild    *child = ke_child_make(&report->who, name);
 
 	child->slot = report->index;
-	child->since = GetCurrentTimestamp();
+	child->since = ke_clock_now();
 	child->messages = report->messages;
 	switch (report->phase)
 	{
@@ -151,7 +152,7 @@ ke_child_hurry(KeChild *child)
 /* ------------------------------------------------------------ transitions */
 
 static void
-enter(KeChild *child, KeChildState state, TimestampTz now)
+enter(KeChild *child, KeChildState state, KeMoment now)
 {
 	child->state = state;
 	child->since = now;
@@ -160,7 +161,7 @@ enter(KeChild *child, KeChildState state, TimestampTz now)
 
 /* It cannot be started now: warn once, try again. */
 static void
-stay_down(KeChild *child, const char *trouble, TimestampTz now)
+stay_down(KeChild *child, const char *trouble, KeMoment now)
 {
 	Assert(child->state == KE_CHILD_DOWN);
 
@@ -203,7 +204,7 @@ launch(KeChild *child, Datum main_arg)
 }
 
 static void
-start(KeChild *child, TimestampTz now)
+start(KeChild *child, KeMoment now)
 {
 	KeSlotReport report;
 	Datum		main_arg;
@@ -237,7 +238,7 @@ start(KeChild *child, TimestampTz now)
 }
 
 static void
-come_up(KeChild *child, TimestampTz now)
+come_up(KeChild *child, KeMoment now)
 {
 	Assert(child->state == KE_CHILD_STARTING);
 
@@ -245,7 +246,7 @@ come_up(KeChild *child, TimestampTz now)
 }
 
 static void
-stop(KeChild *child, TimestampTz now)
+stop(KeChild *child, KeMoment now)
 {
 	Assert(child->state == KE_CHILD_STARTING || child->state == KE_CHILD_UP);
 
@@ -258,7 +259,7 @@ stop(KeChild *child, TimestampTz now)
 
 /* How long to wait before the next start, after an end nobody asked for. */
 static int
-next_delay(const KeChild *child, const KeSlotReport *report, TimestampTz now)
+next_delay(const KeChild *child, const KeSlotReport *report, KeMoment now)
 {
 	bool		did_well = report->messages > child->messages ||
 	(child->state == KE_CHILD_UP &&
@@ -270,7 +271,7 @@ next_delay(const KeChild *child, const KeSlotReport *report, TimestampTz now)
 }
 
 static void
-end(KeChild *child, const KeSlotReport *report, TimestampTz now)
+end(KeChild *child, const KeSlotReport *report, KeMoment now)
 {
 	bool		planned = child->state == KE_CHILD_STOPPING || report->stop;
 
@@ -303,7 +304,7 @@ end(KeChild *child, const KeSlotReport *report, TimestampTz now)
 }
 
 static void
-insist(KeChild *child, TimestampTz now)
+insist(KeChild *child, KeMoment now)
 {
 	Assert(child->state == KE_CHILD_UP || child->state == KE_CHILD_STOPPING);
 
@@ -320,7 +321,7 @@ process_exists(pid_t pid)
 }
 
 static bool
-is_gone(const KeChild *child, const KeSlotReport *report, TimestampTz now)
+is_gone(const KeChild *child, const KeSlotReport *report, KeMoment now)
 {
 	pid_t		unused;
 
@@ -342,7 +343,7 @@ is_gone(const KeChild *child, const KeSlotReport *report, TimestampTz now)
 
 /* A child that has, or had a moment ago, a process. */
 static void
-step_process(KeChild *child, TimestampTz now)
+step_process(KeChild *child, KeMoment now)
 {
 	KeSlotReport report;
 
@@ -368,7 +369,7 @@ step_process(KeChild *child, TimestampTz now)
 }
 
 void
-ke_child_step(KeChild *child, TimestampTz now)
+ke_child_step(KeChild *child, KeMoment now)
 {
 	if (child->state != KE_CHILD_DOWN)
 		step_process(child, now);
@@ -377,7 +378,7 @@ ke_child_step(KeChild *child, TimestampTz now)
 		start(child, now);
 }
 
-TimestampTz
+KeMoment
 ke_child_due(const KeChild *child)
 {
 	if (child->state == KE_CHILD_DOWN)

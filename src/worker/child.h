@@ -21,6 +21,7 @@
 
 #include "postmaster/bgworker.h"
 
+#include "core/clock.h"
 #include "shm/roster.h"
 
 typedef enum KeChildState
@@ -44,11 +45,11 @@ typedef struct KeChild
 
 	/* how it is; changed by this file only */
 	KeChildState state;
-	TimestampTz since;			/* of state */
+	KeMoment	since;			/* of state */
 	int			slot;			/* -1: none */
 	BackgroundWorkerHandle *handle; /* NULL: started by a former parent */
-	TimestampTz not_before;		/* the next start */
-	TimestampTz insist_at;		/* the next SIGTERM; 0: none is due */
+	KeMoment	not_before;		/* the next start */
+	KeMoment	insist_at;		/* the next SIGTERM; 0: none is due */
 	int			delay_ms;		/* before the next start, if it fails again */
 	int64		messages;		/* when it was started */
 	const char *trouble;		/* why it could not be started, or NULL */
@@ -68,10 +69,10 @@ extern void ke_child_rename(KeChild *child, const char *name);
 extern void ke_child_hurry(KeChild *child);
 
 /* Do what is due. */
-extern void ke_child_step(KeChild *child, TimestampTz now);
+extern void ke_child_step(KeChild *child, KeMoment now);
 
 /* When something is due at the latest, if nobody wakes us. */
-extern TimestampTz ke_child_due(const KeChild *child);
+extern KeMoment ke_child_due(const KeChild *child);
 
 /* Down and not wanted any more: give its slot back, and the memory. */
 extern bool ke_child_is_over(const KeChild *child);

@@ -24,6 +24,7 @@
 #include "consumer/ordered.h"
 #include "consumer/retry_due.h"
 #include "consumer/retry_store.h"
+#include "core/clock.h"
 #include "session/session.h"
 #include "worker/consumer_process.h"
 #include "worker/runtime.h"
@@ -54,8 +55,8 @@ typedef struct Consumer
 	uint64		config_version; /* what was loaded */
 	const char **topics;		/* what the group was told */
 	int			ntopics;
-	TimestampTz resubscribe_at; /* unsubscribed; subscribe by then, or 0 */
-	TimestampTz publish_at;
+	KeMoment	resubscribe_at;	/* unsubscribed; subscribe by then, or 0 */
+	KeMoment	publish_at;
 } Consumer;
 
 static void finish(Consumer *consumer, bool in_user_code);
@@ -77,13 +78,12 @@ leave_with(const char *reason)
 static void
 give_up(Consumer *consumer, const char *reason)
 {
-	TimestampTz deadline =
-		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), GIVE_UP_MS);
+	KeMoment	deadline = ke_clock_in(GIVE_UP_MS);
 
 	if (consumer->engine.consumer == NULL)
 		leave_with(reason);
 	ke_runtime_activity("waiting to be stopped: %s", reason);
-	while (!ke_runtime_should_stop() && GetCurrentTimestamp() < deadline)
+	while (!ke_runtime_should_stop() && ke_clock_now() < deadline)
 		(void) ke_runtime_wait(-1, GIVE_UP_MS);
 	if (ke_runtime_should_stop())
 		finish(consumer, false);
@@ -166,8 +166,7 @@ resubscribe(Consumer *consumer)
 	for (i = 0; i < consumer->ntopics; i++)
 		pfree(unconstify(char *, consumer->topics[i]));
 	consumer->ntopics = 0;
-	consumer->resubscribe_at =
-		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), RESUBSCRIBE_MS);
+	consumer->resubscribe_at = ke_clock_in(RESUBSCRIBE_MS);
 }
 
 /* Something in the configuration, or a position, was changed by somebody. */
@@ -358,7 +357,7 @@ handle_event(Consumer *consumer, KeConsumerEvent *event)
 }
 
 static bool
-may_run(const KeStage *stage, TimestampTz now)
+may_run(const KeStage *stage, KeMoment now)
 {
 	return stage->count > 0 && stage->not_before <= now &&
 		stage->room_at <= now;
@@ -377,7 +376,7 @@ takes_long(const KeStage *stage, int count)
  * fetched before it, so those of a slow stage are moved out of its way.
  */
 static bool
-serve_queue(Consumer *consumer, TimestampTz now)
+serve_queue(Consumer *consumer, KeMoment now)
 {
 	KeEngine   *engine = &consumer->engine;
 	int			i;
@@ -430,7 +429,7 @@ check_outcome(Consumer *consumer, KeBatchOutcome outcome)
 
 /* Run every stage that has something; true if anything was done. */
 static bool
-run_stages(Consumer *consumer, TimestampTz now)
+run_stages(Consumer *consumer, KeMoment now)
 {
 	KeEngine   *engine = &consumer->engine;
 	bool		worked = false;
@@ -467,7 +466,7 @@ run_stages(Consumer *consumer, TimestampTz now)
 
 /* Things that are done now and then. */
 static void
-keep_house(Consumer *consumer, TimestampTz now)
+keep_house(Consumer *consumer, KeMoment now)
 {
 	KeEngine   *engine = &consumer->engine;
 	ListCell   *lc;
@@ -503,7 +502,7 @@ keep_house(Consumer *consumer, TimestampTz now)
 }
 
 static void
-sooner(TimestampTz *deadline, TimestampTz at)
+sooner(KeMoment *deadline, KeMoment at)
 {
 	if (at != 0 && at < *deadline)
 		*deadline = at;
@@ -514,8 +513,8 @@ static long
 idle_ms(Consumer *consumer)
 {
 	KeEngine   *engine = &consumer->engine;
-	TimestampTz now = GetCurrentTimestamp();
-	TimestampTz deadline = consumer->publish_at;
+	KeMoment	now = ke_clock_now();
+	KeMoment	deadline = consumer->publish_at;
 	ListCell   *lc;
 	int			i;
 
@@ -533,7 +532,7 @@ idle_ms(Consumer *consumer)
 	for (i = 0; i < engine->nparts; i++)
 		if (engine->parts[i]->status == KE_PARTITION_STARTING)
 			sooner(&deadline, engine->parts[i]->start_at);
-	return TimestampDifferenceMilliseconds(now, deadline);
+	return ke_clock_left(now, deadline);
 }
 
 void
@@ -546,7 +545,7 @@ ke_consumer_process_main(Datum main_arg)
 	start(consumer, main_arg);
 	for (;;)
 	{
-		TimestampTz now = GetCurrentTimestamp();
+		KeMoment	now = ke_clock_now();
 		bool		empty;
 		bool		worked;
 

@@ -15,6 +15,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "core/clock.h"
 #include "core/guc.h"
 #include "session/databases.h"
 #include "session/session.h"
@@ -234,7 +235,7 @@ sweep(Oid oid)
  * long, as somebody holds the lock on the extension, keeps nobody waiting.
  */
 static bool
-is_probing(const KeChild *manager, TimestampTz now)
+is_probing(const KeChild *manager, KeMoment now)
 {
 	KeSlotReport report;
 
@@ -256,7 +257,7 @@ is_probing(const KeChild *manager, TimestampTz now)
 }
 
 static bool
-any_is_probing(TimestampTz now)
+any_is_probing(KeMoment now)
 {
 	ListCell   *lc;
 
@@ -273,8 +274,8 @@ any_is_probing(TimestampTz now)
  * found nothing to do may not have known of a change that we were told about
  * before it was gone.
  */
-static TimestampTz
-step(Database *database, TimestampTz now)
+static KeMoment
+step(Database *database, KeMoment now)
 {
 	KeChild    *manager = database->manager;
 
@@ -298,10 +299,10 @@ step(Database *database, TimestampTz now)
 }
 
 /* Every database's turn; returns when the next is due. */
-static TimestampTz
-step_all(TimestampTz now)
+static KeMoment
+step_all(KeMoment now)
 {
-	TimestampTz due = DT_NOEND;
+	KeMoment	due = DT_NOEND;
 	ListCell   *lc;
 
 	foreach(lc, databases)
@@ -348,14 +349,14 @@ ke_launcher_main(Datum main_arg)
 
 	while (!ke_runtime_should_stop())
 	{
-		TimestampTz due;
+		KeMoment	due;
 
 		MemoryContextSwitchTo(round);
 		take_notes(ke_guc_enabled && !was_enabled);
 		was_enabled = ke_guc_enabled;
 
 		MemoryContextSwitchTo(launcher_context);
-		due = step_all(GetCurrentTimestamp());
+		due = step_all(ke_clock_now());
 		MemoryContextReset(round);
 
 		ke_runtime_sleep_until(due);

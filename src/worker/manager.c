@@ -20,6 +20,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "core/clock.h"
 #include "core/guc.h"
 #include "outbox/outbox_read.h"
 #include "session/attempt.h"
@@ -52,7 +53,7 @@ typedef struct Manager
 	List	   *services;		/* of KeService */
 
 	uint64		config_version; /* what was read */
-	TimestampTz read_at;		/* 0: never */
+	KeMoment	read_at;		/* 0: never */
 	char	   *obstacle;		/* why nothing may run, in context; or NULL */
 } Manager;
 
@@ -303,7 +304,7 @@ set_obstacle(Manager *manager, const char *obstacle)
  * until it does.
  */
 static void
-read_configuration(Manager *manager, TimestampTz now)
+read_configuration(Manager *manager, KeMoment now)
 {
 	Reading		reading = {.manager = manager};
 	bool		changed = manager->read_at == 0 ||
@@ -356,10 +357,10 @@ adopt_orphans(Manager *manager)
 	pfree(reports);
 }
 
-static TimestampTz
-step_services(Manager *manager, TimestampTz now)
+static KeMoment
+step_services(Manager *manager, KeMoment now)
 {
-	TimestampTz due = DT_NOEND;
+	KeMoment	due = DT_NOEND;
 	ListCell   *lc;
 
 	manager->facts.orphans = false;
@@ -383,10 +384,10 @@ step_services(Manager *manager, TimestampTz now)
  * Let the clusters of one server be looked at, if it is time.  A server
  * without subscriptions gets no connection before somebody asks.
  */
-static TimestampTz
-look_at_clusters(Manager *manager, TimestampTz now)
+static KeMoment
+look_at_clusters(Manager *manager, KeMoment now)
 {
-	TimestampTz due = DT_NOEND;
+	KeMoment	due = DT_NOEND;
 	KeService  *next = NULL;
 	ListCell   *lc;
 
@@ -421,11 +422,11 @@ has_nothing_to_do(const Manager *manager)
 }
 
 /* One round; returns when something is due. */
-static TimestampTz
+static KeMoment
 run_round(Manager *manager)
 {
-	TimestampTz now = GetCurrentTimestamp();
-	TimestampTz due;
+	KeMoment	now = ke_clock_now();
+	KeMoment	due;
 
 	if (manager->config_version != ke_slot_config_version() ||
 		TimestampDifferenceExceeds(manager->read_at, now, READ_INTERVAL_MS))
@@ -441,13 +442,12 @@ run_round(Manager *manager)
 static void
 stop_services(Manager *manager)
 {
-	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-													   STOP_TIMEOUT_MS);
+	KeMoment	deadline = ke_clock_in(STOP_TIMEOUT_MS);
 	bool		busy = true;
 
-	while (busy && GetCurrentTimestamp() < deadline)
+	while (busy && ke_clock_now() < deadline)
 	{
-		TimestampTz due = DT_NOEND;
+		KeMoment	due = DT_NOEND;
 		ListCell   *lc;
 
 		busy = false;
@@ -455,7 +455,7 @@ stop_services(Manager *manager)
 		{
 			KeService  *service = (KeService *) lfirst(lc);
 
-			due = Min(due, ke_service_stop(service, GetCurrentTimestamp()));
+			due = Min(due, ke_service_stop(service, ke_clock_now()));
 			busy |= ke_service_has_processes(service);
 		}
 		if (busy)
@@ -513,11 +513,11 @@ ke_manager_main(Datum main_arg)
 
 	start(&manager, main_arg);
 	adopt_orphans(&manager);
-	read_configuration(&manager, GetCurrentTimestamp());
+	read_configuration(&manager, ke_clock_now());
 
 	while (!ke_runtime_should_stop())
 	{
-		TimestampTz due;
+		KeMoment	due;
 
 		if (has_nothing_to_do(&manager) &&
 			ke_slot_set_done(manager.config_version))

@@ -15,6 +15,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "core/clock.h"
 #include "kafka/client.h"
 #include "relay/relay_cycle.h"
 #include "session/session.h"
@@ -35,7 +36,7 @@ typedef struct Worker
 	MemoryContext round;		/* reset in each round */
 	uint64		config_version; /* what was read */
 	uint64		fingerprint;	/* of the server it works for */
-	TimestampTz heartbeat_at;
+	KeMoment	heartbeat_at;
 } Worker;
 
 /* End now; the manager decides what comes next. */
@@ -55,11 +56,10 @@ leave_with(const char *reason)
 static void
 give_up(const char *reason)
 {
-	TimestampTz deadline =
-		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), GIVE_UP_MS);
+	KeMoment	deadline = ke_clock_in(GIVE_UP_MS);
 
 	ke_runtime_activity("waiting to be stopped: %s", reason);
-	while (!ke_runtime_should_stop() && GetCurrentTimestamp() < deadline)
+	while (!ke_runtime_should_stop() && ke_clock_now() < deadline)
 		ke_runtime_sleep_until(deadline);
 	if (ke_runtime_should_stop())
 		proc_exit(0);
@@ -103,7 +103,7 @@ start(Worker *worker, Datum main_arg)
 
 /* Things that are done now and then. */
 static void
-keep_house(Worker *worker, TimestampTz now)
+keep_house(Worker *worker, KeMoment now)
 {
 	KeRelayFacts facts;
 
@@ -143,14 +143,14 @@ work(Worker *worker)
 static void
 wait_for_work(Worker *worker)
 {
-	TimestampTz now = GetCurrentTimestamp();
-	TimestampTz due = ke_relay_due(worker->relay);
+	KeMoment	now = ke_clock_now();
+	KeMoment	due = ke_relay_due(worker->relay);
 	KeWake		wake;
 
 	if (due <= now)
 		return;
 	wake = ke_runtime_wait(ke_relay_fd(worker->relay),
-						   TimestampDifferenceMilliseconds(now, due));
+						   ke_clock_left(now, due));
 	if (wake == KE_WAKE_FD)
 		ke_relay_drain_fd(worker->relay);
 
@@ -163,15 +163,14 @@ wait_for_work(Worker *worker)
 static void
 finish(Worker *worker)
 {
-	TimestampTz deadline =
-		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), WIND_UP_MS);
+	KeMoment	deadline = ke_clock_in(WIND_UP_MS);
 
 	ke_runtime_activity("stopping");
 	ke_slot_set_status(KE_STATUS_STOPPED);
 	ke_relay_wind_up(worker->relay);
 	work(worker);
 	while (!ke_relay_is_quiet(worker->relay) &&
-		   GetCurrentTimestamp() < deadline)
+		   ke_clock_now() < deadline)
 	{
 		wait_for_work(worker);
 		work(worker);
@@ -192,7 +191,7 @@ ke_relay_process_main(Datum main_arg)
 		if (ke_runtime_should_stop())
 			finish(worker);
 		MemoryContextReset(worker->round);
-		keep_house(worker, GetCurrentTimestamp());
+		keep_house(worker, ke_clock_now());
 		work(worker);
 		ke_runtime_activity(ke_relay_is_idle(worker->relay) ?
 							"waiting for messages to publish" :

@@ -18,6 +18,7 @@
 
 #include "cluster/answers.h"
 #include "cluster/watch_handles.h"
+#include "core/clock.h"
 #include "session/attempt.h"
 #include "shm/request.h"
 #include "worker/requests.h"
@@ -37,7 +38,7 @@ typedef struct Inquiry
 	KeRequest  *request;
 	KeMoment	taken_at;
 	int			slice_ms;		/* of the next try */
-	TimestampTz due;
+	KeMoment	due;
 	bool		replying;		/* the answer is on its way */
 } Inquiry;
 
@@ -62,7 +63,7 @@ typedef struct Try
 static List *inquiries = NIL;	/* of Inquiry, in TopMemoryContext */
 
 static void
-take_new(TimestampTz now)
+take_new(KeMoment now)
 {
 	KeRequest  *request;
 	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
@@ -152,7 +153,7 @@ gives_up(const Inquiry *inquiry, const KeService *service)
 	if (cluster != NULL)
 		patience_ms = Max(patience_ms, (int64) ANSWERS_IN_A_ROW *
 						  ke_cluster_took_ms(cluster));
-	return GetCurrentTimestamp() >= question->answer_by ||
+	return ke_clock_now() >= question->answer_by ||
 		ke_clock_passed(inquiry->taken_at, ke_clock_now(), patience_ms);
 }
 
@@ -207,15 +208,14 @@ serve(Inquiry *inquiry, List *services, List **silences)
 	}
 	else
 		inquiry->slice_ms = LATER_SLICE_MS;
-	inquiry->due = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-											   PAUSE_MS);
+	inquiry->due = ke_clock_in(PAUSE_MS);
 	return false;
 }
 
-TimestampTz
-ke_requests_serve(List *services, TimestampTz now)
+KeMoment
+ke_requests_serve(List *services, KeMoment now)
 {
-	TimestampTz due = DT_NOEND;
+	KeMoment	due = DT_NOEND;
 	List	   *silences = NIL;
 	ListCell   *lc;
 

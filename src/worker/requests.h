@@ -5,12 +5,13 @@
 #ifndef KE_REQUESTS_H
 #define KE_REQUESTS_H
 
+#include "core/clock.h"
 #include "worker/service.h"
 
 /*
  * Take new questions to this database, try to answer those that are due.
  * services: of KeService.  Returns when the next try is due.
  */
-extern TimestampTz ke_requests_serve(List *services, TimestampTz now);
+extern KeMoment ke_requests_serve(List *services, KeMoment now);
 
 #endif							/* KE_REQUESTS_H */

@@ -24,6 +24,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "core/clock.h"
 #include "core/failure.h"
 #include "handler/handler.h"
 #include "worker/runtime.h"
@@ -34,7 +35,7 @@
 static emit_log_hook_type prev_emit_log_hook = NULL;
 
 /* When SIGTERM came first; 0: not yet. */
-static volatile TimestampTz terminated_at = 0;
+static volatile KeMoment terminated_at = 0;
 
 /* The foreign server that this process works for; empty: for all, or none. */
 static char served[NAMEDATALEN] = "";
@@ -55,7 +56,7 @@ static void
 handle_sigterm(SIGNAL_ARGS)
 {
 	int			save_errno = errno;
-	TimestampTz now = GetCurrentTimestamp();
+	KeMoment	now = ke_clock_now();
 
 	if (terminated_at == 0)
 	{
@@ -204,12 +205,12 @@ ke_runtime_wait(int fd, long timeout_ms)
 }
 
 void
-ke_runtime_sleep_until(TimestampTz then)
+ke_runtime_sleep_until(KeMoment then)
 {
 	long		ms = MAX_SLEEP_MS;
 
 	if (then != DT_NOEND)
-		ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), then);
+		ms = ke_clock_left(ke_clock_now(), then);
 	(void) ke_runtime_wait(PGINVALID_SOCKET, ms);
 }
 

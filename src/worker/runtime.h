@@ -11,6 +11,7 @@
 #ifndef KE_RUNTIME_H
 #define KE_RUNTIME_H
 
+#include "core/clock.h"
 #include "shm/slot.h"
 
 /* After SIGTERM, a process that has not ended gets another one. */
@@ -38,7 +39,7 @@ typedef enum KeWake
 extern KeWake ke_runtime_wait(int fd, long timeout_ms);
 
 /* The same without an fd, until then or 1 s. */
-extern void ke_runtime_sleep_until(TimestampTz then);
+extern void ke_runtime_sleep_until(KeMoment then);
 
 /* The fd is about to be closed: forget it. */
 extern void ke_runtime_forget_fd(void);

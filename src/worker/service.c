@@ -15,6 +15,7 @@
 #include "utils/timestamp.h"
 
 #include "cluster/survey.h"
+#include "core/clock.h"
 #include "kafka/client.h"
 #include "shm/role_demand.h"
 #include "shm/task.h"
@@ -297,10 +298,10 @@ refuse_tasks(KeService *service)
 	}
 }
 
-static TimestampTz
-step_children(KeService *service, TimestampTz now)
+static KeMoment
+step_children(KeService *service, KeMoment now)
 {
-	TimestampTz due = DT_NOEND;
+	KeMoment	due = DT_NOEND;
 	ListCell   *lc;
 
 	foreach(lc, service->children)
@@ -379,7 +380,7 @@ note_alteration(KeService *service)
  * one is not, nothing is done: with it comes a new round of the group.
  */
 static void
-rejoin(KeService *service, KeRole role, int wanted, TimestampTz now)
+rejoin(KeService *service, KeRole role, int wanted, KeMoment now)
 {
 	KeGroupWatch *watch = &service->watch->groups[role == KE_ROLE_RETRY];
 
@@ -404,16 +405,16 @@ rejoin(KeService *service, KeRole role, int wanted, TimestampTz now)
 	ke_survey_unowned_rejoined(watch, now);
 }
 
-TimestampTz
+KeMoment
 ke_service_step(KeService *service, const KeWatchFacts *facts,
-				const char *obstacle, TimestampTz now)
+				const char *obstacle, KeMoment now)
 {
 	int			consumers;
 	int			retriers;
 	int			others;
 	bool		leave = false;
 	Alteration	alteration;
-	TimestampTz due;
+	KeMoment	due;
 
 	if (service->server == NULL)
 	{
@@ -453,8 +454,8 @@ ke_service_step(KeService *service, const KeWatchFacts *facts,
 	return due;
 }
 
-TimestampTz
-ke_service_stop(KeService *service, TimestampTz now)
+KeMoment
+ke_service_stop(KeService *service, KeMoment now)
 {
 	unwant_all(service, false);
 	return step_children(service, now);

@@ -9,6 +9,7 @@
 #define KE_SERVICE_H
 
 #include "cluster/watch.h"
+#include "core/clock.h"
 #include "shm/roster.h"
 #include "subscription/catalog.h"
 
@@ -42,12 +43,12 @@ extern void ke_service_configure(KeService *service, KeServer *server,
  * Decide what should run, given why nothing may (NULL: it may), and do what
  * is due.  Returns when something is due next.
  */
-extern TimestampTz ke_service_step(KeService *service,
+extern KeMoment ke_service_step(KeService *service,
 								   const KeWatchFacts *facts,
-								   const char *obstacle, TimestampTz now);
+								   const char *obstacle, KeMoment now);
 
 /* The same to stop everything. */
-extern TimestampTz ke_service_stop(KeService *service, TimestampTz now);
+extern KeMoment ke_service_stop(KeService *service, KeMoment now);
 
 /* No server and no process any more. */
 extern bool ke_service_is_over(const KeService *service);

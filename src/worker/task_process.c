@@ -15,6 +15,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "core/clock.h"
 #include "dlq/task_context.h"
 #include "session/attempt.h"
 #include "session/session.h"
@@ -124,7 +125,7 @@ void
 ke_task_process_main(Datum main_arg)
 {
 	const KeIdentityOfProcess *who = ke_runtime_attach(main_arg);
-	TimestampTz idle_since = GetCurrentTimestamp();
+	KeMoment	idle_since = ke_clock_now();
 	bool		kept_up = who->ordinal != KE_TASK_REPROCESS;
 	KeTaskContext *taskctx;
 
@@ -140,7 +141,7 @@ ke_task_process_main(Datum main_arg)
 		ke_slot_heartbeat();
 		if (serve_next(taskctx, who))
 		{
-			idle_since = GetCurrentTimestamp();
+			idle_since = ke_clock_now();
 			continue;
 		}
 		if (!kept_up)
@@ -149,7 +150,7 @@ ke_task_process_main(Datum main_arg)
 			kept_up = true;
 			continue;
 		}
-		if (TimestampDifferenceExceeds(idle_since, GetCurrentTimestamp(),
+		if (TimestampDifferenceExceeds(idle_since, ke_clock_now(),
 									   LINGER_MS) &&
 			ke_slot_set_done(version))
 			proc_exit(0);
