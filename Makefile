@@ -17,7 +17,7 @@ ISOLATION = $(patsubst test/isolation/specs/%.spec,%,$(wildcard test/isolation/s
 ISOLATION_OPTS = --inputdir=test/isolation
 
 # These bring their own PostgreSQL and Kafka and need nothing but make.
-HARNESS = demo test lint valgrind matrix bench
+HARNESS = demo test lint valgrind matrix assertions bench
 
 ifneq ($(filter $(HARNESS),$(MAKECMDGOALS)),)
 
@@ -38,6 +38,9 @@ valgrind:
 
 matrix:
 	@test/matrix/run
+
+assertions:
+	@test/assertions/run
 
 bench:
 	@test/bench/run

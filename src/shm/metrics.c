@@ -11,6 +11,7 @@
 
 #include "utils/timestamp.h"
 
+#include "core/clock.h"
 #include "core/guc.h"
 #include "core/unix_time.h"
 #include "shm/metrics.h"
@@ -18,7 +19,7 @@
 
 #define WINDOW_US (5 * USECS_PER_MINUTE)
 
-/* What a message counts at most: its producer's clock may be wrong. */
+/* What is older says when it was written, not how long it took to get here. */
 #define MAX_LATENCY_MS (INT64CONST(1) << 32)
 
 typedef struct Window
@@ -65,9 +66,9 @@ ke_metrics_count(KeMetricsDelta *delta, const KeMessage *msg, TimestampTz now)
 
 	delta->counters.received++;
 	delta->counters.bytes += Max(msg->key_len, 0) + Max(msg->value_len, 0);
-	if (msg->timestamp_ms < 0)
+	if (msg->timestamp_ms < 0 || latency_ms > MAX_LATENCY_MS)
 		return;
-	delta->counters.latency_ms += Min(latency_ms, MAX_LATENCY_MS);
+	delta->counters.latency_ms += latency_ms;
 	delta->latency[ke_histogram_bucket(latency_ms)]++;
 }
 
@@ -107,7 +108,7 @@ open_window(MetricsEntry *entry, int64 number)
 static void
 add_delta(MetricsEntry *entry, const KeMetricsDelta *delta, TimestampTz now)
 {
-	Window	   *window = open_window(entry, now / WINDOW_US);
+	Window	   *window = open_window(entry, ke_clock_now() / WINDOW_US);
 
 	add_counters(&entry->counters, &delta->counters);
 	for (int i = 0; i < KE_HISTOGRAM_BUCKETS; i++)
@@ -205,7 +206,7 @@ copy_entry(const MetricsEntry *entry, int64 window, KeMetrics *metrics)
 bool
 ke_metrics_read(Oid database, Oid subscription, KeMetrics *metrics)
 {
-	int64		window = GetCurrentTimestamp() / WINDOW_US;
+	int64		window = ke_clock_now() / WINDOW_US;
 	MetricsEntry *entry;
 
 	memset(metrics, 0, sizeof(KeMetrics));

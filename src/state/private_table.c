@@ -18,6 +18,7 @@
 #include "executor/executor.h"
 #include "nodes/execnodes.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 
 #include "state/private_table.h"
 #include "subscription/catalog.h"
@@ -29,11 +30,21 @@ ke_private_table_open(KePrivateTable *table, const char *name,
 {
 	table->rel = table_open(ke_extension_private_table(name), lockmode);
 	table->slot = table_slot_create(table->rel, NULL);
+
+	/*
+	 * What writes a table that has a TOAST table needs a snapshot, as the
+	 * end of a transaction, and a transaction of ours, do not have.
+	 */
+	table->snapshot = NULL;
+	if (lockmode >= RowExclusiveLock && !HaveRegisteredOrActiveSnapshot())
+		table->snapshot = RegisterSnapshot(GetTransactionSnapshot());
 }
 
 void
 ke_private_table_close(KePrivateTable *table)
 {
+	if (table->snapshot != NULL)
+		UnregisterSnapshot(table->snapshot);
 	ExecDropSingleTupleTableSlot(table->slot);
 	table_close(table->rel, NoLock);
 }

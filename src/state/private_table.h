@@ -19,6 +19,7 @@ typedef struct KePrivateTable
 {
 	Relation	rel;
 	TupleTableSlot *slot;		/* one row: found, or to be written */
+	Snapshot	snapshot;		/* held for writing, or NULL */
 } KePrivateTable;
 
 extern void ke_private_table_open(KePrivateTable *table, const char *name,

@@ -185,6 +185,23 @@ is( sample(
 	0,
 	'nothing is parked');
 
+# Timestamps of 1970, as somebody forged them or did not know better, are no
+# latencies.
+my $latencies = sample(qr/kafka_events_latency_seconds_count\{$labels\}/);
+my $received = $node->safe_psql('postgres',
+	"SELECT received_total FROM kafka_metrics WHERE topic = '$topic'");
+$kafka->produce_messages($topic,
+	map { { value => qq({"id": $_}), timestamp => 1000 } } 1 .. 100);
+$node->wait_for(
+	"SELECT received_total FROM kafka_metrics WHERE topic = '$topic'",
+	$received + 100, 'messages of 1970');
+cmp_ok(
+	$node->safe_psql('postgres',
+		"SELECT latency_p99_ms FROM kafka_metrics WHERE topic = '$topic'"),
+	'<', 2 * 3_600_000, 'a forged timestamp does not show as latency');
+is(sample(qr/kafka_events_latency_seconds_count\{$labels\}/),
+	$latencies, '... and is not counted as one');
+
 # forgotten with the subscription
 $node->safe_psql('postgres', "SELECT kafka_unsubscribe('$topic')");
 is($node->safe_psql('postgres', $counted), '', 'what is gone is not shown');
