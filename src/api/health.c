@@ -55,7 +55,7 @@ typedef struct Observed
 	int			npartitions;
 	KeSlotReport *reports;
 	int			nreports;
-	TimestampTz deadline;
+	KeMoment	deadline;
 } Observed;
 
 static void add_problem(Health *health, const char *fmt,...)
@@ -95,7 +95,7 @@ note_answer(Health *health, const KeAnswer *answer)
 }
 
 static void
-ask_cluster(Health *health, TimestampTz deadline)
+ask_cluster(Health *health, KeMoment deadline)
 {
 	KeQuestion	question = {
 		.kind = KE_ASK_HEALTH,

@@ -7,6 +7,7 @@
 
 #include "fmgr.h"
 
+#include "core/clock.h"
 #include "shm/request.h"
 #include "subscription/catalog.h"
 
@@ -17,7 +18,7 @@ typedef struct KeProductionCheck
 	bool		several;		/* what is said names the server */
 	KeServer   *server;
 	List	   *subscriptions;	/* of KeSubscription */
-	TimestampTz deadline;
+	KeMoment	deadline;
 	KeAnswer   *silence;		/* why the cluster is not asked any more */
 } KeProductionCheck;
 

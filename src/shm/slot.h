@@ -13,6 +13,8 @@
 
 #include "datatype/timestamp.h"
 
+#include "core/clock.h"
+
 typedef enum KeRole
 {
 	KE_ROLE_LAUNCHER,
@@ -68,7 +70,7 @@ extern void ke_slot_note_terminating(void); /* from the signal handler */
  * becomes of it.  Returns since when the group has had a member of ours
  * without a break: nobody's tools could move its positions since then.
  */
-extern TimestampTz ke_slot_stay_in_group(int session_timeout_ms);
+extern KeMoment ke_slot_stay_in_group(int session_timeout_ms);
 
 /* It is no member any more: it has left, or was put out. */
 extern void ke_slot_leave_group(void);
