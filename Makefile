@@ -8,9 +8,10 @@ OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*/*.c)))
 
 PG_CPPFLAGS = -Isrc $(shell pkg-config --cflags rdkafka)
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Werror
-SHLIB_LINK = $(shell pkg-config --libs rdkafka)
+# OpenSSL where PostgreSQL is built with it
+SHLIB_LINK = $(shell pkg-config --libs rdkafka) $(filter -lcrypto,$(LIBS))
 
-REGRESS = connect subscribe ddl control failures dlq privileges outbox views
+REGRESS = connect tls subscribe ddl control failures dlq privileges outbox views
 REGRESS_OPTS = --inputdir=.
 
 ISOLATION = $(patsubst test/isolation/specs/%.spec,%,$(wildcard test/isolation/specs/*.spec))

@@ -35,7 +35,8 @@ CREATE SERVER orders FOREIGN DATA WRAPPER kafka_events
   OPTIONS (bootstrap_servers 'k1:9092,k2:9092', service_name 'order-service');
 CREATE SERVER nothing FOREIGN DATA WRAPPER kafka_events;
 
--- every option
+-- every option; an older library warns of SCRAM
+SET client_min_messages = error;
 CREATE SERVER everything FOREIGN DATA WRAPPER kafka_events OPTIONS (
   bootstrap_servers 'k1:9092, [2001:db8::1]:9093',
   service_name 'Everything_1.x',
@@ -81,6 +82,7 @@ CREATE SERVER everything FOREIGN DATA WRAPPER kafka_events OPTIONS (
   "ssl.sigalgs.list" 'RSA-PSS+SHA256',
   "ssl.curves.list" 'X25519',
   debug 'broker,security');
+RESET client_min_messages;
 SELECT srvname, cardinality(srvoptions) FROM pg_foreign_server ORDER BY srvname;
 DROP SERVER everything;
 
@@ -115,7 +117,7 @@ SELECT o, try_server(o) FROM unnest(ARRAY[
 SELECT s, try(format('CREATE SERVER tried FOREIGN DATA WRAPPER kafka_events OPTIONS (bootstrap_servers %L, service_name %L)', b, s))
 FROM (VALUES ('k1', 'a'), ('k1:0', 'a'), ('k1:9092 k2:9092', 'a'), ('ssl://k1:9092', 'a'), ('', 'a'),
              ('k1:9092', ''), ('k1:9092', 'my service'), ('k1:9092', repeat('a', 101)), ('k1:9092', 'a-1234567890'),
-             ('k1:9092', 'a-123e4567-e89b-12d3-a456-426614174000')) v(b, s);
+             ('k1:9092', 'a-123e4567-e89b-12d3-a456-426614174000'), ('k1:9092', '123e4567e89b12d3a456426614174000')) v(b, s);
 \pset format aligned
 
 -- profile production
@@ -190,6 +192,14 @@ SELECT kafka_events.wrapper_validator(ARRAY[
   'required_headers=a,b', 'start_from=now', 'batch_size=0', 'handler_timeout=soon', 'max_retries=11',
   'retry_strategy=random', 'initial_delay=10 ms', 'max_delay=-1 s', 'multiplier=0', 'dlq=maybe',
   'breaker_threshold=-1', 'breaker_timeout=0', 'paused=perhaps', 'max_retry=1'], 'pg_foreign_table'::regclass);
+
+-- all options, as they are listed
+SELECT object, option, type, default_value, allowed_values, is_required FROM kafka_options()
+  WHERE NOT superuser_only;
+SELECT count(*) > 20 AS properties, bool_and(object = 'server' AND option LIKE '%.%' OR option = 'debug') AS of_servers
+  FROM kafka_options() WHERE superuser_only;
+SELECT option, default_value, production_default FROM kafka_options()
+  WHERE default_value IS DISTINCT FROM production_default;
 
 -- nothing else has options
 ALTER FOREIGN DATA WRAPPER kafka_events OPTIONS (ADD bootstrap_servers 'k1:9092');

@@ -20,10 +20,33 @@ AS 'MODULE_PATHNAME', 'kafka_wrapper_validator';
 COMMENT ON FUNCTION kafka_events.wrapper_validator(text[], oid) IS
   'Checks the options of servers, user mappings and subscriptions of the wrapper kafka_events';
 
+CREATE FUNCTION kafka_events.wrapper_handler()
+RETURNS fdw_handler
+LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'kafka_wrapper_handler';
+COMMENT ON FUNCTION kafka_events.wrapper_handler() IS
+  'Says to who reads from a subscription where its messages go';
+
 CREATE FOREIGN DATA WRAPPER kafka_events
+  HANDLER kafka_events.wrapper_handler
   VALIDATOR kafka_events.wrapper_validator;
 COMMENT ON FOREIGN DATA WRAPPER kafka_events IS
   'Kafka clusters: one server is one service, with one identity and one set of consumer groups';
+
+CREATE FUNCTION @extschema@.kafka_options(
+  OUT object              text,
+  OUT option              text,
+  OUT type                text,
+  OUT default_value       text,
+  OUT production_default  text,
+  OUT allowed_values      text,
+  OUT is_required         boolean,
+  OUT superuser_only      boolean)
+RETURNS SETOF record
+LANGUAGE C STABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'kafka_options';
+COMMENT ON FUNCTION @extschema@.kafka_options() IS
+  'All options of servers, user mappings and subscriptions: type, default, allowed values';
 
 /* -------------------------------------------------------- private tables */
 
@@ -393,13 +416,16 @@ CREATE FUNCTION @extschema@.kafka_consumer_seek(
   "position"       text         DEFAULT NULL,
   partition        integer      DEFAULT NULL,
   server           name         DEFAULT NULL,
+  to_offset        bigint       DEFAULT NULL,
+  to_timestamp     timestamptz  DEFAULT NULL,
+  to_position      text         DEFAULT NULL,
   OUT topic_partition  integer,
   OUT old_offset       bigint,
   OUT new_offset       bigint)
 RETURNS SETOF record
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'kafka_consumer_seek';
-COMMENT ON FUNCTION @extschema@.kafka_consumer_seek(text, bigint, timestamptz, text, integer, name) IS
+COMMENT ON FUNCTION @extschema@.kafka_consumer_seek(text, bigint, timestamptz, text, integer, name, bigint, timestamptz, text) IS
   'Move the position of a subscription, in all partitions or one';
 
 CREATE FUNCTION @extschema@.kafka_circuit_reset(topic text, server name DEFAULT NULL)

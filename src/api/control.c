@@ -113,56 +113,77 @@ typedef struct Seek
 #define ARG_PARTITION 4
 #define ARG_SERVER 5
 
+/* Other names of the three that name a target, which need no quotes. */
+#define ARG_TO_OFFSET 6
+#define ARG_TO_TIMESTAMP 7
+#define ARG_TO_POSITION 8
+
+static void
+read_offset(int64 offset, Seek *seek)
+{
+	if (offset < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("offset must not be negative"),
+				 errhint("Use to_position => 'earliest' or 'latest' for the ends of a partition.")));
+	seek->target = KE_ASK_TOPIC;
+	seek->offset = offset;
+}
+
+static void
+read_timestamp(TimestampTz timestamp, Seek *seek)
+{
+	if (TIMESTAMP_NOT_FINITE(timestamp))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+				 errmsg("timestamp must be finite"),
+				 errhint("Use to_position => 'earliest' or 'latest' for the ends of a partition.")));
+	seek->target = KE_ASK_TIME;
+	seek->timestamp_ms = Max(ke_unix_ms(timestamp), 0);
+}
+
+static void
+read_position(const char *position, Seek *seek)
+{
+	if (strcmp(position, "earliest") == 0)
+		seek->target = KE_ASK_EARLIEST;
+	else if (strcmp(position, "latest") == 0)
+		seek->target = KE_ASK_LATEST;
+	else
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("position must be 'earliest' or 'latest', not \"%s\"",
+						position)));
+}
+
 static void
 read_target(FunctionCallInfo fcinfo, Seek *seek)
 {
-	int			targets = !PG_ARGISNULL(ARG_OFFSET) +
-		!PG_ARGISNULL(ARG_TIMESTAMP) + !PG_ARGISNULL(ARG_POSITION);
+	static const int targets[] = {
+		ARG_OFFSET, ARG_TIMESTAMP, ARG_POSITION,
+		ARG_TO_OFFSET, ARG_TO_TIMESTAMP, ARG_TO_POSITION
+	};
+	int			given = -1;
+	int			count = 0;
 
-	if (targets != 1)
+	for (int i = 0; i < lengthof(targets); i++)
+	{
+		if (PG_ARGISNULL(targets[i]))
+			continue;
+		given = targets[i];
+		count++;
+	}
+	if (count != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("exactly one of \"offset\", \"timestamp\" and \"position\" must be given"),
-				 errhint("For example: kafka_consumer_seek('topic', \"position\" => 'earliest').")));
-	if (!PG_ARGISNULL(ARG_OFFSET))
-	{
-		seek->target = KE_ASK_TOPIC;
-		seek->offset = PG_GETARG_INT64(ARG_OFFSET);
-		if (seek->offset < 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-					 errmsg("offset must not be negative"),
-					 errhint("Use \"position\" => 'earliest' or 'latest' for the ends of a partition.")));
-	}
-	else if (!PG_ARGISNULL(ARG_TIMESTAMP))
-	{
-		TimestampTz timestamp = PG_GETARG_TIMESTAMPTZ(ARG_TIMESTAMP);
-
-		if (TIMESTAMP_NOT_FINITE(timestamp))
-			ereport(ERROR,
-					(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-					 errmsg("timestamp must be finite"),
-					 errhint("Use \"position\" => 'earliest' or 'latest' for the ends of a partition.")));
-		seek->target = KE_ASK_TIME;
-		seek->timestamp_ms = ke_unix_ms(timestamp);
-		if (seek->timestamp_ms < 0)
-			seek->timestamp_ms = 0;
-	}
+				 errmsg("exactly one of to_offset, to_timestamp and to_position must be given"),
+				 errhint("For example: kafka_consumer_seek('topic', to_position => 'earliest').")));
+	if (given == ARG_OFFSET || given == ARG_TO_OFFSET)
+		read_offset(PG_GETARG_INT64(given), seek);
+	else if (given == ARG_TIMESTAMP || given == ARG_TO_TIMESTAMP)
+		read_timestamp(PG_GETARG_TIMESTAMPTZ(given), seek);
 	else
-	{
-		char	   *position = ke_fcinfo_text(fcinfo,
-											  ARG_POSITION);
-
-		if (strcmp(position, "earliest") == 0)
-			seek->target = KE_ASK_EARLIEST;
-		else if (strcmp(position, "latest") == 0)
-			seek->target = KE_ASK_LATEST;
-		else
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("position must be 'earliest' or 'latest', not \"%s\"",
-							position)));
-	}
+		read_position(ke_fcinfo_text(fcinfo, given), seek);
 }
 
 /* Ask the cluster; raises when there is no answer, or no such topic. */

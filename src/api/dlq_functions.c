@@ -178,7 +178,9 @@ emit_one(FunctionCallInfo fcinfo, KeServer *server, const char *topic)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("topic \"%s\" does not exist on server \"%s\"",
-						dlq_topic, server->name)));
+						dlq_topic, server->name),
+				 errhint("On this server the names of dead letter topics end with \"%s\", its option dlq_suffix.",
+						 server->options.dlq_suffix)));
 	emit_stats(fcinfo, server, dlq_topic, answer);
 }
 

@@ -25,6 +25,7 @@
 #include "core/clock.h"
 #include "core/format.h"
 #include "core/guc.h"
+#include "kafka/client.h"
 #include "shm/metrics.h"
 #include "shm/ready.h"
 #include "shm/task.h"
@@ -78,6 +79,24 @@ check_tls(KeProductionCheck *inspection)
 	ke_check_row_emit(inspection, &check,
 					  psprintf("security_protocol is %s",
 							   protocol));
+}
+
+/* The library that is loaded here; workers load the same. */
+static void
+check_library(KeProductionCheck *inspection)
+{
+	const KeServerOptions *options = &inspection->server->options;
+	KeCheckRow	check;
+
+	ke_check_row_begin(&check, "librdkafka");
+	if (strncmp(options->security_protocol, "sasl", 4) == 0 &&
+		!ke_client_can_log_in(options->sasl_mechanism))
+		ke_check_row_fail(&check,
+						  "Install librdkafka 2.6.1 or later and restart PostgreSQL, or use another sasl_mechanism.",
+						  "librdkafka %s cannot log in to Kafka 4 or later with %s",
+						  ke_client_library_name(), options->sasl_mechanism);
+	ke_check_row_emit(inspection, &check,
+					  psprintf("librdkafka %s", ke_client_library_name()));
 }
 
 /* Processes of all servers here, were all of them needed at once. */
@@ -319,6 +338,7 @@ inspect(KeProductionCheck *inspection, KeServer *server)
 	inspection->silence = NULL;
 	check_service_name(inspection);
 	check_tls(inspection);
+	check_library(inspection);
 	ke_production_check_topics(inspection);
 	check_processes(inspection);
 	check_lag(inspection);

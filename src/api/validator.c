@@ -21,10 +21,13 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
+#include "utils/timestamp.h"
 
 #include "core/options.h"
+#include "core/pem.h"
 #include "core/properties.h"
 #include "kafka/client.h"
+#include "shm/ready.h"
 
 PG_FUNCTION_INFO_V1(kafka_wrapper_validator);
 
@@ -57,6 +60,50 @@ check_server_privileges(const KeServerOptions *server, List **problems)
 	}
 }
 
+/* What works with some brokers, and what will not work for long. */
+static void
+warn_about_login(const KeServerOptions *server)
+{
+	const char *mechanism = server->sasl_mechanism;
+
+	if (strncmp(server->security_protocol, "sasl", 4) == 0 &&
+		!ke_client_can_log_in(mechanism))
+		ereport(WARNING,
+				(errcode(ERRCODE_WARNING),
+				 errmsg("librdkafka %s cannot log in to Kafka 4 or later with %s",
+						ke_client_library_name(), mechanism),
+				 errhint("Install librdkafka 2.6.1 or later, or use another sasl_mechanism. With Kafka 3 it works.")));
+}
+
+static void
+warn_about_certificate(const KeMappingOptions *mapping)
+{
+	char	   *over = NULL;
+
+	if (mapping->ssl_certificate_pem != NULL)
+		over = ke_pem_expired_at(mapping->ssl_certificate_pem,
+								 GetCurrentTimestamp());
+	if (over != NULL)
+		ereport(WARNING,
+				(errcode(ERRCODE_WARNING),
+				 errmsg("the certificate in option \"ssl_certificate_pem\" expired on %s",
+						over),
+				 errhint("Brokers refuse it: set a new certificate and its key.")));
+}
+
+/* A server or a subscription can be made, and nothing comes of it. */
+static void
+warn_without_preload(const char *what)
+{
+	if (ke_ready() || IsBinaryUpgrade)
+		return;
+	ereport(WARNING,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("kafka_events is not loaded: nothing will be consumed or published, and this %s is checked only in part",
+					what),
+			 errhint("Add kafka_events to shared_preload_libraries and restart the server.")));
+}
+
 static void
 validate_server(List *options)
 {
@@ -66,6 +113,8 @@ validate_server(List *options)
 	ke_options_server_parse(options, &server, &problems);
 	check_server_privileges(&server, &problems);
 	ke_options_report("a server of kafka_events", problems);
+	warn_about_login(&server);
+	warn_without_preload("server");
 }
 
 static void
@@ -76,6 +125,7 @@ validate_mapping(List *options)
 
 	ke_options_server_parse_mapping(options, &mapping, &problems);
 	ke_options_report("a user mapping of kafka_events", problems);
+	warn_about_certificate(&mapping);
 }
 
 static void
@@ -87,6 +137,7 @@ validate_subscription(List *options)
 	/* whatever profile the server has: no bound depends on it */
 	ke_options_subscription_parse(options, false, &sub, &problems);
 	ke_options_report("a subscription of kafka_events", problems);
+	warn_without_preload("subscription");
 }
 
 static void

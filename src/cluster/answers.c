@@ -263,6 +263,7 @@ answer_config(KeCluster *cluster, const KeServer *server,
 	List	   *settings = ke_cluster_report_get_settings(question->payload);
 	int			count = list_length(settings);
 	KeTopicConfig *configs = palloc0(Max(count, 1) * sizeof(KeTopicConfig));
+	const char *hint;
 	KeAnswer   *answer;
 	int			error;
 
@@ -282,8 +283,9 @@ answer_config(KeCluster *cluster, const KeServer *server,
 	answer = answer_with(ke_cluster_report_put_settings(settings));
 	if (error != 0)
 		answer->text = pstrdup(ke_client_error_name(error));
-	if (ke_client_is_refusal(error))
-		answer->hint = pstrdup("The Kafka user needs DescribeConfigs on the topic.");
+	hint = ke_client_hint_for(KE_PURPOSE_DESCRIBE_CONFIGS, error);
+	if (error != 0 && hint != NULL)
+		answer->hint = pstrdup(hint);
 	return answer;
 }
 
@@ -354,7 +356,7 @@ answer_create(KeCluster *cluster, const KeServer *server,
 	answer->created = created;
 	if (error != 0)
 	{
-		const char *hint = ke_client_error_hint(error);
+		const char *hint = ke_client_hint_for(KE_PURPOSE_CREATE, error);
 
 		answer->text = text != NULL ? text :
 			pstrdup(ke_client_error_name(error));

@@ -2,9 +2,10 @@
  * option_table.h
  *	  One table per kind of object drives parsing, checking and error texts.
  *
- * Private to core/options*.c.  An entry says where in the struct a value
- * goes, what is allowed, and what stands there when nothing is written; the
- * initial value takes the same way through the parser as a written one.
+ * Private to core/option*.c and core/properties.c.  An entry says where in
+ * the struct a value goes, what is allowed, and what stands there when
+ * nothing is written; the initial value takes the same way through the parser
+ * as a written one.
  */
 #ifndef KE_OPTION_TABLE_H
 #define KE_OPTION_TABLE_H
@@ -49,6 +50,7 @@ typedef struct KeOption
 	KeOptionCheck check;
 	KeOptionParse parse;
 	const char *initial_production; /* with profile production, if another */
+	const char *form;			/* of text, for people; or NULL */
 	bool		required;
 } KeOption;
 
@@ -88,6 +90,12 @@ extern char *ke_option_table_names(const KeOptionSet *set);
 
 /* The value that was written for a name, or NULL. */
 extern const char *ke_option_table_written(List *options, const char *name);
+
+/* The tables, for who lists what is in them. */
+extern const KeOptionSet *ke_options_server_set(void);
+extern const KeOptionSet *ke_options_server_mapping_set(void);
+extern const KeOptionSet *ke_options_subscription_set(void);
+extern const KeOptionSet *ke_properties_set(void);
 
 /* At most 64 bytes of a value, in quotes and on one line, for an error. */
 extern char *ke_option_table_quote(const char *value);

@@ -85,6 +85,11 @@ typedef struct KeMappingOptions
 	char	   *ssl_certificate_pem;
 	char	   *ssl_key_pem;
 	char	   *ssl_key_password;
+
+	/* filled in by subscription/catalog, for errors; else NULL */
+	bool		exists;
+	char	   *role;			/* whose it is, or should be; quoted */
+	char	   *server;			/* that it is for; likewise */
 } KeMappingOptions;
 
 /*

@@ -11,10 +11,13 @@
 
 #include "core/option_table.h"
 #include "core/options.h"
+#include "core/pem.h"
 #include "core/properties.h"
 
 /* Longest service name, and longest suffix of retry and DLQ topics. */
 #define NAME_MAX_LEN	100
+
+#define NAME_FORM "at most 100 letters, digits, \".\", \"_\" and \"-\""
 
 /* A longer run of digits is a time or a random number. */
 #define DIGITS_MAX_LEN	9
@@ -40,16 +43,17 @@ static const char *check_key(const char *value);
 /* Bounds of what has a name in librdkafka are librdkafka's. */
 static const KeOption server_options[] = {
 	SERVER(bootstrap_servers, TEXT, .check = check_bootstrap_servers,
-		   .required = true),
+		   .form = "host:port, ...", .required = true),
 	SERVER(service_name, TEXT, .check = check_service_name,
-		   .required = true),
+		   .form = NAME_FORM, .required = true),
 	{.name = "profile", .kind = KE_OPTION_FLAG,
 		.offset = offsetof(KeServerOptions, production),
 	"development", .choices = profiles},
 	SERVER(security_protocol, WORD, "plaintext", .choices = protocols),
 	SERVER(sasl_mechanism, WORD, .choices = mechanisms),
-	SERVER(ssl_ca_pem, TEXT, .check = check_certificate),
-	SERVER(ssl_ca_file, TEXT),
+	SERVER(ssl_ca_pem, TEXT, .check = check_certificate,
+		   .form = "certificates in PEM text"),
+	SERVER(ssl_ca_file, TEXT, .form = "path on the database server"),
 	SERVER(workers, INTEGER, "1", 0, 64),
 	SERVER(retry_workers, INTEGER, "1", 0, 64),
 	SERVER(shared, BOOLEAN, "false"),
@@ -59,8 +63,10 @@ static const KeOption server_options[] = {
 	SERVER(fetch_wait, MS, "100", 0, 300000),
 	SERVER(compression, WORD, "lz4", .choices = compressions),
 	SERVER(synchronous_commit, BOOLEAN, "off"),
-	SERVER(retry_suffix, TEXT, ".retry", .check = check_suffix),
-	SERVER(dlq_suffix, TEXT, ".dlq", .check = check_suffix),
+	SERVER(retry_suffix, TEXT, ".retry", .check = check_suffix,
+		   .form = NAME_FORM),
+	SERVER(dlq_suffix, TEXT, ".dlq", .check = check_suffix,
+		   .form = NAME_FORM),
 	SERVER(create_topics, BOOLEAN, "true"),
 	SERVER(topic_partitions, INTEGER, "0", 0, 100000),
 	SERVER(topic_replication_factor, INTEGER, "-1", -1, 32767),
@@ -87,8 +93,10 @@ static const KeOptionSet server_set = {
 static const KeOption mapping_options[] = {
 	MAPPING(username, TEXT),
 	MAPPING(password, SECRET),
-	MAPPING(ssl_certificate_pem, SECRET, .check = check_certificate),
-	MAPPING(ssl_key_pem, SECRET, .check = check_key),
+	MAPPING(ssl_certificate_pem, SECRET, .check = check_certificate,
+			.form = "certificates in PEM text"),
+	MAPPING(ssl_key_pem, SECRET, .check = check_key,
+			.form = "private key in PEM text"),
 	MAPPING(ssl_key_password, SECRET)
 };
 
@@ -98,6 +106,18 @@ static const KeOptionSet mapping_set = {
 	.noptions = lengthof(mapping_options),
 	.size = sizeof(KeMappingOptions)
 };
+
+const KeOptionSet *
+ke_options_server_set(void)
+{
+	return &server_set;
+}
+
+const KeOptionSet *
+ke_options_server_mapping_set(void)
+{
+	return &mapping_set;
+}
 
 /* The end of a host name or of an address in brackets, or p itself. */
 static const char *
@@ -140,22 +160,32 @@ check_bootstrap_servers(const char *value)
 	}
 }
 
-/* Is there a UUID, with or without its dashes, at the start of p? */
+/*
+ * Is there a UUID, with or without its dashes, at the start of p?  Without
+ * them it is told from words of the letters a to f by its decimal digits: of
+ * 32 random digits fewer than eight are hardly ever decimal.
+ */
 static bool
 starts_with_uuid(const char *p)
 {
 	int			ndigits = 0;
+	int			ndecimal = 0;
+	int			ndashes = 0;
 
 	for (; ndigits < 32; p++)
 	{
 		if (isxdigit((unsigned char) *p))
+		{
 			ndigits++;
-		else if (*p != '-' ||
-				 (ndigits != 8 && ndigits != 12 &&
-				  ndigits != 16 && ndigits != 20))
+			ndecimal += isdigit((unsigned char) *p) != 0;
+		}
+		else if (*p == '-' && (ndigits == 8 || ndigits == 12 ||
+							   ndigits == 16 || ndigits == 20))
+			ndashes++;
+		else
 			return false;
 	}
-	return true;
+	return ndashes == 4 || ndecimal >= 8;
 }
 
 static const char *
@@ -303,6 +333,34 @@ check_production(const KeServerOptions *server, List **problems)
 						   server->service_name);
 }
 
+/* What a look into PEM text has found, if anything. */
+static void
+check_pem(const char *option, const char *rule, List **problems)
+{
+	if (rule != NULL)
+		ke_options_problem(problems, NULL, "Option \"%s\" %s", option, rule);
+}
+
+/* What is wrong with certificate and key, each alone and together. */
+static void
+check_client_certificate(const KeMappingOptions *mapping, List **problems)
+{
+	const char *certificate = mapping->ssl_certificate_pem;
+	const char *key = mapping->ssl_key_pem;
+	const char *password = mapping->ssl_key_password;
+
+	if (certificate != NULL)
+		check_pem("ssl_certificate_pem",
+				  ke_pem_certificates_problem(certificate), problems);
+	if (key != NULL)
+		check_pem("ssl_key_pem", ke_pem_key_problem(key, password), problems);
+	if (certificate != NULL && key != NULL &&
+		!ke_pem_belong_together(certificate, key, password))
+		ke_options_problem(problems,
+						   "The first certificate must be the client's own; those of authorities follow it.",
+						   "Option \"ssl_key_pem\" is not the key of the certificate in \"ssl_certificate_pem\"");
+}
+
 void
 ke_options_server_parse(List *options, KeServerOptions *out, List **problems)
 {
@@ -315,6 +373,9 @@ ke_options_server_parse(List *options, KeServerOptions *out, List **problems)
 		out->service_name = pstrdup("");
 
 	check_together(out, options, problems);
+	if (problems != NULL && out->ssl_ca_pem != NULL)
+		check_pem("ssl_ca_pem", ke_pem_certificates_problem(out->ssl_ca_pem),
+				  problems);
 	if (out->production)
 		check_production(out, problems);
 }
@@ -337,4 +398,6 @@ ke_options_server_parse_mapping(List *options, KeMappingOptions *out,
 		ke_option_table_written(options, "ssl_key_pem") == NULL)
 		ke_options_problem(problems, NULL,
 						   "Option \"ssl_key_password\" needs option \"ssl_key_pem\"");
+	if (problems != NULL)
+		check_client_certificate(out, problems);
 }

@@ -15,6 +15,8 @@
 #define DAY_MS			86400000.0
 #define INTERVAL_MAX_MS (24 * DAY_MS)
 
+#define FUNCTION_FORM "function, schema.function or schema.function(type)"
+
 static const char *const row_formats[] = {"fields", "envelope", NULL};
 static const char *const on_conflicts[] =
 {"error", "ignore", "update", NULL};
@@ -33,14 +35,16 @@ static const char *parse_required_headers(const char *value, void *out);
 	 .offset = offsetof(KeSubscriptionOptions, option##_ms), __VA_ARGS__}
 
 static const KeOption subscription_options[] = {
-	OPTION(topic, TEXT, .check = ke_options_topic_problem),
-	OPTION(handler, TEXT),
-	OPTION(into_table, TEXT),
+	OPTION(topic, TEXT, .check = ke_options_topic_problem,
+		   .form = "topic; without it, the name of the foreign table"),
+	OPTION(handler, TEXT, .form = FUNCTION_FORM),
+	OPTION(into_table, TEXT, .form = "table or schema.table"),
 	OPTION(row_format, CHOICE, "fields", .choices = row_formats),
 	OPTION(on_conflict, CHOICE, "error", .choices = on_conflicts),
 	OPTION(ordering, CHOICE, .choices = orderings),
-	OPTION(validator, TEXT),
-	{"required_headers", KE_OPTION_PARSED, .parse = parse_required_headers},
+	OPTION(validator, TEXT, .form = FUNCTION_FORM),
+	{"required_headers", KE_OPTION_PARSED, .parse = parse_required_headers,
+	.form = "{name,...}"},
 	OPTION(start_from, CHOICE, "earliest", .choices = starts),
 	OPTION(batch_size, INTEGER, "1000", 1, 100000),
 	INTERVAL(handler_timeout, "30 s", 1, INTERVAL_MAX_MS),
@@ -63,6 +67,12 @@ static const KeOptionSet subscription_set = {
 	.noptions = lengthof(subscription_options),
 	.size = sizeof(KeSubscriptionOptions)
 };
+
+const KeOptionSet *
+ke_options_subscription_set(void)
+{
+	return &subscription_set;
+}
 
 static const char *
 parse_required_headers(const char *value, void *out)

@@ -63,6 +63,12 @@ static const KeOptionSet allowed_set = {
 	.noptions = lengthof(allowed)
 };
 
+const KeOptionSet *
+ke_properties_set(void)
+{
+	return &allowed_set;
+}
+
 typedef struct Refusal
 {
 	const char *pattern;		/* a name; with a star, its start or end */

@@ -58,7 +58,9 @@ count_partitions(KeTaskContext *taskctx, const KeTaskOrder *order)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("topic \"%s\" does not exist on server \"%s\"",
-						order->topic, taskctx->server->name)));
+						order->topic, taskctx->server->name),
+				 errhint("On this server the names of dead letter topics end with \"%s\", its option dlq_suffix.",
+						 taskctx->server->options.dlq_suffix)));
 	if (topic->error != 0)
 		ke_task_context_refuse(taskctx, topic->error,
 							   psprintf("read topic \"%s\"", order->topic));

@@ -25,7 +25,8 @@ void
 ke_reprocess_fence_raise(KeReprocessRun *run, KeTransactionResult verdict,
 						 const KeTrouble *trouble)
 {
-	const char *hint = ke_client_error_hint(trouble->error);
+	const char *hint = ke_client_hint_for(KE_PURPOSE_WRITE,
+										  trouble->error);
 
 	if (verdict == KE_TRANSACTION_FENCED)
 		ereport(ERROR,

@@ -18,6 +18,9 @@
 /* Before, a group with more members than partitions may never settle. */
 #define LIBRARY_WITH_SPARE_MEMBERS 0x020601ff
 
+/* Before, the broker of Kafka 4 refuses its SCRAM messages. */
+#define LIBRARY_WITH_SCRAM 0x020601ff
+
 static bool
 must_not_run(int version)
 {
@@ -32,6 +35,19 @@ int
 ke_client_library_version(void)
 {
 	return rd_kafka_version();
+}
+
+const char *
+ke_client_library_name(void)
+{
+	return rd_kafka_version_str();
+}
+
+bool
+ke_client_can_log_in(const char *mechanism)
+{
+	return mechanism == NULL || strncmp(mechanism, "SCRAM", 5) != 0 ||
+		rd_kafka_version() >= LIBRARY_WITH_SCRAM;
 }
 
 bool
@@ -51,15 +67,120 @@ ke_client_check_library(void)
 				 errhint("Install librdkafka 2.0.2 or later, but neither 2.1.0 nor 2.10.0.")));
 }
 
+/* What we tell apart; NULL for the library's own errors. */
+static const char *
+own_name(int error)
+{
+	switch ((KeClientError) error)
+	{
+		case KE_CLIENT_BROKER_EXPIRED:
+			return "the broker's certificate has expired";
+		case KE_CLIENT_BROKER_NOT_YET_VALID:
+			return "the broker's certificate is not valid yet";
+		case KE_CLIENT_BROKER_OTHER_HOST:
+			return "the broker's certificate is for another host name";
+		case KE_CLIENT_BROKER_OTHER_CA:
+			return "the broker's certificate is not signed by a trusted authority";
+		case KE_CLIENT_BROKER_UNTRUSTED:
+			return "the broker's certificate could not be verified";
+		case KE_CLIENT_CERTIFICATE_MISSING:
+			return "the broker wants a client certificate, and the user mapping has none";
+		case KE_CLIENT_CERTIFICATE_EXPIRED:
+			return "the broker refuses the client certificate, which has expired";
+		case KE_CLIENT_CERTIFICATE_REFUSED:
+			return "the broker refuses the client certificate";
+		case KE_CLIENT_NO_TLS:
+			return "the listener does not speak TLS";
+		case KE_CLIENT_OLD_FOR_SCRAM:
+			return "SASL authentication by SCRAM failed";
+	}
+	return NULL;
+}
+
 const char *
 ke_client_error_name(int error)
 {
-	return rd_kafka_err2str((rd_kafka_resp_err_t) error);
+	const char *own = own_name(error);
+
+	return own != NULL ? own :
+		rd_kafka_err2str((rd_kafka_resp_err_t) error);
+}
+
+static const char *
+own_hint(int error)
+{
+	switch ((KeClientError) error)
+	{
+		case KE_CLIENT_BROKER_EXPIRED:
+			return "Give the broker a new certificate; nothing is wrong with the options of the server.";
+		case KE_CLIENT_BROKER_NOT_YET_VALID:
+			return "Compare the clocks of this machine and of the broker, and the certificate's first day.";
+		case KE_CLIENT_BROKER_OTHER_HOST:
+			return "The names in \"bootstrap_servers\", and those that the brokers advertise, must be among the names in their certificates (subjectAltName).";
+		case KE_CLIENT_BROKER_OTHER_CA:
+			return "Set \"ssl_ca_pem\" or \"ssl_ca_file\" to the certificate of the authority that signed the broker's; without them those of the operating system are trusted.";
+		case KE_CLIENT_BROKER_UNTRUSTED:
+			return "Check \"ssl_ca_pem\" or \"ssl_ca_file\", and the broker's certificate.";
+		case KE_CLIENT_CERTIFICATE_MISSING:
+			return "Set \"ssl_certificate_pem\" and \"ssl_key_pem\" in the user mapping of the server's owner.";
+		case KE_CLIENT_CERTIFICATE_EXPIRED:
+			return "Set \"ssl_certificate_pem\" and \"ssl_key_pem\" in the user mapping to a new certificate and its key.";
+		case KE_CLIENT_CERTIFICATE_REFUSED:
+			return "The authority that signed \"ssl_certificate_pem\" of the user mapping must be among those the broker trusts (its ssl.truststore), followed in the PEM text by those between; the certificate must not be revoked.";
+		case KE_CLIENT_NO_TLS:
+			return "Check the port in \"bootstrap_servers\", and \"security_protocol\".";
+		case KE_CLIENT_OLD_FOR_SCRAM:
+			return "With Kafka 4 or later, install librdkafka 2.6.1 or later: an older one cannot log in to it by SCRAM. With Kafka 3, check username and password in the user mapping.";
+	}
+	return NULL;
+}
+
+/* Which right is missing; NULL for other errors. */
+static const char *
+right_hint(KeClientPurpose purpose, int error)
+{
+	switch (error)
+	{
+		case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+			switch (purpose)
+			{
+				case KE_PURPOSE_READ:
+					return "The Kafka user needs Read on the topic.";
+				case KE_PURPOSE_WRITE:
+					return "The Kafka user needs Write on the topic.";
+				case KE_PURPOSE_CREATE:
+					return "The Kafka user needs Create on the topic, or on the cluster.";
+				case KE_PURPOSE_DESCRIBE_CONFIGS:
+					return "The Kafka user needs DescribeConfigs on the topic.";
+			}
+			break;
+		case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+			if (purpose == KE_PURPOSE_CREATE)
+				return "The Kafka user needs Create on the topic, or on the cluster.";
+			return "The Kafka user needs IdempotentWrite on the cluster; from Kafka 3.0 on, Write on any topic will do.";
+		case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
+			return "The Kafka user needs Read on the consumer group.";
+		case RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
+			return "The Kafka user needs Write and Describe on the transactional id (kafka-acls: --transactional-id).";
+		default:
+			break;
+	}
+	return NULL;
 }
 
 const char *
 ke_client_error_hint(int error)
 {
+	return ke_client_hint_for(KE_PURPOSE_READ, error);
+}
+
+const char *
+ke_client_hint_for(KeClientPurpose purpose, int error)
+{
+	const char *right = right_hint(purpose, error);
+
+	if (right != NULL)
+		return right;
 	switch (error)
 	{
 		case RD_KAFKA_RESP_ERR__RESOLVE:
@@ -75,18 +196,12 @@ ke_client_error_hint(int error)
 		case RD_KAFKA_RESP_ERR_UNSUPPORTED_SASL_MECHANISM:
 		case RD_KAFKA_RESP_ERR_ILLEGAL_SASL_STATE:
 			return "Check the server options \"security_protocol\" and \"sasl_mechanism\".";
-		case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
-			return "The Kafka user needs Read on the topic.";
 		case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
 		case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
 			return "Raise max.message.bytes of the topic, or send less in one message.";
 		case RD_KAFKA_RESP_ERR_INVALID_RECORD:
 		case RD_KAFKA_RESP_ERR_INVALID_MSG:
 			return "A compacted topic takes no message without a key.";
-		case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
-			return "The Kafka user needs Read on the consumer group.";
-		case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
-			return "The Kafka user lacks a permission on the cluster.";
 		case RD_KAFKA_RESP_ERR__TIMED_OUT:
 		case RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE:
 		case RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT:
@@ -107,13 +222,14 @@ ke_client_error_hint(int error)
 		case RD_KAFKA_RESP_ERR_GROUP_MAX_SIZE_REACHED:
 			return "Set the server option \"workers\" lower, or the broker's group.max.size higher.";
 		case RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE:
+			return "Is this a KRaft controller's port? \"bootstrap_servers\" must name listeners of brokers. Else the brokers are too old; Kafka 0.11 or later is needed.";
 		case RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED:
 		case RD_KAFKA_RESP_ERR__BAD_COMPRESSION:
 			return "The installed librdkafka may have been built without this feature or compression type.";
 		case RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION:
 			return "The brokers are too old; Kafka 0.11 or later is needed.";
 		default:
-			return NULL;
+			return own_hint(error);
 	}
 }
 

@@ -2,8 +2,9 @@
  * client.h
  *	  What every Kafka handle of ours has in common.
  *
- * Only files in kafka/ include rdkafka.h.  No callbacks are set except a
- * log callback that writes nothing; all else comes as events.  No handle is
+ * Only files in kafka/ include rdkafka.h.  No callbacks are set except a log
+ * callback that writes nothing and one that sees OpenSSL's verdict on a
+ * certificate; all else comes as events.  No handle is
  * made before fork, in _PG_init, or in a user's backend.
  */
 #ifndef KE_CLIENT_H
@@ -54,9 +55,34 @@ extern KeKafkaPartition *ke_partition_list_add(KePartitionList *list,
 
 extern void ke_partition_list_free(KePartitionList *list);
 
+/*
+ * Errors that we tell apart and the library does not; beyond its range.  An
+ * error of a handle is either the library's or one of these.
+ */
+typedef enum KeClientError
+{
+	KE_CLIENT_BROKER_EXPIRED = 100000,
+	KE_CLIENT_BROKER_NOT_YET_VALID,
+	KE_CLIENT_BROKER_OTHER_HOST,
+	KE_CLIENT_BROKER_OTHER_CA,
+	KE_CLIENT_BROKER_UNTRUSTED,
+	KE_CLIENT_CERTIFICATE_MISSING,
+	KE_CLIENT_CERTIFICATE_EXPIRED,
+	KE_CLIENT_CERTIFICATE_REFUSED,
+	KE_CLIENT_NO_TLS,
+	KE_CLIENT_OLD_FOR_SCRAM
+} KeClientError;
+
 /* Raises, with a hint, when the loaded librdkafka is one that must not run. */
 extern void ke_client_check_library(void);
 extern int	ke_client_library_version(void);	/* 0x020002ff for 2.0.2 */
+extern const char *ke_client_library_name(void);	/* "2.0.2" */
+
+/*
+ * May the library log in to every version of Kafka with this SASL mechanism?
+ * One below 2.6.1 cannot to Kafka 4 by SCRAM.  NULL: no mechanism.
+ */
+extern bool ke_client_can_log_in(const char *mechanism);
 
 /* May a group have more members than partitions, and settle? */
 extern bool ke_client_takes_spare_members(void);
@@ -64,8 +90,21 @@ extern bool ke_client_takes_spare_members(void);
 /* "Broker: Unknown topic or partition" and the like; static memory. */
 extern const char *ke_client_error_name(int error);
 
-/* What to do about it, in words an administrator knows; NULL if unknown. */
+/* What was to be done with a topic when an error came. */
+typedef enum KeClientPurpose
+{
+	KE_PURPOSE_READ,
+	KE_PURPOSE_WRITE,
+	KE_PURPOSE_CREATE,
+	KE_PURPOSE_DESCRIBE_CONFIGS
+} KeClientPurpose;
+
+/*
+ * What to do about an error, in words an administrator knows; NULL if that is
+ * unknown.  The first is for who reads; a missing right depends on that.
+ */
 extern const char *ke_client_error_hint(int error);
+extern const char *ke_client_hint_for(KeClientPurpose purpose, int error);
 
 /* The error of a question that no broker has answered. */
 extern bool ke_client_is_silence(int error);

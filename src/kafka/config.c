@@ -66,6 +66,30 @@ set(rd_kafka_conf_t *conf, const char *name, const char *value)
 			 errdetail("The library says: %s", reason)));
 }
 
+/* A login needs a user; say whose mapping is to name one. */
+static void
+require_login(const KeServerOptions *server, const KeMappingOptions *mapping)
+{
+	const char *role = mapping->role != NULL ? mapping->role : "CURRENT_USER";
+	const char *name = mapping->server != NULL ? mapping->server : "...";
+
+	if (mapping->username != NULL && mapping->password != NULL)
+		return;
+	if (!mapping->exists)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("role %s, the owner of server %s, has no user mapping for it, which security_protocol %s needs",
+						role, name, server->security_protocol),
+				 errhint("CREATE USER MAPPING FOR %s SERVER %s OPTIONS (username '...', password '...');",
+						 role, name)));
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("the user mapping of %s for server %s has no username and password, which security_protocol %s needs",
+					role, name, server->security_protocol),
+			 errhint("ALTER USER MAPPING FOR %s SERVER %s OPTIONS (ADD username '...', ADD password '...');",
+					 role, name)));
+}
+
 static void
 set_connection(rd_kafka_conf_t *conf, const KeServerOptions *server,
 			   const KeMappingOptions *mapping)
@@ -86,6 +110,7 @@ set_connection(rd_kafka_conf_t *conf, const KeServerOptions *server,
 	}
 	if (sasl)
 	{
+		require_login(server, mapping);
 		set(conf, "sasl.mechanism", server->sasl_mechanism);
 		set(conf, "sasl.username", mapping->username);
 		set(conf, "sasl.password", mapping->password);

@@ -3,9 +3,10 @@
  *	  One client of the library: opened, served and destroyed.
  *
  * The library runs threads of its own.  They must never run PostgreSQL code:
- * all signals are blocked in them, and there are no callbacks.  They must not
- * be there when the process calls exit(): threads that use TLS crash while
- * OpenSSL's exit handlers run, and a crash restarts the whole server.
+ * all signals are blocked in them, and the two callbacks do no more than
+ * store a number.  They must not be there when the process calls exit():
+ * threads that use TLS crash while OpenSSL's exit handlers run, and a crash
+ * restarts the whole server.
  *
  * The library's own way to end them, rd_kafka_destroy(), cannot be trusted
  * with a member of a group.  It waits for ever for a rebalance event to be
@@ -45,8 +46,9 @@ end_at_once(int code, Datum arg)
 }
 
 /*
- * The only callback we set: for what the library has to say before its log
- * queue is there.  It may be called by any of its threads, so it does nothing.
+ * One of two callbacks, the other is kafka/tls's: for what the library has to
+ * say before its log queue is there.  It may be called by any of its threads,
+ * so it does nothing.
  */
 static void
 swallow_log(const rd_kafka_t *rk, int level, const char *fac, const char *buf)
@@ -93,6 +95,18 @@ get_queue(rd_kafka_t *rk, rd_kafka_type_t type)
 	return rd_kafka_queue_get_consumer(rk);
 }
 
+/* Is the mechanism one that the library does not know how to use always? */
+static bool
+is_old_for_scram(const rd_kafka_conf_t *conf)
+{
+	char		mechanism[64];
+	size_t		size = sizeof(mechanism);
+
+	return rd_kafka_conf_get(conf, "sasl.mechanism", mechanism,
+							 &size) == RD_KAFKA_CONF_OK &&
+		!ke_client_can_log_in(mechanism);
+}
+
 void
 ke_handle_open(KeHandle *handle, rd_kafka_type_t type, rd_kafka_conf_t *conf)
 {
@@ -108,6 +122,8 @@ ke_handle_open(KeHandle *handle, rd_kafka_type_t type, rd_kafka_conf_t *conf)
 
 	rd_kafka_conf_set_log_cb(conf, swallow_log);
 	set_events(conf, type);
+	ke_tls_watch(&handle->tls, conf);
+	handle->old_for_scram = is_old_for_scram(conf);
 
 	before = ke_thread_block_signals();
 	handle->rk = rd_kafka_new(type, conf, reason, sizeof(reason));
@@ -116,6 +132,7 @@ ke_handle_open(KeHandle *handle, rd_kafka_type_t type, rd_kafka_conf_t *conf)
 	{
 		rd_kafka_conf_destroy(conf);
 		ke_wakeup_close(&handle->wakeup);
+		ke_tls_forget(&handle->tls);
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION),
 				 errmsg("could not create Kafka client: %s", reason)));
@@ -128,22 +145,35 @@ ke_handle_open(KeHandle *handle, rd_kafka_type_t type, rd_kafka_conf_t *conf)
 								   "", 1);
 }
 
+static bool
+is_login_refused(int error)
+{
+	return error == RD_KAFKA_RESP_ERR__AUTHENTICATION ||
+		error == RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED;
+}
+
 const char *
 ke_handle_explain(KeHandle *handle, rd_kafka_event_t *rkev, int *error)
 {
-	*error = rd_kafka_event_error(rkev);
-	if (*error != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
+	int			code = rd_kafka_event_error(rkev);
+
+	if (code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
 	{
-		handle->trouble = *error;
 		strlcpy(handle->trouble_text, rd_kafka_event_error_string(rkev),
 				sizeof(handle->trouble_text));
+		handle->trouble = ke_tls_explain(&handle->tls, code,
+										 handle->trouble_text,
+										 sizeof(handle->trouble_text));
+		if (handle->old_for_scram && is_login_refused(code))
+			handle->trouble = KE_CLIENT_OLD_FOR_SCRAM;
 	}
-	else if (handle->trouble != 0)
+	if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN && handle->trouble == 0)
 	{
-		*error = handle->trouble;
-		return handle->trouble_text;
+		*error = code;
+		return rd_kafka_event_error_string(rkev);
 	}
-	return rd_kafka_event_error_string(rkev);
+	*error = handle->trouble;
+	return handle->trouble_text;
 }
 
 /* Shared with the thread that destroys; never freed if it does not return. */
@@ -255,4 +285,5 @@ ke_handle_destroy(KeHandle *handle)
 	if (!later)
 		living--;
 	ke_wakeup_close(&handle->wakeup);
+	ke_tls_forget(&handle->tls);
 }

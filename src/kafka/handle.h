@@ -8,6 +8,7 @@
 #include "core/clock.h"
 #include "kafka/client.h"
 #include "kafka/library.h"
+#include "kafka/tls.h"
 #include "kafka/wakeup.h"
 
 struct KeHandle
@@ -17,6 +18,8 @@ struct KeHandle
 	KeWakeup	wakeup;			/* readable when something is in queue */
 	int			trouble;		/* newest error that says what is wrong */
 	char		trouble_text[512];
+	KeTls		tls;
+	bool		old_for_scram;	/* a login may fail for the library's age */
 
 	/* asked.c's: questions on their way, and answers that are kept */
 	struct KeAsked *asked;		/* newest first */

@@ -111,8 +111,6 @@ ke_producer_error_hint(int error)
 {
 	switch (error)
 	{
-		case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
-			return "The Kafka user needs Write on the topic.";
 		case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
 			return "It may be one of Kafka's own topics, which take no messages of others.";
 		case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
@@ -120,7 +118,7 @@ ke_producer_error_hint(int error)
 		case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
 			return "Create the topic, or give the Kafka user Write on it.";
 		default:
-			return ke_client_error_hint(error);
+			return ke_client_hint_for(KE_PURPOSE_WRITE, error);
 	}
 }
 

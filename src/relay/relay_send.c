@@ -227,7 +227,7 @@ take_event(KeRelay *relay, KeProducer *from, const KeProducerEvent *event)
 			break;
 		case KE_PRODUCER_FATAL:
 			if (event->text != NULL)
-				ke_relay_trouble(relay, "%s", event->text);
+				ke_relay_trouble(relay, "%s", explain(event));
 			if (from == relay->single)
 				relay->single_has_stopped = true;
 			recover(relay);

@@ -69,11 +69,22 @@ refuse(KeRelay *relay, KeRelayTopic *topic, const char *reason, bool absent)
 	return KE_RELAY_NEVER;
 }
 
+/* The library's words and, where we know it, what to do. */
+static const char *
+explain(KeClientPurpose purpose, int error, const char *text)
+{
+	const char *hint = ke_client_hint_for(purpose, error);
+
+	if (text == NULL)
+		text = ke_client_error_name(error);
+	return hint == NULL ? text : psprintf("%s (%s)", text, hint);
+}
+
 static KeRelayVerdict
 wait_because(KeRelay *relay, const char *topic, const char *what, int error)
 {
 	ke_relay_trouble(relay, "could not %s topic \"%s\": %s", what, topic,
-					 ke_client_error_name(error));
+					 explain(KE_PURPOSE_WRITE, error, NULL));
 	return KE_RELAY_WAIT;
 }
 
@@ -139,7 +150,7 @@ miss_copy_topic(KeRelay *relay, KeRelayTopic *topic, const KeRelayRow *row)
 		return wait_because(relay, topic->name, "create", err);
 	return refuse(relay, topic,
 				  psprintf("could not create topic \"%s\": %s", topic->name,
-						   text != NULL ? text : ke_client_error_name(err)),
+						   explain(KE_PURPOSE_CREATE, err, text)),
 				  true);
 }
 
@@ -174,7 +185,8 @@ ask_for(KeRelay *relay, KeRelayTopic *topic, const KeRelayRow *row,
 	if (ke_client_is_refusal(info.error))
 		return refuse(relay, topic,
 					  psprintf("topic \"%s\": %s", topic->name,
-							   ke_client_error_name(info.error)), false);
+							   explain(KE_PURPOSE_WRITE, info.error, NULL)),
+					  false);
 	if (info.error != 0 || info.partitions == 0)
 		return wait_because(relay, topic->name, "use", info.error);
 	forget_refusal(topic);

@@ -467,7 +467,7 @@ ke_sink_table_check_owner(Oid relid)
 						NameStr(form->relname)),
 				 errdetail("It belongs to role \"%s\", whose triggers and defaults would run as superuser.",
 						   GetUserNameFromId(form->relowner, false)),
-				 errhint("Use SET ROLE to make the server as that role.")));
+				 errhint("ALTER SERVER ... OWNER TO that role; it then needs the user mapping.")));
 	ReleaseSysCache(tuple);
 }
 

@@ -26,6 +26,7 @@
 #include "commands/extension.h"
 #include "common/hashfn.h"
 #include "foreign/foreign.h"
+#include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -92,6 +93,24 @@ fingerprint(const KeServer *server, List *options, List *mapping)
 										   server->owner));
 }
 
+/* The owner's mapping, else PUBLIC's, else an empty one of the owner. */
+static void
+load_mapping(KeServer *server, List **options)
+{
+	bool		own = mapping_options(server->owner, server->oid, options);
+	bool		publics = !own &&
+		mapping_options(InvalidOid, server->oid, options);
+	char	   *owner = GetUserNameFromId(server->owner, true);
+
+	ke_options_server_parse_mapping(*options, &server->mapping, NULL);
+	server->mapping.exists = own || publics;
+	if (publics)
+		server->mapping.role = pstrdup("PUBLIC");
+	else if (owner != NULL)
+		server->mapping.role = pstrdup(quote_identifier(owner));
+	server->mapping.server = pstrdup(quote_identifier(server->name));
+}
+
 static KeServer *
 load_server(HeapTuple tuple)
 {
@@ -119,9 +138,7 @@ load_server(HeapTuple tuple)
 	if (server->options.service_name == NULL)
 		server->options.service_name = "";
 
-	if (!mapping_options(server->owner, server->oid, &mapping))
-		(void) mapping_options(InvalidOid, server->oid, &mapping);
-	ke_options_server_parse_mapping(mapping, &server->mapping, NULL);
+	load_mapping(server, &mapping);
 
 	server->fingerprint = fingerprint(server, options, mapping);
 	return server;

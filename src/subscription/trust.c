@@ -41,7 +41,7 @@
 #include "subscription/trust.h"
 
 static const char set_role_hint[] =
-"Use SET ROLE to make the server as a role of its own: consumers of a superuser's server run only what belongs to superusers.";
+"Give the server to a role of its own, which then needs its user mapping (ALTER SERVER ... OWNER TO ...): consumers of a superuser's server run only what belongs to superusers.";
 
 static void check_type(Oid type, List **problems);
 
@@ -308,7 +308,7 @@ check_grants(Oid relation, Oid owner, HeapTuple tuple, List **problems)
 
 		if (makes_triggers(item, owner))
 			ke_options_problem(problems,
-							   "Take the privilege away with REVOKE TRIGGER, or use SET ROLE to make the server as a role of its own.",
+							   "Take the privilege away with REVOKE TRIGGER, or give the server to a role of its own (ALTER SERVER ... OWNER TO ...).",
 							   "The server's owner is a superuser, but %s may make triggers on table %s",
 							   item->ai_grantee == ACL_ID_PUBLIC ? "everybody" :
 							   psprintf("\"%s\"", role_name(item->ai_grantee)),

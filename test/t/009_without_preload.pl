@@ -11,7 +11,7 @@ use Test::More;
 my $node = PostgreSQL::Test::Cluster->new('bare');
 $node->init;
 $node->start;
-$node->safe_psql(
+my ($ret, undef, $warnings) = $node->psql(
 	'postgres', q{
 	CREATE EXTENSION kafka_events;
 	CREATE SERVER shop FOREIGN DATA WRAPPER kafka_events OPTIONS (
@@ -21,6 +21,14 @@ $node->safe_psql(
 	CREATE FUNCTION on_order(jsonb) RETURNS void LANGUAGE sql AS '';
 	CREATE FOREIGN TABLE kafka_events."order.created" () SERVER shop
 		OPTIONS (handler 'on_order', handler_timeout '5 s')});
+is($ret, 0, 'a server and a subscription are made');
+foreach my $what ('server', 'subscription')
+{
+	like(
+		$warnings,
+		qr/WARNING:  kafka_events is not loaded: nothing will be consumed or published, and this $what .*\nHINT:  Add kafka_events to shared_preload_libraries/,
+		"a $what: a warning that nothing comes of it");
+}
 
 sub fails_like
 {

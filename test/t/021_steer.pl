@@ -102,11 +102,11 @@ sub seek_fails
 }
 
 forget();
-seek_ok(q{"position" => 'earliest'}, "0|6|0\n1|5|0", 'to the start');
+seek_ok(q{to_position => 'earliest'}, "0|6|0\n1|5|0", 'to the start');
 effects_ok('0:0 0:1 0:2 0:3 0:4 0:5 1:0 1:1 1:2 1:3 1:4', 'all again');
 
 forget();
-seek_ok('4', "0|6|4\n1|5|4", 'to an offset in all partitions');
+seek_ok('to_offset => 4', "0|6|4\n1|5|4", 'to an offset in all partitions');
 effects_ok('0:4 0:5 1:4', 'from the offset on');
 
 forget();

@@ -94,7 +94,21 @@ sub address
 }
 
 # What vouches for a start_secure broker.
-sub ca_pem { return slurp_file("$_[0]->{dir}/ca.pem") }
+sub ca_pem { return $_[0]->pem('ca.pem') }
+
+# A certificate or key that start_secure made: client.pem, stray.key, ...
+sub pem { return slurp_file("$_[0]->{dir}/$_[1]") }
+
+# The port of its controller, where no client should knock.
+sub controller_address
+{
+	my ($self) = @_;
+
+	slurp_file("$self->{dir}/server.properties") =~
+	  m{CONTROLLER://([\d.:]+)}
+	  or croak 'no controller';
+	return $1;
+}
 
 # What a start_own broker can be made to suffer.
 sub stop { return $_[0]->_broker('stop') }

@@ -31,6 +31,7 @@
 #	start_secure                         ... with TLS, passwords and ACLs
 #	start_far far_link address('far')    ... behind a link that can be made bad
 #	address(protocol) ca_pem             where it listens, who vouches for it
+#	controller_address pem(file)         see the head of test/kafka/broker
 #	stop kill9 restart freeze thaw       ... only for start_own
 #	unique(name)                         names no other test file uses
 #	create_topic delete_topic grow_topic delete_records

@@ -68,7 +68,7 @@ SELECT o, p FROM unnest(ARRAY[
 -- names that look like a time or a UUID and are none
 SELECT n, unit_server_problems(ARRAY['bootstrap_servers=k1:9092', 'service_name=' || n])
 FROM unnest(ARRAY['v123456789', '20241231-235959', 'deadbeef-cafe-babe-f00d-facade', 'a1-b2-c3',
-                  repeat('x', 100)]) n;
+                  repeat('x', 100), repeat('a', 100), 'facade-' || repeat('deadbeef', 4)]) n;
 
 -- together
 SELECT unnest(unit_server_problems('{}'));
