@@ -53,7 +53,7 @@ refuse_foreign(Oid function)
 				 errdetail("The server's owner \"%s\" is a superuser.",
 						   GetUserNameFromId(GetAuthenticatedUserId(),
 											 false)),
-				 errhint("Use SET ROLE to make the server as a role of its own.")));
+				 errhint("Give the server to a role of its own (ALTER SERVER ... OWNER TO ...), which then needs its user mapping.")));
 	return previous_hook != NULL && previous_hook(function);
 }
 

@@ -398,7 +398,7 @@ check_trust(Relation rel)
 				 errmsg("cannot write into table \"%s\" as a superuser",
 						RelationGetRelationName(rel)),
 				 errdetail_internal("%s.", ke_checks_first(problems)),
-				 errhint("Use SET ROLE to make the server as a role of its own.")));
+				 errhint("Give the server to a role of its own (ALTER SERVER ... OWNER TO ...), which then needs its user mapping.")));
 }
 
 /* An error on the way leaves the target without a table. */
