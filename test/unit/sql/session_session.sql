@@ -74,6 +74,7 @@ CREATE FUNCTION run_as_superuser(statement text) RETURNS void LANGUAGE plpgsql A
 CREATE FUNCTION owned_by_other(statement text) RETURNS void LANGUAGE plpgsql AS
   $$BEGIN EXECUTE statement; END$$;
 ALTER FUNCTION owned_by_other OWNER TO regress_exec_other;
+ALTER FUNCTION service.whoami() OWNER TO CURRENT_USER;
 SELECT current_user AS superuser \gset
 SELECT r = concat_ws('/', :'superuser', :'superuser', 'none') AS same, replace(r, :'superuser', 'superuser') FROM unit_session(:'superuser', ARRAY[
   'handler service.run_as_superuser(text)', 'message SET SESSION AUTHORIZATION regress_exec_other',
