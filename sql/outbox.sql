@@ -113,6 +113,19 @@ CREATE SERVER store FOREIGN DATA WRAPPER kafka_events
   OPTIONS (bootstrap_servers '127.0.0.1:1', service_name 'store-service', workers '0');
 SELECT kafka_produce('s', 'where?');
 SELECT kafka_produce('s', 'here', server => 'store') > 0 AS produced;
+-- a default of the session, a role or the database
+SET kafka_events.default_server = 'store';
+SELECT kafka_produce('s', 'by default') > 0 AS produced;
+SELECT f.srvname FROM kafka_events.outbox_a o JOIN pg_foreign_server f ON f.oid = o.server ORDER BY o.id DESC LIMIT 1;
+SET kafka_events.default_server = 'shop';
+SELECT kafka_produce('s', 'by another default') > 0 AS produced;
+SELECT f.srvname FROM kafka_events.outbox_a o JOIN pg_foreign_server f ON f.oid = o.server ORDER BY o.id DESC LIMIT 1;
+SELECT kafka_produce('s', 'named', server => 'store') > 0 AS produced;
+SET kafka_events.default_server = 'nowhere';
+SELECT kafka_produce('s', 'where?');
+SELECT kafka_consumer_pause('s');
+RESET kafka_events.default_server;
+SELECT kafka_produce('s', 'where?');
 ALTER SERVER store RENAME TO shed;
 SELECT kafka_produce('s', 'where?', server => 'store');
 SELECT kafka_produce('s', 'here', server => 'shed') > 0 AS produced;

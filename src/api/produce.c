@@ -25,6 +25,7 @@
 #include "api/subscription_ddl.h"
 #include "convert/encode_headers.h"
 #include "core/copy_history.h"
+#include "core/guc.h"
 #include "core/header_names.h"
 #include "outbox/outbox_write.h"
 #include "shm/ready.h"
@@ -49,7 +50,8 @@ PG_FUNCTION_INFO_V1(kafka_produce_jsonb);
 static struct
 {
 	bool		valid;
-	bool		named;			/* asked for by name, or as the only one */
+	bool		named;			/* asked for by name, or not */
+	NameData	fallback;		/* the setting then; not named */
 	NameData	name;
 	Oid			oid;
 }			last_server;
@@ -77,6 +79,7 @@ remember_server(const char *name)
 	server = ke_catalog_server_by_name(name);
 	last_server.valid = true;
 	last_server.named = (name != NULL);
+	namestrcpy(&last_server.fallback, ke_guc_default_server);
 	last_server.oid = server->oid;
 	namestrcpy(&last_server.name, server->name);
 }
@@ -90,7 +93,9 @@ find_server(FunctionCallInfo fcinfo)
 	AclResult	result;
 
 	if (!last_server.valid || last_server.named != (name != NULL) ||
-		(name != NULL && namestrcmp(&last_server.name, name) != 0))
+		(name != NULL && namestrcmp(&last_server.name, name) != 0) ||
+		(name == NULL &&
+		 namestrcmp(&last_server.fallback, ke_guc_default_server) != 0))
 		remember_server(name);
 
 	result = ke_aclcheck_server(last_server.oid, GetUserId(), ACL_USAGE);

@@ -21,6 +21,7 @@
 #include "session/session.h"
 #include "session/xact.h"
 #include "shm/metrics.h"
+#include "state/position_work.h"
 
 /*
  * How long a transaction waits for one lock, while no other topic is served:
@@ -248,7 +249,10 @@ ke_effects_transact(KeEngine *engine, KeEffects *effects,
 	context.previous = error_context_stack;
 	error_context_stack = &context;
 	MemoryContextSwitchTo(engine->scratch);
+	if (engine->role == KE_ROLE_MAIN)
+		ke_position_work_set(engine->key.group_id, effects->stage->topic);
 	effects->fail = ke_attempt(transact, &transaction);
+	ke_position_work_set(NULL, NULL);
 	ke_lock_wait_end();
 	effects->timed_out = effects->fail != NULL && ke_handler_timed_out();
 	if (effects->fail != NULL && effects->stage->handler != NULL)

@@ -57,6 +57,7 @@ typedef struct KePartition
 	int			probes;			/* how many were */
 	KeRetryChains *chains;		/* its parked messages; see ordered.c */
 	bool		held;			/* not fetched: it waits for one of them */
+	bool		restarted;		/* by this process, which has not ended */
 	bool		contested;		/* see ke_lag_is_contested */
 	KeMoment	owned_in;		/* see KeLagRow */
 	KeMoment	start_at;

@@ -222,6 +222,7 @@ ke_partition_restart(KeEngine *engine, KePartition *part,
 					 const char *reason)
 {
 	ke_partition_hold(engine, part);
+	part->restarted |= part->has_row;
 	part->has_row = false;
 	ke_partition_enter(part);
 	if (part->status == KE_PARTITION_STARTING)

@@ -74,6 +74,7 @@ claim(KeEngine *engine, void *argument)
 		if (!start->waits)
 			start->has_row = ke_positions_claim(&engine->key,
 												&start->part->pos,
+												!start->part->restarted,
 												CLAIM_LOCK_TIMEOUT_MS);
 
 		/* after the claim: the former owner parks no more from there on */
@@ -425,6 +426,7 @@ get_ready(KeEngine *engine, Start *start)
 
 	part->has_row = true;
 	part->contested = true;
+	part->restarted = false;
 	part->owned_in = engine->in_group_since;
 	part->start = start->facts.has_stamp &&
 		strcmp(start->facts.stamp.uuid, start->facts.uuid) == 0 ?

@@ -48,7 +48,7 @@ claim_runner(KeEngine *engine, void *argument)
 	runner->committed = KE_OFFSET_NONE;
 	runner->last_offset = KE_OFFSET_NONE;
 	ItemPointerSetInvalid(&runner->tid);
-	if (!ke_positions_claim(&engine->key, runner, CLAIM_LOCK_TIMEOUT_MS))
+	if (!ke_positions_claim(&engine->key, runner, true, CLAIM_LOCK_TIMEOUT_MS))
 		ke_positions_insert(&engine->key, runner);
 }
 

@@ -18,6 +18,7 @@ int			ke_guc_max_workers = 32;
 int			ke_guc_max_subscriptions = 256;
 int			ke_guc_request_timeout = 30000;
 int			ke_guc_max_parked_retries = 100000;
+char	   *ke_guc_default_server = "";
 
 void
 ke_guc_define(void)
@@ -62,6 +63,15 @@ ke_guc_define(void)
 							PGC_SIGHUP,
 							0,
 							NULL, NULL, NULL);
+
+	DefineCustomStringVariable("kafka_events.default_server",
+							   "Names the server that functions mean if they are not told one.",
+							   "Empty: the only one there is.",
+							   &ke_guc_default_server,
+							   "",
+							   PGC_USERSET,
+							   GUC_IS_NAME,
+							   NULL, NULL, NULL);
 
 #ifdef KE_TESTING
 	ke_testing_define();

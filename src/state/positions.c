@@ -24,6 +24,7 @@
 #include "utils/timestamp.h"
 
 #include "core/testing.h"
+#include "state/position_work.h"
 #include "state/positions.h"
 #include "state/private_table.h"
 #include "subscription/catalog.h"
@@ -262,10 +263,10 @@ change_row(KePrivateTable *table, const KePositionKey *key, KePosition *pos,
 }
 
 static void
-change_claim(KePosition *pos, int64 unused)
+change_claim(KePosition *pos, int64 counts)
 {
 	pos->epoch++;
-	pos->unclean++;
+	pos->unclean = Max(pos->unclean + counts, 1);
 }
 
 static void
@@ -314,7 +315,7 @@ insert_row(KePrivateTable *table, const KePositionKey *key, KePosition *pos)
 
 bool
 ke_positions_claim(const KePositionKey *key, KePosition *pos,
-				   int lock_timeout_ms)
+				   bool counts, int lock_timeout_ms)
 {
 	KePrivateTable table;
 	bool		found;
@@ -325,7 +326,7 @@ ke_positions_claim(const KePositionKey *key, KePosition *pos,
 							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
 							 true, 0, false);
 	ke_private_table_open(&table, "positions", RowExclusiveLock);
-	found = change_row(&table, key, pos, change_claim, 0);
+	found = change_row(&table, key, pos, change_claim, counts ? 1 : 0);
 	ke_private_table_close(&table);
 	AtEOXact_GUC(true, nest);
 	return found;
@@ -409,9 +410,11 @@ ke_positions_move(const KePositionKey *key, const char *topic,
 {
 	KePrivateTable table;
 	KePosition	pos = fresh(topic, partition, next);
-	Snapshot	now = RegisterSnapshot(GetLatestSnapshot());
+	Snapshot	now;
 	bool		found;
 
+	ke_position_work_refuse(key->group_id, topic);
+	now = RegisterSnapshot(GetLatestSnapshot());
 	ke_private_table_open(&table, "positions", RowExclusiveLock);
 	found = find(&table, key, &pos, now);
 	UnregisterSnapshot(now);
@@ -472,6 +475,7 @@ ke_positions_forgive(const KePositionKey *key, const char *topic)
 	List	   *positions = ke_positions_list(key, topic);
 	ListCell   *lc;
 
+	ke_position_work_refuse(key->group_id, topic);
 	ke_private_table_open(&table, "positions", RowExclusiveLock);
 	foreach(lc, positions)
 		(void) change_row(&table, key, (KePosition *) lfirst(lc),

@@ -41,12 +41,13 @@ typedef struct KePositionKey
 extern bool ke_positions_read(const KePositionKey *key, KePosition *pos);
 
 /*
- * Take the partition over: epoch + 1, unclean + 1.  Waits for the former
- * owner's open transaction, at most lock_timeout_ms, then raises 55P03.
- * Returns false if there is no row.
+ * Take the partition over: epoch + 1, and unclean + 1 if it counts, as it
+ * does unless this process had it and has not ended meanwhile.  Waits for the
+ * former owner's open transaction, at most lock_timeout_ms, then raises
+ * 55P03.  Returns false if there is no row.
  */
 extern bool ke_positions_claim(const KePositionKey *key, KePosition *pos,
-							   int lock_timeout_ms);
+							   bool counts, int lock_timeout_ms);
 
 /* First row of a partition: next, owner_epoch 1, unclean 1. */
 extern void ke_positions_insert(const KePositionKey *key, KePosition *pos);

@@ -34,6 +34,7 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
+#include "core/guc.h"
 #include "subscription/catalog.h"
 #include "subscription/checks.h"
 #include "subscription/extension.h"
@@ -239,8 +240,24 @@ only_server(void)
 			 errmsg("there are several servers of foreign-data wrapper \"%s\"",
 					KE_EXTENSION_NAME),
 			 errdetail("They are: %s.", names.data),
-			 errhint("Say which one with server => 'name'.")));
+			 errhint("Say which one with server => 'name', or set kafka_events.default_server for the session, a role or the database.")));
 	return NULL;				/* keep compiler quiet */
+}
+
+static KeServer *
+default_server(void)
+{
+	Oid			oid = get_foreign_server_oid(ke_guc_default_server, true);
+	KeServer   *server = OidIsValid(oid) ? ke_catalog_server(oid) : NULL;
+
+	if (server == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("there is no server \"%s\" of foreign-data wrapper \"%s\"",
+						ke_guc_default_server, KE_EXTENSION_NAME),
+				 errdetail("It is named by the setting kafka_events.default_server."),
+				 errhint("Say which server with server => 'name', or change the setting.")));
+	return server;
 }
 
 KeServer *
@@ -248,6 +265,8 @@ ke_catalog_server_by_name(const char *name)
 {
 	KeServer   *server;
 
+	if (name == NULL && ke_guc_default_server[0] != '\0')
+		return default_server();
 	if (name == NULL)
 		return only_server();
 
