@@ -855,7 +855,8 @@ CREATE FUNCTION kafka_events.consumer_health(
   OUT messages_total       bigint,
   OUT restarts_total       bigint,
   OUT last_error           text,
-  OUT last_error_at        timestamptz)
+  OUT last_error_at        timestamptz,
+  OUT status_reason        text)
 RETURNS SETOF record
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'kafka_consumer_health';
@@ -879,7 +880,7 @@ COMMENT ON COLUMN @extschema@.kafka_consumer_health.pid IS
 COMMENT ON COLUMN @extschema@.kafka_consumer_health.status IS
   'starting, running, rebalancing (waits for partitions), stopped or failed';
 COMMENT ON COLUMN @extschema@.kafka_consumer_health.is_healthy IS
-  'Whether it runs and has served its queue in the last 60 s';
+  'Whether it runs, has served its queue and, as far as known, its cluster has answered in the last 60 s';
 COMMENT ON COLUMN @extschema@.kafka_consumer_health.started_at IS
   'When the process, or the last one, started; NULL if none has yet';
 COMMENT ON COLUMN @extschema@.kafka_consumer_health.last_heartbeat IS
@@ -896,6 +897,8 @@ COMMENT ON COLUMN @extschema@.kafka_consumer_health.last_error IS
   'Last thing that went wrong, over or not, or why there is no process; no payload; NULL if there is nothing to say';
 COMMENT ON COLUMN @extschema@.kafka_consumer_health.last_error_at IS
   'When that went wrong; NULL if nothing has';
+COMMENT ON COLUMN @extschema@.kafka_consumer_health.status_reason IS
+  'What is the matter with it now; no payload; NULL if nothing is';
 
 CREATE FUNCTION kafka_events.consumer_lag(
   OUT server              name,
@@ -942,7 +945,7 @@ COMMENT ON COLUMN @extschema@.kafka_consumer_lag.end_offset IS
 COMMENT ON COLUMN @extschema@.kafka_consumer_lag.last_stable_offset IS
   'Offset up to which no Kafka transaction is open; NULL while it is not known';
 COMMENT ON COLUMN @extschema@.kafka_consumer_lag.lag_messages IS
-  'Offsets from position to last_stable_offset; NULL while one of them is not known';
+  'Offsets from position to last_stable_offset; NULL while one of them is not known, or nobody has heard of the end for 30 s';
 COMMENT ON COLUMN @extschema@.kafka_consumer_lag.status IS
   'starting, running, paused, stopped (needs somebody to act) or unassigned (nobody has it)';
 COMMENT ON COLUMN @extschema@.kafka_consumer_lag.status_reason IS
@@ -995,7 +998,8 @@ CREATE FUNCTION kafka_events.metrics(
   OUT last_success_at      timestamptz,
   OUT last_failure_at      timestamptz,
   OUT skipped_by_reset_total  bigint,
-  OUT orphaned_total       bigint)
+  OUT orphaned_total       bigint,
+  OUT dropped_copies_total bigint)
 RETURNS SETOF record
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'kafka_metrics';
@@ -1044,6 +1048,8 @@ COMMENT ON COLUMN @extschema@.kafka_metrics.skipped_by_reset_total IS
   'Offsets passed over because Kafka''s tools had moved the position of the group forward';
 COMMENT ON COLUMN @extschema@.kafka_metrics.orphaned_total IS
   'Copies dropped because a history sent them that this database has left, by a recovery or a failover';
+COMMENT ON COLUMN @extschema@.kafka_metrics.dropped_copies_total IS
+  'Retry copies dropped because one with the same x-copy-id had come before; in none of the other counters';
 
 CREATE FUNCTION @extschema@.kafka_metrics_prometheus()
 RETURNS text
@@ -1079,7 +1085,7 @@ COMMENT ON COLUMN @extschema@.kafka_circuit_breakers.server IS
 COMMENT ON COLUMN @extschema@.kafka_circuit_breakers.topic IS
   'Subscribed topic';
 COMMENT ON COLUMN @extschema@.kafka_circuit_breakers.state IS
-  'closed (messages run), open (none does) or half-open (one is tried)';
+  'closed (messages run), open (none does), half-open (one is tried) or broken (it cannot run as functions, tables and privileges are)';
 COMMENT ON COLUMN @extschema@.kafka_circuit_breakers.failures_in_row IS
   'Messages that failed since the last one that went well';
 COMMENT ON COLUMN @extschema@.kafka_circuit_breakers.opened_at IS

@@ -25,6 +25,28 @@
 PG_FUNCTION_INFO_V1(kafka_circuit_breakers);
 PG_FUNCTION_INFO_V1(kafka_circuit_reset);
 
+/*
+ * What kafka_subscriptions calls broken is so here: it neither runs nor is
+ * tried again after a time.
+ */
+static const char *
+state_of(const KeSubscription *sub, const KeBreaker *breaker)
+{
+	if (sub->broken != NULL)
+		return "broken";
+	switch (breaker->state)
+	{
+		case KE_BREAKER_CLOSED:
+		case KE_BREAKER_OPEN:
+		case KE_BREAKER_HALF_OPEN:
+			return ke_breaker_state_name(breaker->state);
+		case KE_BREAKER_BROKEN:
+		case KE_BREAKER_MENDING:
+			return "broken";
+	}
+	pg_unreachable();
+}
+
 static void
 emit_breaker(FunctionCallInfo fcinfo, const KeServer *server,
 			 const KeSubscription *sub)
@@ -43,7 +65,7 @@ emit_breaker(FunctionCallInfo fcinfo, const KeServer *server,
 
 	ke_row_put_name(&row, server->name);
 	ke_row_put_text(&row, sub->topic);
-	ke_row_put_text(&row, ke_breaker_state_name(breaker->state));
+	ke_row_put_text(&row, state_of(sub, breaker));
 	ke_row_put_int(&row, breaker->failures);
 	ke_row_put_time(&row, ke_clock_to_wall(breaker->opened_at));
 	ke_row_put_time(&row, ke_clock_to_wall(breaker->next_try_at));

@@ -34,6 +34,9 @@ PG_FUNCTION_INFO_V1(kafka_health);
 /* A last try gets that long, however many servers were asked before. */
 #define MIN_TIMEOUT_MS 100
 
+/* What was to be published by then is late. */
+#define PUBLISHING_MS 60000
+
 /* One server, as it is found. */
 typedef struct Health
 {
@@ -137,23 +140,25 @@ count_expected(const Health *health, const Observed *observed, KeRole role)
 static bool
 is_running(const KeSlotReport *report)
 {
-	return ke_monitor_is_healthy(report) ||
+	return ke_monitor_is_serving(report) ||
 		(report->phase == KE_PHASE_ATTACHED &&
 		 report->status == KE_STATUS_REBALANCING);
 }
 
-/* What one of the processes that do not run says about it, or NULL. */
+/* What keeps one of the processes that do not run, or NULL. */
 static const char *
-find_process_error(const Health *health, const Observed *observed, KeRole role)
+find_trouble(const Health *health, const Observed *observed, KeRole role)
 {
 	for (int i = 0; i < observed->nreports; i++)
 	{
 		const KeSlotReport *report = &observed->reports[i];
+		const char *trouble = NULL;
 
 		if (report->who.server == health->server->oid &&
-			report->who.role == role && !is_running(report) &&
-			report->error[0] != '\0')
-			return report->error;
+			report->who.role == role && !is_running(report))
+			trouble = ke_monitor_process_trouble(health->server, role, report);
+		if (trouble != NULL)
+			return trouble;
 	}
 	return NULL;
 }
@@ -186,7 +191,7 @@ look_at_role(Health *health, const Observed *observed, KeRole role,
 	}
 	if (running >= expected || health->down)
 		return;					/* down: and the reason is known */
-	error = find_process_error(health, observed, role);
+	error = find_trouble(health, observed, role);
 	if (error == NULL)
 	{
 		error = ke_monitor_server_reason(health->server);
@@ -205,6 +210,17 @@ look_at_processes(Health *health, const Observed *observed)
 	health->down |= health->expected > 0 && health->running == 0;
 }
 
+/* What the manager, or a process that runs, has to say beside that. */
+static void
+look_at_server(Health *health)
+{
+	char	   *reason = ke_monitor_server_reason(health->server);
+
+	if (!health->down && reason[0] != '\0' &&
+		strstr(health->problems.data, reason) == NULL)
+		add_problem(health, "%s", reason);
+}
+
 /* ----------------------------------------------------------- subscriptions */
 
 static void
@@ -218,10 +234,23 @@ look_at_subscription(Health *health, const KeSubscription *sub)
 		add_problem(health, "topic \"%s\" is not consumed: %s", sub->topic,
 					sub->broken);
 	ke_circuit_look(MyDatabaseId, sub->oid, &circuit);
-	if (circuit.breaker.state != KE_BREAKER_CLOSED)
-		add_problem(health, "the circuit breaker of topic \"%s\" is %s: %s",
-					sub->topic, ke_breaker_state_name(circuit.breaker.state),
-					circuit.failure);
+	switch (circuit.breaker.state)
+	{
+		case KE_BREAKER_CLOSED:
+			break;
+		case KE_BREAKER_OPEN:
+		case KE_BREAKER_HALF_OPEN:
+			add_problem(health, "the circuit breaker of topic \"%s\" is %s: %s",
+						sub->topic,
+						ke_breaker_state_name(circuit.breaker.state),
+						circuit.failure);
+			break;
+		case KE_BREAKER_BROKEN:
+		case KE_BREAKER_MENDING:
+			add_problem(health, "topic \"%s\" is not consumed, as its messages cannot be processed: %s",
+						sub->topic, circuit.failure);
+			break;
+	}
 }
 
 static const KeSubscription *
@@ -250,7 +279,29 @@ add_partition_problem(Health *health, const KeLagRow *row, int count,
 					row->reason);
 }
 
-/* The lag, what is wrong with partitions, and with whole topics. */
+/* Of all partitions; one that nobody knows makes the sum unknown. */
+static void
+add_up_lag(Health *health, const Observed *observed)
+{
+	ListCell   *lc;
+
+	health->lag = -1;
+	foreach(lc, health->subscriptions)
+	{
+		KeSubscription *sub = (KeSubscription *) lfirst(lc);
+		int64		lag = ke_monitor_lag_of(observed->partitions,
+											observed->npartitions, sub->oid);
+
+		if (lag < 0)
+		{
+			health->lag = -1;
+			return;
+		}
+		health->lag = Max(health->lag, 0) + lag;
+	}
+}
+
+/* What is wrong with partitions, and with whole topics. */
 static void
 look_at_partitions(Health *health, const Observed *observed)
 {
@@ -261,11 +312,9 @@ look_at_partitions(Health *health, const Observed *observed)
 	int			stopped = 0;
 	int			waiting = 0;
 
-	health->lag = -1;
 	for (int i = 0; i < observed->npartitions; i++)
 	{
 		const KeLagRow *row = &observed->partitions[i];
-		int64		lag = ke_monitor_lag(row);
 
 		if (find_subscription(health, row->subscription) == NULL)
 			continue;
@@ -279,8 +328,6 @@ look_at_partitions(Health *health, const Observed *observed)
 		else if (row->status == KE_PARTITION_UNASSIGNED &&
 				 row->reason[0] != '\0' && unowned++ == 0)
 			first_unowned = row;
-		if (lag >= 0)
-			health->lag = Max(health->lag, 0) + lag;
 	}
 	add_partition_problem(health, first_stopped, stopped, "stopped");
 	add_partition_problem(health, first_waiting, waiting, "wait");
@@ -301,6 +348,13 @@ look_at_outbox(Health *health)
 					(long long) status.parked);
 	if (status.last_error != NULL)
 		add_problem(health, "publishing: %s", status.last_error);
+	else if (status.pending > 0 && status.oldest != 0 &&
+			 TimestampDifferenceExceeds(status.oldest, GetCurrentTimestamp(),
+										PUBLISHING_MS))
+		add_problem(health, "%lld messages wait to be published, the first for %lld s: see view kafka_outbox_status, and whether their topics have min.insync.replicas in sync",
+					(long long) status.pending,
+					(long long) ((GetCurrentTimestamp() - status.oldest) /
+								 USECS_PER_SEC));
 }
 
 /* --------------------------------------------------------------------- row */
@@ -325,9 +379,11 @@ emit_server(FunctionCallInfo fcinfo, KeServer *server,
 	health.subscriptions = ke_catalog_subscriptions(server);
 	ask_cluster(&health, observed->deadline);
 	look_at_processes(&health, observed);
+	look_at_server(&health);
 	foreach(lc, health.subscriptions)
 		look_at_subscription(&health, (KeSubscription *) lfirst(lc));
 	look_at_partitions(&health, observed);
+	add_up_lag(&health, observed);
 	look_at_outbox(&health);
 
 	ke_row_put_name(&row, server->name);

@@ -16,11 +16,13 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "api/blocked_process.h"
 #include "api/monitor.h"
 #include "api/row.h"
 #include "api/visible.h"
 #include "core/clock.h"
 #include "core/guc.h"
+#include "shm/cluster_contact.h"
 #include "shm/lag.h"
 #include "shm/ready.h"
 #include "shm/reason.h"
@@ -80,11 +82,28 @@ ke_monitor_server_reason(const KeServer *server)
 /* ------------------------------------------------------------------ health */
 
 bool
-ke_monitor_is_healthy(const KeSlotReport *report)
+ke_monitor_is_serving(const KeSlotReport *report)
 {
 	return report->phase == KE_PHASE_ATTACHED &&
 		report->status == KE_STATUS_RUNNING &&
 		!ke_clock_passed(report->heartbeat, ke_clock_now(), HEALTHY_MS);
+}
+
+/* Has the process's cluster been silent for so long, as far as is known? */
+static bool
+is_silent(const KeSlotReport *report, int ms)
+{
+	KeClusterContact contact;
+
+	return ke_cluster_contact_get(report->who.database, report->who.server,
+								  &contact) &&
+		ke_cluster_contact_silent_us(&contact) >= ms * INT64CONST(1000);
+}
+
+bool
+ke_monitor_is_healthy(const KeSlotReport *report)
+{
+	return ke_monitor_is_serving(report) && !is_silent(report, HEALTHY_MS);
 }
 
 const char *
@@ -101,6 +120,36 @@ ke_monitor_process_error(const KeServer *server, KeRole role,
 	return error;
 }
 
+const char *
+ke_monitor_process_trouble(const KeServer *server, KeRole role,
+						   const KeSlotReport *report)
+{
+	const char *reason = ke_monitor_server_reason(server);
+	const char *trouble = NULL;
+
+	if (report != NULL && report->phase == KE_PHASE_ATTACHED &&
+		reason[0] != '\0' && is_silent(report, KE_CLUSTER_CONTACT_FRESH_MS))
+		return reason;
+	if (report != NULL && report->phase == KE_PHASE_ATTACHED)
+	{
+		trouble = report->trouble[0] != '\0' ? report->trouble :
+			ke_blocked_process_describe(report->pid);
+		if (trouble != NULL || ke_monitor_is_healthy(report))
+			return trouble;
+	}
+	else if (report != NULL && report->error_at >= report->started_at &&
+			 report->error[0] != '\0')
+		return report->error;	/* it ended with that */
+	if (reason[0] != '\0')
+		return reason;
+	if (report == NULL && role != KE_ROLE_RELAY)
+		return "no partition left for this worker";
+	if (report != NULL && report->status == KE_STATUS_RUNNING &&
+		!ke_monitor_is_serving(report))
+		return "it has not served its queue for 60 s";
+	return NULL;
+}
+
 /* One consumer; report NULL: it has no slot. */
 static void
 emit_consumer(FunctionCallInfo fcinfo, const KeServer *server, KeRole role,
@@ -108,6 +157,7 @@ emit_consumer(FunctionCallInfo fcinfo, const KeServer *server, KeRole role,
 {
 	static const KeSlotReport none = {.status = KE_STATUS_STOPPED};
 	const char *error = ke_monitor_process_error(server, role, report);
+	const char *trouble = ke_monitor_process_trouble(server, role, report);
 	KeRow		row = {0};
 
 	if (report == NULL)
@@ -130,6 +180,7 @@ emit_consumer(FunctionCallInfo fcinfo, const KeServer *server, KeRole role,
 	ke_row_put_number(&row, report->restarts);
 	ke_row_put_text(&row, error);
 	ke_row_put_time(&row, ke_clock_to_wall(report->error_at));
+	ke_row_put_text(&row, trouble);
 	ke_row_emit(&row, fcinfo);
 }
 
@@ -229,12 +280,52 @@ partition_status(KePartitionStatus status)
 	pg_unreachable();
 }
 
-int64
-ke_monitor_lag(const KeLagRow *lag)
+/* Was that a short while ago?  0: never. */
+static bool
+is_fresh(KeMoment at)
 {
-	if (lag->position < 0 || lag->last_stable < 0)
+	return at != 0 &&
+		!ke_clock_passed(at, ke_clock_now(), KE_CLUSTER_CONTACT_FRESH_MS);
+}
+
+/* The end as it is known, however old; -1: it is not. */
+static int64
+known_end(const KeLagRow *row)
+{
+	return Max(row->last_stable, row->asked_at != 0 ? row->asked_end : -1);
+}
+
+int64
+ke_monitor_lag(const KeLagRow *row)
+{
+	int64		end = -1;
+
+	if (is_fresh(row->asked_at))
+		end = known_end(row);
+	else if (is_fresh(row->heard_at))
+		end = row->last_stable;
+	if (row->position < 0 || end < 0)
 		return -1;
-	return Max(lag->last_stable - lag->position, 0);
+	return Max(end - row->position, 0);
+}
+
+int64
+ke_monitor_lag_of(const KeLagRow *rows, int count, Oid subscription)
+{
+	int64		sum = -1;
+
+	for (int i = 0; i < count; i++)
+	{
+		int64		lag = ke_monitor_lag(&rows[i]);
+
+		if (rows[i].subscription != subscription ||
+			rows[i].partition == KE_LAG_TOPIC)
+			continue;
+		if (lag < 0)
+			return -1;
+		sum = Max(sum, 0) + lag;
+	}
+	return sum;
 }
 
 /* A paused partition is nobody's, so nobody has told where it stands. */
@@ -282,6 +373,36 @@ find_positions(KeServer *server, KeLagRow *rows, int count)
 	}
 }
 
+/* An owner that waits for a lock says nothing: it is seen to wait. */
+static void
+add_lock_waits(KeLagRow *rows, int count)
+{
+	int			nreports;
+	KeSlotReport *reports = ke_roster_reports(MyDatabaseId, &nreports);
+
+	for (int r = 0; r < nreports; r++)
+	{
+		const KeIdentityOfProcess *who = &reports[r].who;
+		char	   *wait = NULL;
+
+		if (reports[r].phase == KE_PHASE_ATTACHED &&
+			OidIsValid(reports[r].subject))
+			wait = ke_blocked_process_describe(reports[r].pid);
+		if (wait == NULL)
+			continue;
+		for (int i = 0; i < count; i++)
+		{
+			if (rows[i].subscription == reports[r].subject &&
+				rows[i].role == who->role &&
+				rows[i].ordinal == who->ordinal &&
+				rows[i].status == KE_PARTITION_RUNNING &&
+				rows[i].reason[0] == '\0')
+				strlcpy(rows[i].reason, wait, KE_REASON_LEN);
+		}
+	}
+	pfree(reports);
+}
+
 KeLagRow *
 ke_monitor_partitions(int *count)
 {
@@ -289,6 +410,7 @@ ke_monitor_partitions(int *count)
 	bool		complete = true;
 	ListCell   *lc;
 
+	add_lock_waits(rows, *count);
 	for (int i = 0; i < *count; i++)
 		complete &= !lacks_position(&rows[i]);
 	if (complete)
@@ -318,8 +440,8 @@ emit_partition(FunctionCallInfo fcinfo, const KeServer *server,
 					ke_monitor_consumer(server, lag->role, lag->ordinal));
 	ke_row_put_number(&row, lag->position);
 	ke_row_put_number(&row, lag->committed);
-	ke_row_put_number(&row, lag->end);
-	ke_row_put_number(&row, lag->last_stable);
+	ke_row_put_number(&row, Max(lag->end, known_end(lag)));
+	ke_row_put_number(&row, known_end(lag));
 	ke_row_put_number(&row, ke_monitor_lag(lag));
 	ke_row_put_text(&row, partition_status(lag->status));
 	ke_row_put_text(&row, reason);

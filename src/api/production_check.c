@@ -164,7 +164,8 @@ typedef struct Backlog
 {
 	int64		messages;
 	int64		standing;		/* of these, in partitions that do not run */
-	int			unknown;		/* partitions that have told nothing yet */
+	int			unknown;		/* partitions whose lag nobody knows */
+	int			known;			/* the others */
 } Backlog;
 
 static void
@@ -182,7 +183,10 @@ measure_backlog(const KeSubscription *sub, const KeLagRow *rows, int nrows,
 		if (lag < 0)
 			backlog->unknown++;
 		else
+		{
+			backlog->known++;
 			backlog->messages += lag;
+		}
 		if (lag > 0 && row->status != KE_PARTITION_RUNNING &&
 			row->status != KE_PARTITION_STARTING)
 			backlog->standing += lag;
@@ -227,6 +231,9 @@ judge_backlog(KeProductionCheck *inspection, const KeSubscription *sub,
 		ke_check_row_fail(check, where,
 						  "topic \"%s\": the lag of %d partitions is not known",
 						  sub->topic, backlog->unknown);
+	else if (backlog->known == 0)
+		ke_check_row_fail(check, where, "topic \"%s\": the lag is not known",
+						  sub->topic);
 	if (backlog->standing > 0)
 		ke_check_row_fail(check, where,
 						  "topic \"%s\": " INT64_FORMAT " messages wait in partitions that are not consumed",
@@ -289,8 +296,8 @@ check_role(KeProductionCheck *inspection, KeRole role,
 
 		if (report != NULL && ke_monitor_is_healthy(report))
 			continue;
-		error = ke_monitor_process_error(server, role, report);
-		if (error[0] == '\0')
+		error = ke_monitor_process_trouble(server, role, report);
+		if (error == NULL)
 			error = report != NULL ? ke_slot_status_name(report->status) :
 				"starting";
 		ke_check_row_fail(check,

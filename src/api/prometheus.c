@@ -20,10 +20,12 @@
 #include "utils/timestamp.h"
 
 #include "api/monitor.h"
+#include "api/subscription_state.h"
 #include "api/visible.h"
 #include "core/unix_time.h"
 #include "outbox/outbox_read.h"
 #include "shm/circuit.h"
+#include "shm/cluster_contact.h"
 #include "shm/metrics.h"
 #include "shm/ready.h"
 
@@ -36,6 +38,7 @@ typedef struct Subject
 	Oid			subscription;
 	char	   *labels;
 	KeMetrics	metrics;
+	KeSubscriptionState state;
 } Subject;
 
 /* What one scrape looks at, read once. */
@@ -142,6 +145,8 @@ put_counters(Scrape *scrape)
 		"Offsets passed over because a tool moved the group's position."},
 		{"orphaned_messages_total", offsetof(KeMetricsCounters, orphaned),
 		"Copies dropped, sent by a history that the database has left."},
+		{"dropped_copies_total", offsetof(KeMetricsCounters, dropped_copies),
+		"Retry copies that had come before, and were dropped."},
 		{"written_rows_total", offsetof(KeMetricsCounters, rows),
 		"Rows inserted, updated or deleted."},
 		{"received_bytes_total", offsetof(KeMetricsCounters, bytes),
@@ -255,6 +260,31 @@ put_circuits(Scrape *scrape)
 		ke_circuit_look(MyDatabaseId, subject->subscription, &report);
 		put_sample(scrape->out, "circuit_open", subject->labels,
 				   report.breaker.state != KE_BREAKER_CLOSED);
+	}
+}
+
+static void
+put_states(Scrape *scrape)
+{
+	ListCell   *lc;
+
+	begin_family(scrape->out, "subscription_broken", "gauge",
+				 "1 for a subscription whose status is broken.");
+	foreach(lc, scrape->subjects)
+	{
+		Subject    *subject = (Subject *) lfirst(lc);
+
+		put_sample(scrape->out, "subscription_broken", subject->labels,
+				   subject->state.is_broken);
+	}
+	begin_family(scrape->out, "subscription_troubled", "gauge",
+				 "1 for a subscription that has a status_reason, and is not paused.");
+	foreach(lc, scrape->subjects)
+	{
+		Subject    *subject = (Subject *) lfirst(lc);
+
+		put_sample(scrape->out, "subscription_troubled", subject->labels,
+				   subject->state.is_troubled);
 	}
 }
 
@@ -407,6 +437,42 @@ put_consumers(Scrape *scrape)
 	}
 }
 
+/* ---------------------------------------------------------------- clusters */
+
+/* Of the clusters that somebody looks at. */
+static void
+put_clusters(Scrape *scrape)
+{
+	KeClusterContact contact;
+	ListCell   *lc;
+
+	if (ke_monitor_obstacle() != NULL)
+		return;
+	begin_family(scrape->out, "cluster_up", "gauge",
+				 "1 for a cluster that has answered in the last 30 s.");
+	foreach(lc, scrape->servers)
+	{
+		KeServer   *server = (KeServer *) lfirst(lc);
+
+		if (ke_cluster_contact_get(MyDatabaseId, server->oid, &contact))
+			put_sample(scrape->out, "cluster_up", labels_of(server, NULL),
+					   ke_cluster_contact_silent_us(&contact) <
+					   KE_CLUSTER_CONTACT_FRESH_MS * INT64CONST(1000) &&
+					   contact.answered_at != 0);
+	}
+	begin_family(scrape->out, "cluster_silent_seconds", "gauge",
+				 "Since when no broker has answered; it is asked every 10 s.");
+	foreach(lc, scrape->servers)
+	{
+		KeServer   *server = (KeServer *) lfirst(lc);
+
+		if (ke_cluster_contact_get(MyDatabaseId, server->oid, &contact))
+			put_seconds(scrape->out, "cluster_silent_seconds",
+						labels_of(server, NULL),
+						ke_cluster_contact_silent_us(&contact));
+	}
+}
+
 /* ------------------------------------------------------------------ outbox */
 
 static void
@@ -451,6 +517,7 @@ put_outboxes(Scrape *scrape)
 static void
 look(Scrape *scrape)
 {
+	KeObserved *observed = ke_subscription_state_observe();
 	ListCell   *lc;
 	ListCell   *lc2;
 
@@ -470,6 +537,7 @@ look(Scrape *scrape)
 			subject->subscription = sub->oid;
 			subject->labels = labels_of(server, sub->topic);
 			(void) ke_metrics_read(MyDatabaseId, sub->oid, &subject->metrics);
+			subject->state = ke_subscription_state_of(server, sub, observed);
 			scrape->subjects = lappend(scrape->subjects, subject);
 		}
 	}
@@ -492,6 +560,8 @@ kafka_metrics_prometheus(PG_FUNCTION_ARGS)
 	put_partitions(&scrape);
 	put_dead_letters(&scrape);
 	put_circuits(&scrape);
+	put_states(&scrape);
+	put_clusters(&scrape);
 	put_outboxes(&scrape);
 	put_consumers(&scrape);
 	appendStringInfoString(scrape.out, "# EOF\n");

@@ -36,11 +36,11 @@ ke_answers_refuse(const char *text, const char *hint)
 static KeAnswer *
 not_reachable(KeCluster *cluster, const KeServer *server, int error)
 {
+	const char *servers = server->options.bootstrap_servers;
 	const char *hint;
 	char	   *why = ke_cluster_explain(cluster, error, &hint);
 
-	return ke_answers_refuse(psprintf("could not reach Kafka at \"%s\": %s",
-									  server->options.bootstrap_servers, why),
+	return ke_answers_refuse(ke_client_describe_silence(servers, why, NULL),
 							 hint);
 }
 

@@ -149,20 +149,28 @@ ke_survey_group(KeSurvey *survey)
 {
 	KeWatch    *watch = survey->watch;
 	KePartitionList *list = all_partitions(survey, KE_KAFKA_NONE);
+	const char *hint;
+	char	   *why;
 	int			error;
 
-	watch->trouble[0] = '\0';
 	list->count = Min(list->count, 1);
 	error = ke_survey_ask_committed(survey, watch->cluster, list);
 	if (error == 0 && list->count > 0)
 		error = list->parts[0].error;
 	if (error == 0)
+	{
+		watch->trouble[0] = '\0';
+		return;
+	}
+	why = ke_cluster_explain(watch->cluster, error, &hint);
+
+	/* The library tells once why nobody answers, and then is silent, too. */
+	if (error == KE_KAFKA_TIMED_OUT && watch->trouble[0] != '\0' &&
+		strcmp(why, ke_client_error_name(error)) == 0)
 		return;
 	snprintf(watch->trouble, sizeof(watch->trouble),
-			 "consumer group \"%s\": %s: %s", survey->group,
-			 ke_client_error_name(error),
-			 ke_client_error_hint(error) ? ke_client_error_hint(error) :
-			 "its coordinator gives no answer");
+			 "consumer group \"%s\": %s: %s", survey->group, why,
+			 hint != NULL ? hint : "its coordinator gives no answer");
 }
 
 /* ------------------------------------------------------------------ starts */

@@ -73,6 +73,9 @@ extern void ke_survey_unowned(KeSurvey *survey);
 /* The consumers of the group were told to join again. */
 extern void ke_survey_unowned_rejoined(KeGroupWatch *watch, KeMoment now);
 
+/* Publish where all partitions end, for the lag. */
+extern void ke_survey_ends(KeSurvey *survey);
+
 /*
  * Do consumers that are well get nothing to do, though there is something?
  * rows is what the lag table holds now.

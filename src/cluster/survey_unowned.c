@@ -238,6 +238,7 @@ publish(const Unowned *unowned, int i)
 		.committed = unowned->known[i] ? pos->committed : -1,
 		.end = -1,
 		.last_stable = end->error == 0 ? end->offset : -1,
+		.heard_at = end->error == 0 ? ke_clock_now() : 0,
 		.status = KE_PARTITION_UNASSIGNED,
 		.strangers = unowned->holders[i] != NULL
 	};

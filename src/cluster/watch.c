@@ -18,6 +18,7 @@
 #include "cluster/watch_handles.h"
 #include "core/clock.h"
 #include "session/attempt.h"
+#include "shm/cluster_contact.h"
 
 #define LOOK_INTERVAL_MS 10000
 #define FIRST_DELAY_MS 1000
@@ -153,19 +154,30 @@ begin_asking(KeWatch *watch)
 		watch->asking_since = now;
 }
 
-/* Nobody answers: say so, with what the library knows about it. */
+/*
+ * Nobody answers: say so, with what the library has told about it since
+ * somebody last did.
+ */
 static void
 note_silence(KeWatch *watch, KeServer *server)
 {
-	char	   *error = watch->cluster == NULL ? NULL :
-	ke_cluster_serve(watch->cluster);
+	const char *hint;
+	char	   *why;
 
 	if (watch->cluster == NULL || watch->blocked || watch->reason[0] != '\0')
 		return;
-	snprintf(watch->reason, sizeof(watch->reason),
-			 "could not reach Kafka at \"%s\": %s",
-			 server->options.bootstrap_servers,
-			 error != NULL ? error : "no answer");
+	why = ke_cluster_explain(watch->cluster, KE_KAFKA_TIMED_OUT, &hint);
+	if (strcmp(why, ke_client_error_name(KE_KAFKA_TIMED_OUT)) == 0)
+		why = "no answer";
+
+	/* That hint is about groups. */
+	if (hint == ke_client_error_hint(KE_KAFKA_TIMED_OUT))
+		hint = NULL;
+	watch->silent = ke_cluster_is_silent(watch->cluster);
+	strlcpy(watch->reason,
+			ke_client_describe_silence(server->options.bootstrap_servers,
+									   why, hint),
+			sizeof(watch->reason));
 }
 
 void
@@ -186,7 +198,7 @@ ke_watch_look(KeWatch *watch, const KeWatchFacts *facts, KeServer *server,
 		(void) ke_cluster_serve(watch->cluster);
 	if (!ke_survey_copy_is_blocking(watch, now))
 	{
-		watch->blocked = false;
+		watch->blocked = watch->silent = false;
 		watch->reason[0] = '\0';
 	}
 
@@ -196,6 +208,7 @@ ke_watch_look(KeWatch *watch, const KeWatchFacts *facts, KeServer *server,
 	{
 		note_silence(watch, server);
 		watch->looked = true;
+		ke_cluster_contact_note(facts->database, server->oid, watch->blocked);
 		put_off(watch, now);
 		ereport(DEBUG1,
 				(errmsg_internal("no answer from the cluster of server \"%s\": %s",
@@ -203,6 +216,7 @@ ke_watch_look(KeWatch *watch, const KeWatchFacts *facts, KeServer *server,
 		return;
 	}
 
+	ke_cluster_contact_note(facts->database, server->oid, true);
 	ke_survey_group(&survey);
 	ke_survey_starts(&survey);
 	ke_survey_missing_topics(&survey);
@@ -213,6 +227,7 @@ ke_watch_look(KeWatch *watch, const KeWatchFacts *facts, KeServer *server,
 		ke_survey_owner(&survey, committed);
 	watch->looked = true;
 	ke_survey_unowned(&survey);
+	ke_survey_ends(&survey);
 	if (ke_survey_finds_copy(&survey, committed))
 		block(watch, psprintf("another PostgreSQL server with this database's identity consumes in group \"%s\": call kafka_identity_confirm('new') in one of the two",
 							  ke_catalog_main_group(server)));

@@ -46,6 +46,7 @@ typedef struct KeWatch
 	/* findings */
 	bool		blocked;		/* the server must not run: reason */
 	char		reason[KE_REASON_LEN];	/* or an empty string */
+	bool		silent;			/* reason: nobody answers, whatever it says */
 	char		trouble[KE_REASON_LEN]; /* it runs, but something is wrong */
 	char		owner[KE_REASON_LEN];	/* the group is another database's:
 										 * nobody joins it */

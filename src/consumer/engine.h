@@ -29,6 +29,18 @@
 typedef struct KeStage KeStage;
 
 /*
+ * One of the partitions that were fetched together sends more than the
+ * library takes.  Each is fetched alone, to see which.
+ */
+typedef enum KeFetchTrial
+{
+	KE_FETCH_FREE,				/* no trial is under way */
+	KE_FETCH_WAITS,				/* not fetched until it is its turn */
+	KE_FETCH_ALONE,				/* it alone is fetched */
+	KE_FETCH_PASSED				/* not fetched until all had their turn */
+} KeFetchTrial;
+
+/*
  * An assigned partition.
  *
  * STARTING: not fetched; its start is still to be decided (start_at says when
@@ -51,7 +63,6 @@ typedef struct KePartition
 	int64		start;			/* where the partition was first started */
 	int64		sent;			/* last offset sent to Kafka, or -1 */
 	int64		end;			/* end of partition not stored yet, or -1 */
-	int64		asked_end;		/* while not fetched: what was asked for */
 	int			careful;		/* messages still to run alone */
 	int64		probed;			/* before this offset none is tried; probe.c */
 	int			probes;			/* how many were */
@@ -61,8 +72,13 @@ typedef struct KePartition
 	bool		contested;		/* see ke_lag_is_contested */
 	KeMoment	owned_in;		/* see KeLagRow */
 	KeMoment	start_at;
+	KeFetchTrial trial;			/* fetch_trouble.c's */
+	bool		heard;			/* it delivered something, lately */
+	KeMoment	heard_at;		/* when that was last noticed; 0: never */
 	bool		counted;		/* scratch of ke_progress_collect */
 	char		reason[KE_REASON_LEN];
+	char		fault[KE_REASON_LEN];	/* RUNNING, but why it delivers
+										 * nothing; empty: nothing is known */
 } KePartition;
 
 /* How often a message was run alone that is to be run again. */
@@ -135,10 +151,12 @@ typedef struct KeEngine
 	KePartition **parts;
 	int			nparts;
 	int			parts_allocated;
-	int			next_to_ask;	/* whose end is asked for next */
 	KePartition *last_found;
 	KeMoment	in_group_since;	/* see ke_slot_stay_in_group; 0: not in it */
 	KeMoment	commit_at;		/* when Kafka's commit is due; 0: nothing */
+	KeMoment	trial_at;		/* fetch_trouble.c: when the next step of a
+								 * trial is due; 0: none is under way */
+	int			too_big_for;	/* likewise: receive.message.max.bytes */
 	KePosition	runner;			/* retry consumers: see retry_due.c */
 	bool		has_runner;
 	int			runner_careful; /* parked messages still to be announced */
@@ -224,6 +242,20 @@ extern KeStage *ke_receive_message(KeEngine *engine, KeMessage *msg);
 extern void ke_receive_end(KeEngine *engine, const KeKafkaPartition *end);
 extern void ke_receive_partition_error(KeEngine *engine,
 									   const KeConsumerEvent *event);
+
+/* fetch_trouble.c: partitions that cannot be fetched */
+extern void ke_fetch_trouble_note(KeEngine *engine, KePartition *part,
+								  const KeConsumerEvent *event);
+extern void ke_fetch_trouble_over(KeEngine *engine, KePartition *part);
+extern void ke_fetch_trouble_too_big(KeEngine *engine, int limit);
+extern void ke_fetch_trouble_step(KeEngine *engine, KeMoment now);
+
+/* Must the partition not be fetched, while others are tried? */
+static inline bool
+ke_fetch_trouble_holds(const KePartition *part)
+{
+	return part->trial == KE_FETCH_WAITS || part->trial == KE_FETCH_PASSED;
+}
 
 /* offset_commit.c: Kafka's copy of the positions */
 extern void ke_offset_commit_answered(KeEngine *engine, KePartitionList *list);

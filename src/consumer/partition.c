@@ -15,7 +15,6 @@
 /* How long a partition whose row somebody else wrote is left alone. */
 #define DISTRUST_MS 500
 
-#define ASK_END_MS 500
 #define ASK_BREAKER_MS 1000
 
 KePartition *
@@ -232,30 +231,6 @@ ke_partition_restart(KeEngine *engine, KePartition *part,
 	}
 }
 
-/*
- * The library hears of a partition's end with what it fetches.  Of one that
- * is not fetched it must be asked: one in each round.
- */
-static void
-ask_end(KeEngine *engine)
-{
-	int			i;
-
-	for (i = 0; i < engine->nparts; i++)
-	{
-		KePartition *part = engine->parts[engine->next_to_ask++ %
-										  engine->nparts];
-		int64		low;
-
-		if (part->fetching)
-			continue;
-		(void) ke_consumer_watermarks(engine->consumer, part->topic,
-									  part->partition, &low,
-									  &part->asked_end, ASK_END_MS);
-		return;
-	}
-}
-
 /* What the partition's whole subscription waits for, if it does. */
 static void
 add_stage_reason(const KeStage *stage, KeMoment now, KeLagRow *row)
@@ -279,6 +254,23 @@ add_stage_reason(const KeStage *stage, KeMoment now, KeLagRow *row)
 	}
 }
 
+/* What keeps a partition that is ready from being fetched. */
+static void
+add_fetch_reason(const KePartition *part, KeLagRow *row)
+{
+	if (part->status != KE_PARTITION_RUNNING)
+		return;
+	if (part->held || ke_fetch_trouble_holds(part))
+		row->status = KE_PARTITION_PAUSED;
+	if (row->reason[0] != '\0')
+		return;
+	if (ke_fetch_trouble_holds(part))
+		strlcpy(row->reason, "waits while the partition is looked for that holds more than receive.message.max.bytes",
+				sizeof(row->reason));
+	else
+		strlcpy(row->reason, part->fault, sizeof(row->reason));
+}
+
 /* What kafka_consumer_lag shows. */
 void
 ke_partition_publish(KeEngine *engine)
@@ -286,7 +278,6 @@ ke_partition_publish(KeEngine *engine)
 	KeMoment	now = ke_clock_now();
 	int			i;
 
-	ask_end(engine);
 	for (i = 0; i < engine->nparts; i++)
 	{
 		KePartition *part = engine->parts[i];
@@ -309,14 +300,12 @@ ke_partition_publish(KeEngine *engine)
 		ke_consumer_partitions_known_end(engine->consumer, part->topic,
 										 part->partition,
 										 &row.end, &row.last_stable);
-		if (!part->fetching)
-		{
-			row.end = Max(row.end, part->asked_end);
-			row.last_stable = Max(row.last_stable, part->asked_end);
-		}
+		if (part->heard)
+			part->heard_at = ke_clock_now();
+		part->heard = false;
+		row.heard_at = part->heard_at;
 		strlcpy(row.reason, part->reason, sizeof(row.reason));
-		if (part->status == KE_PARTITION_RUNNING && part->held)
-			row.status = KE_PARTITION_PAUSED;
+		add_fetch_reason(part, &row);
 		add_stage_reason(part->stage, now, &row);
 		ke_lag_publish(&row);
 	}

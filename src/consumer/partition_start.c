@@ -438,7 +438,7 @@ get_ready(KeEngine *engine, Start *start)
 		part->pos.next;
 	part->careful = part->pos.unclean >= UNCLEAN_CAREFUL ?
 		CAREFUL_MESSAGES : 0;
-	part->end = part->asked_end = -1;
+	part->end = -1;
 	part->reason[0] = '\0';
 	part->held = false;
 	if (verdict == KE_START_ADOPTED || verdict == KE_START_SHARED ||
@@ -543,7 +543,7 @@ ke_partition_start_finish(KeEngine *engine, KeMoment now, bool in_library)
 		KePartition *part = engine->parts[i];
 
 		if (part->status != KE_PARTITION_RUNNING || part->fetching ||
-			part->held)
+			part->held || ke_fetch_trouble_holds(part))
 			continue;
 		ke_partition_list_add(list, part->topic, part->partition,
 							  part->fetch_from);

@@ -45,7 +45,7 @@ make_partition(KeEngine *engine, const char *topic, int32 partition)
 	part->pos.committed = KE_OFFSET_NONE;
 	part->pos.last_offset = KE_OFFSET_NONE;
 	ItemPointerSetInvalid(&part->pos.tid);
-	part->sent = part->end = part->asked_end = -1;
+	part->sent = part->end = -1;
 	part->stage = find_stage(engine, topic);
 	if (part->stage != NULL)
 		part->contested = ke_lag_is_contested(engine->database,
@@ -113,7 +113,8 @@ ke_rebalance_assigned(KeEngine *engine, KePartitionList *list)
 											  list->parts[i].partition);
 
 		list->parts[i].offset = part->fetch_from;
-		part->fetching = part->status == KE_PARTITION_RUNNING && !part->held;
+		part->fetching = part->status == KE_PARTITION_RUNNING &&
+			!part->held && !ke_fetch_trouble_holds(part);
 		if (!part->fetching)
 			ke_partition_list_add(held, part->topic, part->partition,
 								  KE_KAFKA_NONE);

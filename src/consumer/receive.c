@@ -37,6 +37,15 @@ verify(KeEngine *engine, KePartition *part, const KeMessage *msg)
 	return false;
 }
 
+/* The partition delivers. */
+static inline void
+note_heard(KeEngine *engine, KePartition *part)
+{
+	part->heard = true;
+	if (unlikely(part->fault[0] != '\0' || part->trial != KE_FETCH_FREE))
+		ke_fetch_trouble_over(engine, part);
+}
+
 /*
  * Take over one message.  What is below the stored position was processed
  * already: the library delivers twice in some cases.  Holes are normal.
@@ -58,6 +67,7 @@ ke_receive_message(KeEngine *engine, KeMessage *msg)
 	}
 	part->end = -1;
 	ke_returned_recognise(engine, part, msg);
+	note_heard(engine, part);
 	ke_stage_push(part->stage, part, msg);
 	return part->stage;
 }
@@ -76,12 +86,13 @@ ke_receive_end(KeEngine *engine, const KeKafkaPartition *end)
 		part->status != KE_PARTITION_RUNNING)
 		return;
 	part->verifying = false;
+	note_heard(engine, part);
 	part->end = end->offset;
 }
 
 /*
  * The library cannot fetch a partition: its position is outside of the log,
- * or the topic is gone for now.
+ * the topic is gone for now, or we may not read it.
  */
 void
 ke_receive_partition_error(KeEngine *engine, const KeConsumerEvent *event)
@@ -97,5 +108,5 @@ ke_receive_partition_error(KeEngine *engine, const KeConsumerEvent *event)
 						  psprintf("offset %lld is not in the log any more or not yet: retention passed it, or the topic was made again",
 								   (long long) part->pos.next));
 	else
-		ke_partition_restart(engine, part, event->text);
+		ke_fetch_trouble_note(engine, part, event);
 }

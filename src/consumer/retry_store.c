@@ -23,6 +23,7 @@
 #include "shm/metrics.h"
 #include "state/histories.h"
 #include "state/retries.h"
+#include "shm/metrics.h"
 #include "state/retry_dedup.h"
 
 /* Messages per transaction. */
@@ -41,6 +42,7 @@ typedef struct Parking
 	int			count;			/* messages from the stage's head */
 	KeProgress *progress;
 	int			parked;
+	int			dropped;		/* copies that had come before */
 	TimestampTz first_due;
 	List	   *refused;		/* of KeCulprit */
 	KePast	   *past;			/* NULL: no copy has asked for it yet */
@@ -150,7 +152,10 @@ take(KeEngine *engine, Parking *parking, KeMessage *msg, TimestampTz now)
 	if (origin.copy_id != NULL &&
 		!ke_retry_dedup_note(engine->key.group_id,
 							 ke_retry_dedup_key(origin.copy_id), NULL, now))
+	{
+		parking->dropped++;
 		return;
+	}
 	if (owner == KE_COPY_OURS && origin.original_topic != NULL &&
 		ke_options_topic_problem(origin.original_topic) != NULL)
 	{
@@ -229,6 +234,18 @@ has_room(KeEngine *engine, KeStage *stage)
 	return false;
 }
 
+/* For the metrics, once the transaction has committed. */
+static void
+count_dropped(KeEngine *engine, const Parking *parking)
+{
+	KeMetricsDelta delta = {0};
+
+	if (parking->dropped == 0)
+		return;
+	delta.counters.dropped_copies = parking->dropped;
+	ke_metrics_add(engine->database, parking->stage->sub->oid, &delta);
+}
+
 KeBatchOutcome
 ke_retry_store(KeEngine *engine, KeStage *stage)
 {
@@ -247,6 +264,7 @@ ke_retry_store(KeEngine *engine, KeStage *stage)
 			ke_routing_done(engine, (KeCulprit *) lfirst(lc));
 		report_orphans(engine, &parking);
 		ke_progress_commit(engine, parking.progress, stage, parking.count);
+		count_dropped(engine, &parking);
 		stage->parked += parking.parked;
 		stage->due_at = Min(stage->due_at,
 							ke_clock_from_wall(parking.first_due));

@@ -233,6 +233,14 @@ ke_client_hint_for(KeClientPurpose purpose, int error)
 	}
 }
 
+char *
+ke_client_describe_silence(const char *servers, const char *why,
+						   const char *hint)
+{
+	return psprintf("could not reach Kafka at \"%s\": %s%s%s", servers, why,
+					hint != NULL ? ": " : "", hint != NULL ? hint : "");
+}
+
 bool
 ke_client_is_silence(int error)
 {
@@ -246,6 +254,13 @@ ke_client_is_missing_topic(int error)
 {
 	return error == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
 		error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+}
+
+bool
+ke_client_is_authorization(int error)
+{
+	return error == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ||
+		error == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
 }
 
 bool

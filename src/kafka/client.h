@@ -106,8 +106,15 @@ typedef enum KeClientPurpose
 extern const char *ke_client_error_hint(int error);
 extern const char *ke_client_hint_for(KeClientPurpose purpose, int error);
 
+/* "could not reach Kafka at ...", and why; hint may be NULL.  palloc'd. */
+extern char *ke_client_describe_silence(const char *servers, const char *why,
+										const char *hint);
+
 /* The error of a question that no broker has answered. */
 extern bool ke_client_is_silence(int error);
+
+/* The error of something on a topic that the Kafka user may not do. */
+extern bool ke_client_is_authorization(int error);
 
 /* The error of a topic that does not exist. */
 extern bool ke_client_is_missing_topic(int error);

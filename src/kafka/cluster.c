@@ -180,6 +180,13 @@ ke_cluster_explain(KeCluster *cluster, int error, const char **hint)
 	return pstrdup(handle->trouble_text);
 }
 
+bool
+ke_cluster_is_silent(const KeCluster *cluster)
+{
+	return cluster->handle.trouble == 0 ||
+		ke_client_is_silence(cluster->handle.trouble);
+}
+
 void
 ke_cluster_close(KeCluster *cluster)
 {

@@ -66,6 +66,9 @@ extern char *ke_cluster_serve(KeCluster *cluster);
 extern char *ke_cluster_explain(KeCluster *cluster, int error,
 								const char **hint);
 
+/* Has nothing been told since then but that nobody answers? */
+extern bool ke_cluster_is_silent(const KeCluster *cluster);
+
 extern void ke_cluster_close(KeCluster *cluster);
 
 #endif							/* KE_CLUSTER_H */

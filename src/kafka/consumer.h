@@ -45,6 +45,9 @@ typedef struct KeConsumerEvent
 	KePartitionList *list;		/* in the context current at the poll */
 	int			error;
 	bool		out_of_range;	/* PARTITION_ERROR: the offset is not there */
+	bool		refused;		/* PARTITION_ERROR: no right to read it */
+	int			too_big_for;	/* ERROR: receive.message.max.bytes, where what
+								 * a broker sent is more; else 0 */
 	int			severity;
 	char	   *text;			/* in the context current at the poll */
 } KeConsumerEvent;

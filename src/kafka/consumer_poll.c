@@ -152,6 +152,22 @@ count_towards_nudge(KeConsumer *consumer, const KeMessage *msg)
 		nudge(consumer);
 }
 
+/*
+ * receive.message.max.bytes, if an error says that a response is larger; else
+ * 0.  There is no code for it.
+ */
+static int
+exceeded_limit(const char *text)
+{
+	const char *size = strstr(text, "Invalid response size ");
+	int			limit;
+
+	if (size == NULL || strstr(size, "receive.message.max.bytes") == NULL ||
+		sscanf(size, "Invalid response size %*d (0..%d)", &limit) != 1)
+		return 0;
+	return limit;
+}
+
 static void
 take_error(KeConsumer *consumer, rd_kafka_event_t *rkev,
 		   KeConsumerEvent *event)
@@ -189,6 +205,8 @@ take_error(KeConsumer *consumer, rd_kafka_event_t *rkev,
 		event->out_of_range =
 			event->error == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
 			event->error == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE;
+		event->refused =
+			event->error == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
 		rd_kafka_topic_partition_destroy(part);
 	}
 
@@ -200,8 +218,11 @@ take_error(KeConsumer *consumer, rd_kafka_event_t *rkev,
 		known->last_stable = event->part.offset;
 	}
 	else if (event->kind == KE_CONSUMER_ERROR)
+	{
 		event->text = pstrdup(ke_handle_explain(&consumer->handle, rkev,
 												&event->error));
+		event->too_big_for = exceeded_limit(event->text);
+	}
 	else
 		event->text = pstrdup(rd_kafka_event_error_string(rkev));
 }
@@ -285,7 +306,8 @@ take_event(KeConsumer *consumer, rd_kafka_event_t *rkev,
 	event->list = NULL;
 	event->text = NULL;
 	event->error = 0;
-	event->out_of_range = false;
+	event->out_of_range = event->refused = false;
+	event->too_big_for = 0;
 	event->severity = 0;
 
 	PG_TRY();

@@ -152,6 +152,21 @@ is_login_refused(int error)
 		error == RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED;
 }
 
+/*
+ * Copy an error's text without its end, which counts milliseconds and
+ * repetitions: what stays the matter is to read the same each time.
+ */
+static void
+copy_text(char *to, const char *from, Size size)
+{
+	char	   *end;
+
+	strlcpy(to, from, size);
+	end = strstr(to, " (after ");
+	if (end != NULL)
+		*end = '\0';
+}
+
 const char *
 ke_handle_explain(KeHandle *handle, rd_kafka_event_t *rkev, int *error)
 {
@@ -159,8 +174,8 @@ ke_handle_explain(KeHandle *handle, rd_kafka_event_t *rkev, int *error)
 
 	if (code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
 	{
-		strlcpy(handle->trouble_text, rd_kafka_event_error_string(rkev),
-				sizeof(handle->trouble_text));
+		copy_text(handle->trouble_text, rd_kafka_event_error_string(rkev),
+				  sizeof(handle->trouble_text));
 		handle->trouble = ke_tls_explain(&handle->tls, code,
 										 handle->trouble_text,
 										 sizeof(handle->trouble_text));

@@ -66,14 +66,28 @@ ke_lag_shmem_init(void)
 	entries_lock = &GetNamedLWLockTranche("kafka_events_lag")->lock;
 }
 
-/* What the owner noted outlives it; needs the entry's spinlock. */
+/*
+ * What the manager was told of the end stays; needs the entry's spinlock.
+ */
+static void
+replace_row(KeLagRow *old, const KeLagRow *row)
+{
+	int64		asked_end = old->asked_end;
+	KeMoment	asked_at = old->asked_at;
+
+	*old = *row;
+	old->asked_end = asked_end;
+	old->asked_at = asked_at;
+}
+
+/* What the owner noted outlives it, too. */
 static void
 overwrite_unowned(KeLagRow *old, const KeLagRow *row)
 {
 	KeMoment	owned_in = old->owned_in;
 	bool		strangers = old->strangers || row->strangers;
 
-	*old = *row;
+	replace_row(old, row);
 	old->owned_in = owned_in;
 	old->strangers = strangers;
 }
@@ -90,7 +104,7 @@ overwrite(const LagKey *key, const KeLagRow *row, bool only_unowned)
 	{
 		SpinLockAcquire(&entry->mutex);
 		if (!only_unowned)
-			entry->row = *row;
+			replace_row(&entry->row, row);
 		else if (entry->row.ordinal < 0)
 			overwrite_unowned(&entry->row, row);
 		SpinLockRelease(&entry->mutex);
@@ -113,8 +127,12 @@ add(const LagKey *key, const KeLagRow *row)
 	if (entry != NULL)
 	{
 		if (!found)
+		{
 			SpinLockInit(&entry->mutex);
-		entry->row = *row;
+			entry->row.asked_end = -1;
+			entry->row.asked_at = 0;
+		}
+		replace_row(&entry->row, row);
 	}
 	LWLockRelease(entries_lock);
 
@@ -154,6 +172,30 @@ void
 ke_lag_publish_unowned(const KeLagRow *row)
 {
 	publish(row, true);
+}
+
+void
+ke_lag_note_end(const KeLagRow *row, int64 end)
+{
+	LagKey		key = {
+		.database = row->database,
+		.subscription = row->subscription,
+		.partition = row->partition,
+		.role = row->role
+	};
+	KeMoment	now = ke_clock_now();
+	LagEntry   *entry;
+
+	LWLockAcquire(entries_lock, LW_SHARED);
+	entry = hash_search(entries, &key, HASH_FIND, NULL);
+	if (entry != NULL)
+	{
+		SpinLockAcquire(&entry->mutex);
+		entry->row.asked_end = end;
+		entry->row.asked_at = now;
+		SpinLockRelease(&entry->mutex);
+	}
+	LWLockRelease(entries_lock);
 }
 
 /* Nobody owns the entry any more; needs its spinlock. */

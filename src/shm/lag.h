@@ -3,8 +3,10 @@
  *	  One entry per partition of a group: what kafka_consumer_lag shows.
  *
  * Written by the consumer that owns the partition, by the manager while
- * nobody does, read by any backend.  Partition -1 stands for the topic as a
- * whole: the manager says there that it does not exist.
+ * nobody does, read by any backend.  Where the partition ends, the manager
+ * asks in any case: a consumer hears of it only with what it fetches.
+ * Partition -1 stands for the topic as a whole: the manager says there that
+ * it does not exist.
  */
 #ifndef KE_LAG_H
 #define KE_LAG_H
@@ -36,6 +38,9 @@ typedef struct KeLagRow
 	int64		committed;
 	int64		end;
 	int64		last_stable;
+	KeMoment	heard_at;		/* when the owner last fetched; 0: never */
+	int64		asked_end;		/* what the manager was told it ends at */
+	KeMoment	asked_at;		/* when that was; 0: never */
 	KePartitionStatus status;
 	KeMoment	owned_in;		/* ke_slot_stay_in_group's answer when a
 								 * consumer of ours last started it; 0: none
@@ -48,7 +53,10 @@ typedef struct KeLagRow
 extern void ke_lag_shmem_request(void);
 extern void ke_lag_shmem_init(void);
 
-/* Insert or replace the entry with this row's key. */
+/*
+ * Insert or replace the entry with this row's key.  What the manager was told
+ * of its end stays.
+ */
 extern void ke_lag_publish(const KeLagRow *row);
 
 /*
@@ -56,6 +64,9 @@ extern void ke_lag_publish(const KeLagRow *row);
  * once it is set.
  */
 extern void ke_lag_publish_unowned(const KeLagRow *row);
+
+/* What the entry's partition ended at just now, if there is the entry. */
+extern void ke_lag_note_end(const KeLagRow *row, int64 end);
 
 /* Mark as unassigned if the caller's ordinal still owns it. */
 extern void ke_lag_release(Oid database, Oid subscription, int32 partition,

@@ -88,6 +88,7 @@ add_counters(KeMetricsCounters *to, const KeMetricsCounters *from)
 	to->processing_us += from->processing_us;
 	to->latency_ms += from->latency_ms;
 	to->skipped_by_reset += from->skipped_by_reset;
+	to->dropped_copies += from->dropped_copies;
 }
 
 /* The window of this number, emptied if it held an older one. */

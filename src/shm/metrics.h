@@ -34,6 +34,8 @@ typedef struct KeMetricsCounters
 	int64		processing_us;	/* their duration */
 	int64		latency_ms;		/* from messages' timestamps to their commit */
 	int64		skipped_by_reset;	/* offsets, where a tool moved the group */
+	int64		dropped_copies; /* retry copies that had come before; none of
+								 * the above */
 } KeMetricsCounters;
 
 /* What one transaction adds; zeroed by whoever fills it. */

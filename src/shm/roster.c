@@ -47,7 +47,7 @@ ke_roster_take(const KeIdentityOfProcess *who)
 		slot->assigned = 0;
 		slot->messages = slot->restarts = 0;
 		slot->group_since = slot->group_until = 0;
-		slot->error[0] = '\0';
+		slot->error[0] = slot->trouble[0] = '\0';
 		SpinLockRelease(&slot->mutex);
 		break;
 	}
@@ -200,6 +200,7 @@ copy_report(int index, KeSlotReport *report)
 	report->stop = (pg_atomic_read_u32(&slot->wishes) & KE_WISH_STOP) != 0;
 	report->terminating = pg_atomic_read_u32(&slot->terminating) != 0;
 	report->done = slot->done;
+	report->subject = pg_atomic_read_u32(&slot->subject);
 
 	SpinLockAcquire(&slot->mutex);
 	report->pid = slot->pid;
@@ -213,6 +214,7 @@ copy_report(int index, KeSlotReport *report)
 	report->messages = slot->messages;
 	report->restarts = slot->restarts;
 	memcpy(report->error, slot->error, KE_ERROR_TEXT_LEN);
+	memcpy(report->trouble, slot->trouble, KE_ERROR_TEXT_LEN);
 	SpinLockRelease(&slot->mutex);
 }
 

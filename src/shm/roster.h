@@ -35,7 +35,10 @@ typedef struct KeSlotReport
 	int			assigned;
 	int64		messages;		/* over all restarts, so for the next */
 	int64		restarts;
-	char		error[KE_ERROR_TEXT_LEN];
+	char		error[KE_ERROR_TEXT_LEN];	/* the last one, since error_at */
+	char		trouble[KE_ERROR_TEXT_LEN]; /* what is the matter now */
+	Oid			subject;		/* the subscription being processed, or
+								 * InvalidOid */
 } KeSlotReport;
 
 /* ---- for parents ---- */

@@ -16,6 +16,7 @@
 #include "storage/shmem.h"
 
 #include "shm/circuit.h"
+#include "shm/cluster_contact.h"
 #include "shm/database_hold.h"
 #include "shm/lag.h"
 #include "shm/metrics.h"
@@ -41,6 +42,7 @@ request(void)
 	ke_metrics_shmem_request();
 	ke_database_hold_shmem_request();
 	ke_reason_shmem_request();
+	ke_cluster_contact_shmem_request();
 	ke_role_demand_shmem_request();
 	ke_circuit_shmem_request();
 	ke_request_shmem_request();
@@ -59,6 +61,7 @@ startup(void)
 	ke_metrics_shmem_init();
 	ke_database_hold_shmem_init();
 	ke_reason_shmem_init();
+	ke_cluster_contact_shmem_init();
 	ke_role_demand_shmem_init();
 	ke_circuit_shmem_init();
 	ke_request_shmem_init();

@@ -92,7 +92,9 @@ detach(int code, Datum arg)
 	if (slot->status != KE_STATUS_FAILED)
 		slot->status = code == 0 ? KE_STATUS_STOPPED : KE_STATUS_FAILED;
 	slot->assigned = 0;
+	slot->trouble[0] = '\0';
 	SpinLockRelease(&slot->mutex);
+	pg_atomic_write_u32(&slot->subject, InvalidOid);
 
 	LWLockAcquire(ke_slot_table_lock, LW_EXCLUSIVE);
 	slot->proc = NULL;
@@ -282,6 +284,20 @@ ke_slot_leave_group(void)
 	SpinLockAcquire(&my_slot->mutex);
 	my_slot->group_until = 0;
 	SpinLockRelease(&my_slot->mutex);
+}
+
+void
+ke_slot_set_trouble(const char *text)
+{
+	SpinLockAcquire(&my_slot->mutex);
+	strlcpy(my_slot->trouble, text != NULL ? text : "", KE_ERROR_TEXT_LEN);
+	SpinLockRelease(&my_slot->mutex);
+}
+
+void
+ke_slot_set_subject(Oid subscription)
+{
+	pg_atomic_write_u32(&my_slot->subject, subscription);
 }
 
 void

@@ -61,6 +61,15 @@ extern void ke_slot_heartbeat(void);	/* the consumer queue was served */
 extern void ke_slot_count_messages(int64 messages);
 extern void ke_slot_set_assigned(int partitions);
 extern void ke_slot_set_error(const char *text);	/* payload-free */
+
+/*
+ * What is the matter now, or NULL: nothing any more; payload-free.  Other
+ * than the error, which stays, it goes when the process ends.
+ */
+extern void ke_slot_set_trouble(const char *text);
+
+/* The subscription whose messages are being processed, or InvalidOid. */
+extern void ke_slot_set_subject(Oid subscription);
 extern bool ke_slot_stop_requested(bool *leave);	/* by the parent */
 extern bool ke_slot_take_rejoin(void);	/* leave the group and come back */
 extern void ke_slot_note_terminating(void); /* from the signal handler */

@@ -46,6 +46,7 @@ typedef struct KeSlot
 	pg_atomic_uint32 wishes;	/* written under ke_slot_table_lock */
 	pg_atomic_uint32 terminating;
 	pg_atomic_uint32 rejoin;
+	pg_atomic_uint32 subject;	/* Oid: written by the process */
 	pg_atomic_uint64 config_version;
 
 	slock_t		mutex;			/* guards what follows */
@@ -63,6 +64,7 @@ typedef struct KeSlot
 	KeMoment	group_until;	/* when Kafka drops this member, if it is not
 								 * heard of any more; 0: it is none */
 	char		error[KE_ERROR_TEXT_LEN];
+	char		trouble[KE_ERROR_TEXT_LEN];
 } KeSlot;
 
 typedef struct KeSlotTable

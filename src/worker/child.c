@@ -19,6 +19,7 @@
 
 #include "core/clock.h"
 #include "core/guc.h"
+#include "core/throttle.h"
 #include "shm/reason.h"
 #include "worker/child.h"
 #include "worker/runtime.h"
@@ -159,14 +160,17 @@ enter(KeChild *child, KeChildState state, KeMoment now)
 	child->insist_at = 0;
 }
 
-/* It cannot be started now: warn once, try again. */
+/*
+ * It cannot be started now: try again.  What keeps this one keeps others, too,
+ * so one warning a minute speaks for all.
+ */
 static void
 stay_down(KeChild *child, const char *trouble, KeMoment now)
 {
 	Assert(child->state == KE_CHILD_DOWN);
 
 	child->not_before = later(now, NO_SLOT_DELAY_MS);
-	if (child->trouble == NULL || strcmp(child->trouble, trouble) != 0)
+	if (ke_throttle_allows(trouble))
 		ereport(WARNING,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 				 errmsg("could not start %s: %s", child->name, trouble)));

@@ -26,15 +26,13 @@
 #include "consumer/retry_store.h"
 #include "core/clock.h"
 #include "session/session.h"
+#include "worker/consumer_errors.h"
 #include "worker/consumer_process.h"
 #include "worker/runtime.h"
 
 #define PUBLISH_INTERVAL_MS 1000
 #define CLOSE_COMMIT_MS 1500
 #define FENCED_RESTART_MS 60000
-
-/* A new handle may take more than a second to its first connection. */
-#define CLUSTER_ID_MS 2000
 
 /* Unsubscribed, but no partition was taken from us: subscribe after this. */
 #define RESUBSCRIBE_MS 3000
@@ -185,16 +183,6 @@ reload(Consumer *consumer)
 		resubscribe(consumer);
 }
 
-/* Sleep a little while something outside is missing. */
-static void
-wait_outside(const char *reason)
-{
-	ke_slot_set_error(reason);
-	(void) ke_runtime_wait(-1, 1000);
-	if (ke_runtime_should_stop())
-		proc_exit(0);
-}
-
 /* Join the group, once the cluster is known to be the service's. */
 static void
 open_consumer(Consumer *consumer, KeConfiguration *loaded)
@@ -215,9 +203,7 @@ open_consumer(Consumer *consumer, KeConfiguration *loaded)
 								engine->ordinal);
 	engine->consumer = ke_consumer_open(&loaded->server->options,
 										&loaded->server->mapping, &member);
-	while ((cluster_id = ke_consumer_cluster_id(engine->consumer,
-												CLUSTER_ID_MS)) == NULL)
-		wait_outside("could not reach the Kafka cluster");
+	cluster_id = ke_consumer_errors_wait(engine, &loaded->server->options);
 	if (loaded->cluster_id != NULL &&
 		strcmp(cluster_id, loaded->cluster_id) != 0)
 		leave_with(psprintf("the cluster is \"%s\", but service \"%s\" belongs to cluster \"%s\"",
@@ -283,28 +269,6 @@ finish(Consumer *consumer, bool in_user_code)
 	proc_exit(planned || !in_user_code ? 0 : 1);
 }
 
-/*
- * librdkafka's words, at the level they deserve; never more than LOG.  What is
- * for debugging comes only if the server's option "debug" asks for it.
- */
-static void
-log_event(const KeConsumerEvent *event)
-{
-	ereport(event->severity <= 4 || event->severity >= 7 ? LOG : DEBUG1,
-			(errmsg_internal("librdkafka: %s", event->text)));
-}
-
-static void
-handle_error(const KeConsumerEvent *event)
-{
-	const char *hint = ke_client_error_hint(event->error);
-
-	ke_slot_set_error(hint ? psprintf("%s (%s)", event->text, hint) :
-					  event->text);
-	ereport(DEBUG1,
-			(errmsg_internal("consumer error: %s", event->text)));
-}
-
 /* One event that is no message. */
 static void
 handle_event(Consumer *consumer, KeConsumerEvent *event)
@@ -320,11 +284,13 @@ handle_event(Consumer *consumer, KeConsumerEvent *event)
 			ke_receive_end(engine, &event->part);
 			break;
 		case KE_CONSUMER_ASSIGN:
+			ke_consumer_errors_joined(true);
 			ke_rebalance_assigned(engine, event->list);
 			ke_slot_set_status(KE_STATUS_RUNNING);
 			break;
 		case KE_CONSUMER_REVOKE:
 		case KE_CONSUMER_LOST:
+			ke_consumer_errors_joined(false);
 			if (event->kind == KE_CONSUMER_LOST)
 				ke_rebalance_lost(engine, event->list);
 			else
@@ -339,7 +305,7 @@ handle_event(Consumer *consumer, KeConsumerEvent *event)
 			ke_receive_partition_error(engine, event);
 			break;
 		case KE_CONSUMER_ERROR:
-			handle_error(event);
+			ke_consumer_errors_note(engine, event);
 			break;
 		case KE_CONSUMER_FENCED:
 			ke_slot_set_status(KE_STATUS_FAILED);
@@ -351,7 +317,7 @@ handle_event(Consumer *consumer, KeConsumerEvent *event)
 			leave_with(event->text);
 			break;
 		case KE_CONSUMER_LOG:
-			log_event(event);
+			ke_consumer_errors_log(event);
 			break;
 	}
 }
@@ -427,6 +393,14 @@ check_outcome(Consumer *consumer, KeBatchOutcome outcome)
 		give_up(consumer, "the extension was dropped or updated");
 }
 
+/* Who asks what this process is at, or waits for, is told. */
+static void
+announce(const char *what, const KeStage *stage, const char *topic)
+{
+	ke_runtime_activity("%s topic %s", what, topic);
+	ke_slot_set_subject(stage->sub->oid);
+}
+
 /* Run every stage that has something; true if anything was done. */
 static bool
 run_stages(Consumer *consumer, KeMoment now)
@@ -442,25 +416,25 @@ run_stages(Consumer *consumer, KeMoment now)
 		if (engine->role == KE_ROLE_MAIN &&
 			ke_ordered_at(engine, stage) <= now)
 		{
-			ke_runtime_activity("retrying messages of topic %s",
-								stage->topic);
+			announce("retrying messages of", stage, stage->topic);
 			check_outcome(consumer, ke_ordered_run(engine, stage));
 			worked = true;
 		}
 		if (may_run(stage, now))
 		{
-			ke_runtime_activity("processing topic %s", stage->topic);
+			announce("processing", stage, stage->topic);
 			check_outcome(consumer, run_stage(engine, stage));
 			worked = true;
 		}
 		if (engine->role == KE_ROLE_RETRY && ke_retry_due_at(stage) <= now)
 		{
-			ke_runtime_activity("retrying messages of topic %s",
-								stage->sub->topic);
+			announce("retrying messages of", stage, stage->sub->topic);
 			check_outcome(consumer, ke_retry_due_run(engine, stage));
 			worked = true;
 		}
 	}
+	if (worked)
+		ke_slot_set_subject(InvalidOid);
 	return worked;
 }
 
@@ -477,6 +451,7 @@ keep_house(Consumer *consumer, KeMoment now)
 		resubscribe(consumer);
 	if (consumer->resubscribe_at != 0 && now >= consumer->resubscribe_at)
 		subscribe(consumer);
+	ke_fetch_trouble_step(engine, now);
 	ke_partition_start_decide(engine, now);
 	ke_partition_start_finish(engine, now, true);
 	foreach(lc, engine->stages)
@@ -490,6 +465,7 @@ keep_house(Consumer *consumer, KeMoment now)
 			ke_partition_let_go_on(engine, stage);
 	}
 	ke_retry_store_forget_copies(engine, now);
+	ke_consumer_errors_expire();
 	if (now >= consumer->publish_at)
 	{
 		ke_slot_heartbeat();
@@ -519,6 +495,7 @@ idle_ms(Consumer *consumer)
 	int			i;
 
 	sooner(&deadline, engine->commit_at);
+	sooner(&deadline, engine->trial_at);
 	sooner(&deadline, consumer->resubscribe_at);
 	foreach(lc, engine->stages)
 	{

@@ -21,6 +21,7 @@
 #include "session/session.h"
 #include "session/xact.h"
 #include "shm/circuit.h"
+#include "shm/cluster_contact.h"
 #include "shm/lag.h"
 #include "shm/metrics.h"
 #include "shm/reason.h"
@@ -315,6 +316,7 @@ step_all(KeMoment now)
 		databases = foreach_delete_current(databases, lc);
 		ke_child_free(database->manager);
 		ke_reason_forget(database->oid);
+		ke_cluster_contact_forget(database->oid, InvalidOid);
 		ke_role_demand_forget(database->oid, InvalidOid);
 		if (ke_guc_enabled)
 		{

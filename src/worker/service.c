@@ -16,11 +16,16 @@
 
 #include "cluster/survey.h"
 #include "core/clock.h"
+#include "core/throttle.h"
 #include "kafka/client.h"
+#include "shm/cluster_contact.h"
 #include "shm/role_demand.h"
 #include "shm/task.h"
 #include "worker/child.h"
 #include "worker/service.h"
+
+/* What is outside of PostgreSQL may come and go within so long. */
+#define PASSING_MS 3000
 
 /* What an ALTER means to running processes: they are started again. */
 typedef enum Alteration
@@ -337,21 +342,108 @@ childrens_trouble(const KeService *service)
 	return NULL;
 }
 
-/* Tell the views; and the log, where it is not said already. */
+/*
+ * What a process says is the matter now, that the manager itself does not
+ * see: a connection that is refused, another assignor in the group.
+ */
+static char *
+processes_trouble(const KeService *service)
+{
+	ListCell   *lc;
+
+	foreach(lc, service->children)
+	{
+		const KeChild *child = (KeChild *) lfirst(lc);
+		KeSlotReport report;
+
+		if (!child->wanted || child->state != KE_CHILD_UP)
+			continue;
+		ke_roster_look(child->slot, &report);
+		if (report.trouble[0] != '\0')
+			return pstrdup(report.trouble);
+	}
+	return NULL;
+}
+
+/* Tell the views. */
 static void
-set_reason(KeService *service, const char *reason, bool blocking)
+set_reason(KeService *service, const char *reason)
 {
 	if (reason == NULL)
 		reason = "";
 	if (strcmp(service->reason, reason) == 0)
 		return;
 
+	if (service->reason[0] == '\0')
+		service->reason_since = ke_clock_now();
 	strlcpy(service->reason, reason, sizeof(service->reason));
-	ke_reason_set(MyDatabaseId, service->oid, reason);
+	service->reason_logged = false;
+	ke_reason_set(MyDatabaseId, service->oid, service->reason);
+}
+
+/*
+ * Tell the log, once.  What blocks is a decision of ours; the rest is
+ * something outside, which may pass within a moment.
+ */
+static void
+log_reason(KeService *service, bool blocking)
+{
+	const char *name = service->server->name;
+
+	if (service->reason[0] == '\0')
+		service->silence_logged = false;
+	if (service->reason[0] == '\0' && service->complained)
+	{
+		service->complained = false;
+		ereport(LOG,
+				(errmsg("server \"%s\": nothing is the matter any more",
+						name)));
+	}
+	if (service->reason[0] == '\0' || service->reason_logged ||
+		(!blocking && !ke_clock_passed(service->reason_since, ke_clock_now(),
+									   PASSING_MS)))
+		return;
+	service->reason_logged = true;
+	if (service->watch->silent && service->silence_logged)
+		return;					/* the words change, the matter does not */
+	service->silence_logged |= service->watch->silent;
+	if (!ke_throttle_allows(psprintf("%s: %s", name, service->reason)))
+		return;
 	if (blocking)
 		ereport(LOG,
-				(errmsg("server \"%s\" does not consume: %s",
-						service->server->name, reason)));
+				(errmsg("server \"%s\" does not consume: %s", name,
+						service->reason)));
+	else
+	{
+		service->complained = true;
+		ereport(WARNING,
+				(errcode(ERRCODE_FDW_ERROR),
+				 errmsg("server \"%s\": %s", name, service->reason)));
+	}
+}
+
+/* Why nothing runs, or what else there is to say about the server. */
+static void
+tell_reason(KeService *service, const char *obstacle)
+{
+	const KeWatch *watch = service->watch;
+	const char *reason = obstacle;
+	bool		logged = false;
+
+	if (reason == NULL)
+	{
+		reason = childrens_trouble(service);
+		logged = reason != NULL;	/* by the child */
+	}
+	if (reason == NULL && watch->reason[0] != '\0')
+		reason = watch->reason;
+	if (reason == NULL && watch->trouble[0] != '\0')
+		reason = watch->trouble;
+	if (reason == NULL)
+		reason = processes_trouble(service);
+	set_reason(service, reason);
+	service->reason_logged |= logged;
+	log_reason(service, obstacle != NULL);
 }
 
 /* ------------------------------------------------------------------- step */
@@ -444,13 +536,7 @@ ke_service_step(KeService *service, const KeWatchFacts *facts,
 	rejoin(service, KE_ROLE_MAIN, consumers, now);
 	rejoin(service, KE_ROLE_RETRY, retriers, now);
 
-	if (obstacle != NULL)
-		set_reason(service, obstacle, true);
-	else if (childrens_trouble(service) != NULL)
-		set_reason(service, childrens_trouble(service), false);
-	else
-		set_reason(service, service->watch->reason, false);
-
+	tell_reason(service, obstacle);
 	return due;
 }
 
@@ -494,6 +580,7 @@ ke_service_free(KeService *service)
 	Assert(ke_service_is_over(service));
 
 	ke_reason_set(MyDatabaseId, service->oid, NULL);
+	ke_cluster_contact_forget(MyDatabaseId, service->oid);
 	ke_role_demand_forget(MyDatabaseId, service->oid);
 	ke_watch_free(service->watch);
 	pfree(service);

@@ -27,6 +27,10 @@ typedef struct KeService
 	bool		running;		/* processes were wanted, last time */
 	bool		upkeep;			/* dead letters are to be looked after */
 	char		reason[KE_REASON_LEN];	/* why not, as the views have it */
+	KeMoment	reason_since;	/* since when there is any */
+	bool		reason_logged;	/* this one */
+	bool		complained;		/* one of those since then */
+	bool		silence_logged; /* that nobody answers, since then */
 } KeService;
 
 /* In the current context, as everything the service will ever hold. */
