@@ -15,6 +15,9 @@
 
 #include "core/clock.h"
 
+/* Reading both clocks may take that long. */
+#define READING_US 1000
+
 static TimestampTz begin = 0;	/* the wall clock's when the other was at 0 */
 
 static int64
@@ -63,10 +66,25 @@ ke_clock_passed(KeMoment since, KeMoment now, int64 ms)
 	return now - since >= ms * 1000;
 }
 
+/*
+ * How far the wall clock is ahead.  The two are read one after the other: a
+ * difference that is no more than that would make one moment two times.
+ */
+static int64
+wall_ahead(void)
+{
+	static int64 ahead = 0;
+	int64		now = GetCurrentTimestamp() - ke_clock_now();
+
+	if (now - ahead > READING_US || ahead - now > READING_US)
+		ahead = now;
+	return ahead;
+}
+
 TimestampTz
 ke_clock_to_wall(KeMoment moment)
 {
-	return moment == 0 ? 0 : moment + (GetCurrentTimestamp() - ke_clock_now());
+	return moment == 0 ? 0 : moment + wall_ahead();
 }
 
 KeMoment
@@ -74,5 +92,5 @@ ke_clock_from_wall(TimestampTz time)
 {
 	if (TIMESTAMP_NOT_FINITE(time))
 		return time;
-	return time - (GetCurrentTimestamp() - ke_clock_now());
+	return time - wall_ahead();
 }
