@@ -856,7 +856,7 @@ CREATE FUNCTION kafka_events.consumer_health(
   OUT restarts_total       bigint,
   OUT last_error           text,
   OUT last_error_at        timestamptz,
-  OUT status_reason        text)
+  OUT reason               text)
 RETURNS SETOF record
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'kafka_consumer_health';
@@ -897,7 +897,7 @@ COMMENT ON COLUMN @extschema@.kafka_consumer_health.last_error IS
   'Last thing that went wrong, over or not, or why there is no process; no payload; NULL if there is nothing to say';
 COMMENT ON COLUMN @extschema@.kafka_consumer_health.last_error_at IS
   'When that went wrong; NULL if nothing has';
-COMMENT ON COLUMN @extschema@.kafka_consumer_health.status_reason IS
+COMMENT ON COLUMN @extschema@.kafka_consumer_health.reason IS
   'What is the matter with it now; no payload; NULL if nothing is';
 
 CREATE FUNCTION kafka_events.consumer_lag(

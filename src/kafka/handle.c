@@ -179,7 +179,8 @@ ke_handle_explain(KeHandle *handle, rd_kafka_event_t *rkev, int *error)
 		handle->trouble = ke_tls_explain(&handle->tls, code,
 										 handle->trouble_text,
 										 sizeof(handle->trouble_text));
-		if (handle->old_for_scram && is_login_refused(code))
+		if (handle->old_for_scram && is_login_refused(code) &&
+			strstr(handle->trouble_text, "Unsupported SASL mechanism") == NULL)
 			handle->trouble = KE_CLIENT_OLD_FOR_SCRAM;
 	}
 	if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN && handle->trouble == 0)

@@ -28,7 +28,7 @@ my $seen = q{
 			  FROM kafka_consumer_lag WHERE role = 'main'),
 		   (SELECT bool_and(is_healthy) FROM kafka_consumer_health),
 		   (SELECT status_reason ~ '^could not reach Kafka at "[^"]+": ' FROM kafka_subscriptions),
-		   (SELECT status_reason ~ '^could not reach Kafka at "[^"]+": '
+		   (SELECT reason ~ '^could not reach Kafka at "[^"]+": '
 			  FROM kafka_consumer_health WHERE role = 'main'),
 		   (SELECT string_agg(regexp_replace(line, '[{].*[}]', ''), ', ')
 			  FROM regexp_split_to_table(kafka_metrics_prometheus(), '\n') AS line

@@ -50,7 +50,7 @@ $node->psql('postgres',
 my $says = q{~ '^could not reach Kafka at "[^"]+": .*uthentication.*Check username and password in the user mapping'};
 $node->becomes(
 	qq{SELECT (SELECT status_reason $says FROM kafka_subscriptions),
-			  (SELECT status_reason $says FROM kafka_consumer_health WHERE role = 'main'),
+			  (SELECT reason $says FROM kafka_consumer_health WHERE role = 'main'),
 			  (SELECT message ~ 'uthentication' FROM kafka_health())},
 	't|t|t',
 	'a wrong password is named in all three views');
