@@ -220,7 +220,7 @@ note 'a deployment that is wrong';
 			"SELECT status_reason FROM kafka_subscriptions WHERE topic = '$topic'"),
 		qr/^3 messages in a row .*: 42P01 \(undefined_table\): relation "missing" does not exist/,
 		'its reason is the error');
-	wait_for_breaker($topic, "state = 'open' AND next_try_at IS NULL");
+	wait_for_breaker($topic, "state = 'broken' AND next_try_at IS NULL");
 	my ($retries, $letters) = copies($topic);
 	is($letters, 0, 'no dead letter');
 	cmp_ok($retries, '>=', 2, 'two messages are to be retried');
