@@ -14,7 +14,7 @@ use Time::HiRes qw(time usleep);
 use KafkaEvents::Test;
 
 use constant SESSIONS => 200;
-use constant LETTERS => 60_000;
+use constant LETTERS => 300_000;
 
 my $kafka = KafkaEvents::Kafka->start_own;
 my $topic = $kafka->create_topic('orders');
@@ -131,7 +131,7 @@ is(connections(), $before, 'all is as it was');
 my $run = IPC::Run::start(
 	[
 		'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c',
-		q{SELECT total, failed FROM kafka_dlq_reprocess('orders')}
+		q{SELECT total, failed FROM kafka_dlq_reprocess('orders', to_topic => 'elsewhere')}
 	],
 	'<', \undef, '>', \$out, '2>', \my $err);
 $node->wait_for(

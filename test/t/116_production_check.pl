@@ -76,7 +76,7 @@ $node->safe_psql('postgres', qq{
 	SELECT kafka_subscribe('$orders', into_table => 'orders')});
 wait_until_failing('shop');
 is( $node->safe_psql('postgres', 'SELECT check_name FROM kafka_production_check()'),
-	join("\n", qw(service_name tls partitions replication copy_topics_exist
+	join("\n", qw(service_name tls librdkafka partitions replication copy_topics_exist
 	  copy_topics_not_compacted copy_topics_not_shared dlq_retention
 	  max_worker_processes lag consumers)),
 	'the checks come in a stable order');
