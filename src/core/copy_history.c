@@ -8,7 +8,7 @@
 
 #include "core/copy_history.h"
 
-#define FORMAT "ke1,s=%llu,d=%u,t=%u,h=%016llx,l=%X/%X"
+#define FORMAT "ke1;s=%llu;d=%u;t=%u;h=%016llx;l=%X/%X"
 
 void
 ke_copy_history_format(const KeCopyHistory *history, char *buf)
@@ -39,7 +39,7 @@ ke_copy_history_parse(const char *value, int32 len, KeCopyHistory *history)
 	memcpy(text, value, len);
 	text[len] = '\0';
 	memset(history, 0, sizeof(KeCopyHistory));
-	if (sscanf(text, "ke1,s=%llu,d=%u,t=%u,h=%llx,l=%X/%X", &system,
+	if (sscanf(text, "ke1;s=%llu;d=%u;t=%u;h=%llx;l=%X/%X", &system,
 			   &history->database, &history->timeline, &number, &high,
 			   &low) != 6)
 		return false;

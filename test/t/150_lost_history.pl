@@ -124,7 +124,7 @@ my $letters = $primary->safe_psql('postgres',
 is($letters, '30|0', '... has no orphans');
 is( $primary->safe_psql('postgres',
 		qq{SELECT count(*) FROM kafka_dlq_messages('$topic', 1000)
-			WHERE headers->>'x-copy-history' ~ '^ke1,s=[0-9]+,d=[0-9]+,t=1,h=[0-9a-f]{16},l='}),
+			WHERE headers->>'x-copy-history' ~ '^ke1;s=[0-9]+;d=[0-9]+;t=1;h=[0-9a-f]{16};l='}),
 	'30', '... and each letter says which history it belongs to');
 my ($one) = split /\n/, $primary->safe_psql(
 	'postgres', qq{
