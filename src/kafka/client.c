@@ -257,13 +257,6 @@ ke_client_is_missing_topic(int error)
 }
 
 bool
-ke_client_is_authorization(int error)
-{
-	return error == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ||
-		error == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
-}
-
-bool
 ke_client_is_refusal(int error)
 {
 	switch (error)

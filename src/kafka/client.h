@@ -113,9 +113,6 @@ extern char *ke_client_describe_silence(const char *servers, const char *why,
 /* The error of a question that no broker has answered. */
 extern bool ke_client_is_silence(int error);
 
-/* The error of something on a topic that the Kafka user may not do. */
-extern bool ke_client_is_authorization(int error);
-
 /* The error of a topic that does not exist. */
 extern bool ke_client_is_missing_topic(int error);
 

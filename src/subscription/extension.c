@@ -1,6 +1,6 @@
 /*
  * extension.c
- *	  The extension itself as the catalogs have it: its objects, its owner.
+ *	  The extension itself as the catalogs have it, and its objects.
  */
 #include "postgres.h"
 #include "core/compat.h"
@@ -64,19 +64,6 @@ extension_tuple(Relation catalog)
 		tuple = heap_copytuple(tuple);
 	systable_endscan(scan);
 	return tuple;
-}
-
-Oid
-ke_extension_owner(void)
-{
-	Relation	catalog = table_open(ExtensionRelationId, AccessShareLock);
-	HeapTuple	tuple = extension_tuple(catalog);
-	Oid			owner = InvalidOid;
-
-	if (HeapTupleIsValid(tuple))
-		owner = ((Form_pg_extension) GETSTRUCT(tuple))->extowner;
-	table_close(catalog, AccessShareLock);
-	return owner;
 }
 
 char *

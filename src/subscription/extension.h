@@ -1,6 +1,6 @@
 /*
  * extension.h
- *	  The extension itself as the catalogs have it: its objects, its owner.
+ *	  The extension itself as the catalogs have it, and its objects.
  *
  * All functions need a transaction.  An object that is not there is
  * InvalidOid, a text NULL.
@@ -12,7 +12,6 @@
 #define KE_EXTENSION_NAME "kafka_events"
 
 extern Oid	ke_extension(void);
-extern Oid	ke_extension_owner(void);
 extern Oid	ke_extension_wrapper(void); /* the foreign-data wrapper */
 extern Oid	ke_extension_schema(void);	/* schema kafka_events */
 extern Oid	ke_extension_private_table(const char *name);	/* in it */
