@@ -53,8 +53,19 @@ sub run_file
 	ok($ran > 0, "$name: examples were run");
 	# a user of the database's workers would keep it from being dropped
 	$node->safe_psql('postgres', "DROP DATABASE $database WITH (FORCE)");
+	# roles are the whole server's, and the next page may make them too
+	$node->safe_psql('postgres', "DROP ROLE $_") foreach made_roles();
 	$kafka->stop;
 	return;
+}
+
+sub made_roles
+{
+	return split /\n/,
+	  $node->safe_psql(
+		'postgres', q{
+		SELECT quote_ident(rolname) FROM pg_roles
+		 WHERE oid >= 16384 AND rolname <> current_user});
 }
 
 # The file's topics and blocks; a block is a hash of its first line's number,
