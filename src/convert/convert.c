@@ -24,6 +24,7 @@
 
 #include "convert/convert.h"
 #include "convert/jsonb_build.h"
+#include "convert/json_write.h"
 #include "convert/numeric_build.h"
 #include "convert/parse_scalar.h"
 
@@ -327,12 +328,7 @@ convert_string(KeConverter *conv, const KeJson *json, int node)
 	if (conv->kind == KE_CONVERT_JSONB)
 		return ke_jsonb_build(json, node);
 	if (value->escaped)
-	{
-		char	   *buf = palloc(len + 1);
-
-		len = ke_json_scan_unescape(value, buf);
-		text = buf;
-	}
+		text = ke_json_scan_characters(value, &len);
 	if (conv->kind == KE_CONVERT_JSON)
 	{
 		StringInfoData buf;
@@ -346,24 +342,24 @@ convert_string(KeConverter *conv, const KeJson *json, int node)
 
 /* Anything but a string into an array or a composite type, checks included. */
 static Datum
-convert_nested(KeConverter *conv, const KeJsonNode *value, bool *isnull)
+convert_nested(KeConverter *conv, const KeJson *json, int node, bool *isnull)
 {
 	LOCAL_FCINFO(fcinfo, 3);
-	StringInfoData json;
+	StringInfoData text;
 	HeapTupleHeader row;
 	HeapTupleData tuple;
 
-	initStringInfo(&json);
-	appendStringInfoString(&json, conv->record_prefix);
-	appendBinaryStringInfo(&json, value->text, value->len);
-	appendStringInfoChar(&json, '}');
+	initStringInfo(&text);
+	appendStringInfoString(&text, conv->record_prefix);
+	ke_json_write(&text, json, node);
+	appendStringInfoChar(&text, '}');
 
 	InitFunctionCallInfoData(*fcinfo, &conv->populate, 3, InvalidOid, NULL,
 							 NULL);
 	fcinfo->args[0].value = conv->record;
 	fcinfo->args[0].isnull = false;
 	fcinfo->args[1].value =
-		PointerGetDatum(cstring_to_text_with_len(json.data, json.len));
+		PointerGetDatum(cstring_to_text_with_len(text.data, text.len));
 	fcinfo->args[1].isnull = false;
 	fcinfo->args[2].value = BoolGetDatum(false);
 	fcinfo->args[2].isnull = false;
@@ -381,20 +377,30 @@ static Datum
 convert_other(KeConverter *conv, const KeJson *json, int node)
 {
 	const KeJsonNode *value = &json->nodes[node];
+	const char *text = value->text;
+	int32		len = value->len;
 
+	if (text == NULL && conv->kind != KE_CONVERT_JSONB)
+	{
+		StringInfoData written;
+
+		initStringInfo(&written);
+		ke_json_write(&written, json, node);
+		text = written.data;
+		len = written.len;
+	}
 	switch (conv->kind)
 	{
 		case KE_CONVERT_JSONB:
 			return ke_jsonb_build(json, node);
 		case KE_CONVERT_JSON:
-			return PointerGetDatum(cstring_to_text_with_len(value->text,
-															value->len));
+			return PointerGetDatum(cstring_to_text_with_len(text, len));
 		case KE_CONVERT_BOOL:
 			if (value->kind == KE_JSON_TRUE || value->kind == KE_JSON_FALSE)
 				return BoolGetDatum(value->kind == KE_JSON_TRUE);
 			/* FALLTHROUGH */
 		default:
-			return convert_chars_of(conv, value->text, value->len);
+			return convert_chars_of(conv, text, len);
 	}
 }
 
@@ -411,7 +417,7 @@ ke_convert_json(KeConverter *conv, const KeJson *json, int node,
 	if (value->kind == KE_JSON_STRING)
 		datum = convert_string(conv, json, node);
 	else if (conv->kind == KE_CONVERT_NESTED)
-		return convert_nested(conv, value, isnull);
+		return convert_nested(conv, json, node, isnull);
 	else
 		datum = convert_other(conv, json, node);
 	return ke_convert_check(conv, datum, false);

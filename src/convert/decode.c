@@ -2,9 +2,8 @@
  * decode.c
  *	  Bytes of a message into Datums.
  *
- * A JSON object is scanned as a whole before any field is converted, so
- * broken JSON is found first, wherever it is, and repeated fields cost
- * nothing.
+ * An object is scanned as a whole before any field is converted, so broken
+ * JSON is found first, wherever it is, and repeated fields cost nothing.
  */
 #include "postgres.h"
 #include "core/compat.h"
@@ -18,8 +17,6 @@
 #include "convert/jsonb_build.h"
 #include "core/classify.h"
 #include "core/failure.h"
-
-static const char value_subject[] = "message value";
 
 /* The nodes of whole values; no user's code runs while they are in use. */
 static KeJson whole;
@@ -53,7 +50,6 @@ struct KeDecoder
 	NameSlot   *names;
 	uint32		names_mask;
 	Guess		guesses[GUESSES];
-	KeJson		json;
 };
 
 static void
@@ -62,20 +58,20 @@ scan_whole(const char *bytes, int32 len, bool unescape, const char *subject)
 	const char *text = ke_json_scan_to_server(bytes, &len, subject);
 
 	if (whole.context == NULL)
-		ke_json_scan_init(&whole, value_subject, TopMemoryContext);
+		ke_json_scan_init(&whole, subject, TopMemoryContext);
 	whole.subject = subject;
 	ke_json_scan(&whole, text, len, unescape);
 }
 
-static Datum
-decode_jsonb(const char *bytes, int32 len, const char *subject)
+Datum
+ke_decode_jsonb(const char *bytes, int32 len, const char *subject)
 {
 	scan_whole(bytes, len, true, subject);
 	return ke_jsonb_build(&whole, 0);
 }
 
-static Datum
-decode_json(const char *bytes, int32 len, const char *subject)
+Datum
+ke_decode_json(const char *bytes, int32 len, const char *subject)
 {
 	scan_whole(bytes, len, false, subject);
 	return PointerGetDatum(cstring_to_text_with_len(whole.text,
@@ -83,21 +79,9 @@ decode_json(const char *bytes, int32 len, const char *subject)
 }
 
 Datum
-ke_decode_jsonb(const char *bytes, int32 len)
+ke_decode_text(const char *bytes, int32 len, const char *subject)
 {
-	return decode_jsonb(bytes, len, value_subject);
-}
-
-Datum
-ke_decode_json(const char *bytes, int32 len)
-{
-	return decode_json(bytes, len, value_subject);
-}
-
-Datum
-ke_decode_text(const char *bytes, int32 len)
-{
-	const char *text = ke_json_scan_to_server(bytes, &len, value_subject);
+	const char *text = ke_json_scan_to_server(bytes, &len, subject);
 
 	return PointerGetDatum(cstring_to_text_with_len(text, len));
 }
@@ -121,10 +105,10 @@ ke_decode_whole(KeConverter *conv, const char *bytes, int32 len,
 			datum = ke_decode_bytea(bytes, len);
 			break;
 		case KE_CONVERT_JSON:
-			datum = decode_json(bytes, len, subject);
+			datum = ke_decode_json(bytes, len, subject);
 			break;
 		case KE_CONVERT_JSONB:
-			datum = decode_jsonb(bytes, len, subject);
+			datum = ke_decode_jsonb(bytes, len, subject);
 			break;
 		default:
 			text = ke_json_scan_to_server(bytes, &len, subject);
@@ -193,15 +177,8 @@ ke_decode_make(TupleDesc tupdesc, const bool *want, MemoryContext parent)
 	build_names(decoder);
 	for (int i = 0; i < GUESSES; i++)
 		decoder->guesses[i].len = -1;
-	ke_json_scan_init(&decoder->json, value_subject, parent);
 	MemoryContextSwitchTo(old);
 	return decoder;
-}
-
-void
-ke_decode_set_subject(KeDecoder *decoder, const char *subject)
-{
-	decoder->json.subject = subject;
 }
 
 /* The attribute of that name, or -1. */
@@ -232,17 +209,12 @@ static int
 attribute_of_key(KeDecoder *decoder, const KeJsonNode *key, int nth)
 {
 	const char *name = key->text;
-	int			len = key->len;
+	int32		len = key->len;
 	Guess	   *guess = nth < GUESSES ? &decoder->guesses[nth] : NULL;
 	int			attribute;
 
 	if (key->escaped)
-	{
-		char	   *buf = palloc(len);
-
-		len = ke_json_scan_unescape(key, buf);
-		name = buf;
-	}
+		name = ke_json_scan_characters(key, &len);
 	if (len >= NAMEDATALEN)
 		return -1;
 	if (guess != NULL && guess->len == len &&
@@ -260,9 +232,9 @@ attribute_of_key(KeDecoder *decoder, const KeJsonNode *key, int nth)
 }
 
 static const char *
-article_and_kind(KeJsonKind kind)
+article_and_kind(const KeJsonNode *node)
 {
-	switch (kind)
+	switch ((KeJsonKind) node->kind)
 	{
 		case KE_JSON_NULL:
 			return "null";
@@ -272,7 +244,7 @@ article_and_kind(KeJsonKind kind)
 		case KE_JSON_NUMBER:
 			return "a number";
 		case KE_JSON_STRING:
-			return "a string";
+			return node->verbatim ? "plain text" : "a string";
 		case KE_JSON_ARRAY:
 			return "an array";
 		case KE_JSON_OBJECT:
@@ -281,25 +253,23 @@ article_and_kind(KeJsonKind kind)
 	pg_unreachable();
 }
 
-/* Scan, and remember where in the object each attribute's value is. */
+/* Remember where in the object each attribute's value is. */
 static void
-find_fields(KeDecoder *decoder, const char *bytes, int32 len)
+find_fields(KeDecoder *decoder, const KeJson *json, int root)
 {
-	KeJson	   *json = &decoder->json;
-	const char *text = ke_json_scan_to_server(bytes, &len, json->subject);
-	int			node = 1;
+	int			count = json->nodes[root].count;
+	int			node = root + 1;
 
-	ke_json_scan(json, text, len, true);
-	if (json->nodes[0].kind != KE_JSON_OBJECT)
+	if (json->nodes[root].kind != KE_JSON_OBJECT)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("%s is not a JSON object", json->subject),
 				 errdetail("It is %s.",
-						   article_and_kind(json->nodes[0].kind))));
+						   article_and_kind(&json->nodes[root]))));
 
 	for (int i = 0; i < decoder->tupdesc->natts; i++)
 		decoder->found[i] = -1;
-	for (int i = 0; i < json->nodes[0].count; i++)
+	for (int i = 0; i < count; i++)
 	{
 		int			attribute = attribute_of_key(decoder, &json->nodes[node],
 												 i);
@@ -311,14 +281,14 @@ find_fields(KeDecoder *decoder, const char *bytes, int32 len)
 }
 
 void
-ke_decode_object(KeDecoder *decoder, const char *bytes, int32 len,
+ke_decode_object(KeDecoder *decoder, const KeJson *json, int root,
 				 Datum *values, bool *nulls, bool *present)
 {
 	MemoryContext context = CurrentMemoryContext;
 	int			natts = decoder->tupdesc->natts;
 	volatile int at = 0;
 
-	find_fields(decoder, bytes, len);
+	find_fields(decoder, json, root);
 
 	PG_TRY();
 	{
@@ -332,8 +302,8 @@ ke_decode_object(KeDecoder *decoder, const char *bytes, int32 len,
 			if (node < 0 || !decoder->wanted[i])
 				continue;
 			at = i;
-			values[i] = ke_convert_json(&decoder->converters[i],
-										&decoder->json, node, &nulls[i]);
+			values[i] = ke_convert_json(&decoder->converters[i], json, node,
+										&nulls[i]);
 		}
 	}
 	PG_CATCH();

@@ -17,19 +17,22 @@
 #include "core/message.h"
 
 /*
- * Whole values, in the current context.  All raise 22xxx for bytes that the
- * type cannot hold: 22021 what is not UTF-8 or contains NUL, 22P02 broken
- * JSON, 22P05 \u0000 in jsonb.
+ * Whole values that are JSON or text, in the current context; subject is what
+ * errors call the bytes ("message value").  All but bytea raise 22xxx for
+ * bytes that the type cannot hold: 22021 what is not UTF-8 or contains NUL,
+ * 22P02 broken JSON, 22P05 \u0000 in jsonb.
  */
-extern Datum ke_decode_jsonb(const char *bytes, int32 len);
-extern Datum ke_decode_json(const char *bytes, int32 len);
-extern Datum ke_decode_text(const char *bytes, int32 len);
+extern Datum ke_decode_jsonb(const char *bytes, int32 len,
+							 const char *subject);
+extern Datum ke_decode_json(const char *bytes, int32 len,
+							const char *subject);
+extern Datum ke_decode_text(const char *bytes, int32 len,
+							const char *subject);
 extern Datum ke_decode_bytea(const char *bytes, int32 len);
 
 /*
  * As the converter's type: bytea takes the bytes, jsonb and json parse them,
- * any other type's input function gets them as text.  subject is what errors
- * call them.
+ * any other type's input function gets them as text.
  */
 extern Datum ke_decode_whole(KeConverter *conv, const char *bytes, int32 len,
 							 const char *subject);
@@ -58,18 +61,15 @@ typedef struct KeDecoder KeDecoder;
 extern KeDecoder *ke_decode_make(TupleDesc tupdesc, const bool *want,
 								 MemoryContext parent);
 
-/* What errors call the bytes, instead of "message value"; not copied. */
-extern void ke_decode_set_subject(KeDecoder *decoder, const char *subject);
-
 /*
- * Fill values, nulls and present (one element per attribute) from a JSON
- * object; of repeated fields the last one counts, as in jsonb.  present[i]
- * says for every attribute whether the object has such a field; where it has
- * not, or the attribute is not wanted, nulls[i] is true.  Datums live in the
- * current context.
+ * Fill values, nulls and present (one element per attribute) from an object,
+ * the node root of json; of repeated fields the last one counts, as in jsonb.
+ * present[i] says for every attribute whether the object has such a field;
+ * where it has not, or the attribute is not wanted, nulls[i] is true.  Datums
+ * live in the current context.
  */
-extern void ke_decode_object(KeDecoder *decoder, const char *bytes,
-							 int32 len, Datum *values, bool *nulls,
+extern void ke_decode_object(KeDecoder *decoder, const KeJson *json,
+							 int root, Datum *values, bool *nulls,
 							 bool *present);
 
 /*

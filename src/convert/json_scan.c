@@ -93,6 +93,7 @@ add_node(KeJson *json, KeJsonKind kind, const char *text)
 	node->text = text;
 	node->kind = kind;
 	node->escaped = false;
+	node->verbatim = false;
 	node->count = 0;
 	return json->nnodes++;
 }
@@ -425,11 +426,10 @@ scan_value(KeJson *json, const char *p)
 	}
 }
 
-void
-ke_json_scan(KeJson *json, const char *text, int32 len, bool unescape)
+/* Forget the nodes, and turn to this text. */
+static void
+start(KeJson *json, const char *text, int32 len, bool unescape)
 {
-	const char *p;
-
 	if (json->allocated > KEPT_NODES)
 	{
 		pfree(json->nodes);
@@ -440,11 +440,29 @@ ke_json_scan(KeJson *json, const char *text, int32 len, bool unescape)
 	json->text = text;
 	json->end = text + len;
 	json->unescape = unescape;
+}
 
+void
+ke_json_scan(KeJson *json, const char *text, int32 len, bool unescape)
+{
+	const char *p;
+
+	start(json, text, len, unescape);
 	p = scan_value(json, skip_space(text, json->end));
 	p = skip_space(p, json->end);
 	if (p < json->end)
 		broken(json, p, "the end");
+}
+
+void
+ke_json_scan_plain(KeJson *json, const char *text, int32 len)
+{
+	int			index;
+
+	start(json, text, len, true);
+	index = add_node(json, KE_JSON_STRING, text);
+	json->nodes[index].verbatim = true;
+	end_node(json, index, text + len);
 }
 
 /* One \uXXXX, or a pair of them, into dst; advances *p past it. */
@@ -512,6 +530,19 @@ ke_json_scan_unescape(const KeJsonNode *node, char *dst)
 		}
 	}
 	return (int32) (dst - start);
+}
+
+const char *
+ke_json_scan_characters(const KeJsonNode *node, int32 *len)
+{
+	char	   *characters;
+
+	*len = node->len;
+	if (!node->escaped)
+		return node->text;
+	characters = palloc(node->len + 1);
+	*len = ke_json_scan_unescape(node, characters);
+	return characters;
 }
 
 /*

@@ -26,12 +26,16 @@ typedef enum KeJsonKind
  */
 typedef struct KeJsonNode
 {
-	const char *text;			/* as written; of a string without quotes */
+	const char *text;			/* as written; of a string without quotes;
+								 * NULL: an object or array put together */
 	int32		len;
 	int32		next;			/* the node after this one and all in it */
 	int32		count;			/* pairs of an object, elements of an array */
 	uint8		kind;			/* KeJsonKind */
-	bool		escaped;		/* a string with backslashes */
+	bool		escaped;		/* a string with escapes */
+	bool		verbatim;		/* a string that is not written as JSON does:
+								 * its text may hold quotes, backslashes and
+								 * control characters, and is never escaped */
 } KeJsonNode;
 
 typedef struct KeJson
@@ -59,11 +63,21 @@ extern void ke_json_scan_init(KeJson *json, const char *subject,
 extern void ke_json_scan(KeJson *json, const char *text, int32 len,
 						 bool unescape);
 
+/* Make text, which is the server's, a single string; it raises nothing. */
+extern void ke_json_scan_plain(KeJson *json, const char *text, int32 len);
+
 /*
  * Write a string node's characters to dst, which has room for node->len
  * bytes; returns how many.  Needs a scan with unescape.
  */
 extern int32 ke_json_scan_unescape(const KeJsonNode *node, char *dst);
+
+/*
+ * A string node's characters: where they are, or a copy in the current context
+ * without escapes.  Needs a scan with unescape.
+ */
+extern const char *ke_json_scan_characters(const KeJsonNode *node,
+										   int32 *len);
 
 /*
  * The bytes of a message, which are UTF-8, in the server's encoding: bytes

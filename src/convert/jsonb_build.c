@@ -16,6 +16,7 @@
 #include "utils/memutils.h"
 
 #include "convert/jsonb_build.h"
+#include "convert/json_write.h"
 #include "convert/numeric_build.h"
 
 /* Far from the limits of a JEntry and of palloc; beyond, jsonb_in decides. */
@@ -362,16 +363,11 @@ ke_jsonb_build(const KeJson *json, int index)
 
 	if (json->end - json->text > MAX_TEXT)
 	{
-		const char *text = node->text;
-		int32		len = node->len;
+		StringInfoData text;
 
-		if (node->kind == KE_JSON_STRING)
-		{
-			text--;
-			len += 2;
-		}
-		return DirectFunctionCall1(jsonb_in,
-								   CStringGetDatum(pnstrdup(text, len)));
+		initStringInfo(&text);
+		ke_json_write(&text, json, index);
+		return DirectFunctionCall1(jsonb_in, CStringGetDatum(text.data));
 	}
 
 	base = palloc(VARHDRSZ + sizeof(uint32) + sizeof(JEntry) +

@@ -27,6 +27,7 @@
 #include "utils/typcache.h"
 
 #include "convert/decode.h"
+#include "convert/document.h"
 #include "convert/type_watch.h"
 #include "handler/argument.h"
 
@@ -41,6 +42,7 @@ struct KeArgumentMaker
 	KeArgument	kind;
 	Oid			type;			/* of the argument */
 	MemoryContext context;		/* of this struct */
+	KeDocument *document;
 
 	bool		looked_up;
 	bool		is_domain;
@@ -65,7 +67,8 @@ struct KeArgumentMaker
 };
 
 KeArgumentMaker *
-ke_argument_open(KeArgument kind, Oid type, MemoryContext parent)
+ke_argument_open(KeArgument kind, Oid type,
+				 const KeSubscriptionOptions *options, MemoryContext parent)
 {
 	MemoryContext context;
 	KeArgumentMaker *maker;
@@ -76,6 +79,7 @@ ke_argument_open(KeArgument kind, Oid type, MemoryContext parent)
 	maker->kind = kind;
 	maker->type = type;
 	maker->context = context;
+	maker->document = ke_document_open(options, KE_DOCUMENT_VALUE, context);
 	maker->row_context = AllocSetContextCreate(context,
 											   "kafka_events row type",
 											   ALLOCSET_SMALL_SIZES);
@@ -241,10 +245,13 @@ check_missing(KeArgumentMaker *maker, int i)
  * finds; the others are NULL, which a domain may forbid.
  */
 static Datum
-make_row(KeArgumentMaker *maker, KeMessage *msg)
+make_row(KeArgumentMaker *maker)
 {
+	int			root;
+
 	look_at_row_type(maker);
-	ke_decode_object(maker->decoder, msg->value, msg->value_len,
+	root = ke_document_scan(maker->document);
+	ke_decode_object(maker->decoder, &maker->document->json, root,
 					 maker->values, maker->nulls, maker->present);
 	for (int i = 0; i < maker->row->natts; i++)
 		if (!maker->present[i] && OidIsValid(maker->domains[i]))
@@ -254,20 +261,20 @@ make_row(KeArgumentMaker *maker, KeMessage *msg)
 }
 
 static Datum
-make_value(KeArgumentMaker *maker, KeMessage *msg)
+make_value(KeArgumentMaker *maker)
 {
 	switch (maker->kind)
 	{
 		case KE_ARG_JSONB:
-			return ke_decode_jsonb(msg->value, msg->value_len);
+			return ke_document_jsonb(maker->document);
 		case KE_ARG_JSON:
-			return ke_decode_json(msg->value, msg->value_len);
+			return ke_document_json(maker->document);
 		case KE_ARG_TEXT:
-			return ke_decode_text(msg->value, msg->value_len);
+			return ke_document_text(maker->document);
 		case KE_ARG_BYTEA:
-			return ke_decode_bytea(msg->value, msg->value_len);
+			return ke_document_bytea(maker->document);
 		case KE_ARG_COMPOSITE:
-			return make_row(maker, msg);
+			return make_row(maker);
 		case KE_ARG_NONE:
 		case KE_ARG_MESSAGE:
 		case KE_ARG_BATCH:
@@ -290,8 +297,8 @@ ke_argument_make(KeArgumentMaker *maker, KeMessage *msg, bool *isnull)
 		look_at_row_type(maker);
 		value = make_message(maker, msg);
 	}
-	else if (msg->value != NULL)
-		value = make_value(maker, msg);
+	else if (ke_document_read(maker->document, msg) == KE_DOCUMENT_WHOLE)
+		value = make_value(maker);
 	else
 		*isnull = true;
 

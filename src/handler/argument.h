@@ -13,8 +13,12 @@
 
 typedef struct KeArgumentMaker KeArgumentMaker;
 
-/* Lives in parent; needs no transaction. */
+/*
+ * Lives in parent; needs no transaction.  options say what values are like;
+ * NULL for the defaults.
+ */
 extern KeArgumentMaker *ke_argument_open(KeArgument kind, Oid type,
+										 const KeSubscriptionOptions *options,
 										 MemoryContext parent);
 
 /*

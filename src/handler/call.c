@@ -34,7 +34,8 @@ static KeMessage *current_message = NULL;
 
 KeCall *
 ke_call_open(const char *role, Oid function, KeArgument kind,
-			 Oid argument_type, int timeout_ms, MemoryContext parent)
+			 Oid argument_type, const KeSubscriptionOptions *options,
+			 MemoryContext parent)
 {
 	MemoryContext context;
 	KeCall	   *call;
@@ -48,9 +49,10 @@ ke_call_open(const char *role, Oid function, KeArgument kind,
 											   ALLOCSET_DEFAULT_MAXSIZE);
 	call->role = role;
 	call->kind = kind;
-	call->timeout_ms = timeout_ms;
+	call->timeout_ms = options->handler_timeout_ms;
 	call->function = ke_function_open(function, argument_type, context);
-	call->argument = ke_argument_open(kind, argument_type, context);
+	call->argument = ke_argument_open(kind, argument_type, options,
+									  context);
 	return call;
 }
 

@@ -18,7 +18,8 @@ typedef struct KeCall KeCall;
  * Lives in parent; needs no transaction.
  */
 extern KeCall *ke_call_open(const char *role, Oid function, KeArgument kind,
-							Oid argument_type, int timeout_ms,
+							Oid argument_type,
+							const KeSubscriptionOptions *options,
 							MemoryContext parent);
 
 /* Once per transaction, before the first call. */

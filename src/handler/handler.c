@@ -28,7 +28,7 @@ ke_handler_open(const KeSubscription *sub, MemoryContext parent)
 	handler->call = ke_call_open("handler", sub->handler,
 								 sub->handler_argument,
 								 sub->handler_argument_type,
-								 sub->options.handler_timeout_ms, parent);
+								 &sub->options, parent);
 	return handler;
 }
 
@@ -95,7 +95,7 @@ ke_handler_message_datum(KeMessage *msg)
 
 	if (message_maker == NULL)
 		message_maker = ke_argument_open(KE_ARG_MESSAGE,
-										 ke_extension_message_type(),
+										 ke_extension_message_type(), NULL,
 										 TopMemoryContext);
 	return ke_argument_make(message_maker, msg, &isnull);
 }

@@ -33,8 +33,7 @@ ke_inspect_open(const KeSubscription *sub, MemoryContext parent)
 		inspector->call = ke_call_open("validator", sub->validator,
 									   sub->validator_argument,
 									   sub->validator_argument_type,
-									   sub->options.handler_timeout_ms,
-									   parent);
+									   &sub->options, parent);
 	return inspector;
 }
 

@@ -38,9 +38,7 @@ ke_sink_open(const KeSubscription *sub, MemoryContext parent)
 
 	sink->context = context;
 	ke_sink_table_target_init(&sink->target, sub->into_table, sub->topic,
-							  sub->options.row_format,
-							  sub->options.on_conflict,
-							  context);
+							  &sub->options, context);
 	sink->writing = AllocSetContextCreate(context, "kafka_events write",
 										  0, WRITE_KEPT, 8 * WRITE_KEPT);
 	return sink;

@@ -158,7 +158,7 @@ gather(KeSinkTable *table, Writing *writing, KeMessage *msg, int message)
 
 	*writing->at = message;
 	ExecClearTuple(slot);
-	ke_sink_row_fill(table, msg, slot->tts_values, slot->tts_isnull);
+	(void) ke_sink_row_fill(table, msg, slot->tts_values, slot->tts_isnull);
 	ExecStoreVirtualTuple(slot);
 	if (table->desc->constr != NULL)
 	{

@@ -228,7 +228,7 @@ find_present(KeSinkTable *table, KeMessage **msgs, int count,
 		MemoryContext old = MemoryContextSwitchTo(context);
 
 		*at = i;
-		ke_sink_row_fill(table, msgs[i], values, nulls);
+		(void) ke_sink_row_fill(table, msgs[i], values, nulls);
 		memcpy(&present[(Size) i * natts], table->present,
 			   natts * sizeof(bool));
 		MemoryContextSwitchTo(old);

@@ -54,15 +54,10 @@ make_operations(KeSinkTable *table, KeMessage **msgs, int count,
 		operation->row.message = i;
 		operation->row.values = values + (Size) i * natts;
 		operation->row.nulls = nulls + (Size) i * natts;
-		operation->row.deletes = msgs[i]->value == NULL &&
-			table->tombstone == KE_TOMBSTONE_DELETE;
 		operation->earlier = -1;
-		if (operation->row.deletes)
-			ke_sink_row_key(table, msgs[i], operation->row.values,
-							operation->row.nulls);
-		else
-			ke_sink_row_fill(table, msgs[i], operation->row.values,
-							 operation->row.nulls);
+		operation->row.deletes = !ke_sink_row_fill(table, msgs[i],
+												   operation->row.values,
+												   operation->row.nulls);
 	}
 	*at = -1;
 	return operations;
@@ -302,6 +297,8 @@ ke_sink_keys_tell_row(KeSinkTable *table, KeMessage *msg,
 		return;
 	order.keys = prepare_comparison(table);
 	operations = make_operations(table, msgs, 1, &at);
+	if (operations->row.deletes)
+		return;
 	*tells = false;
 	if (msg->key == NULL)
 		return;

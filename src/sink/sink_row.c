@@ -17,9 +17,6 @@
 #include "core/failure.h"
 #include "sink/sink_table.h"
 
-static const char key_subject[] = "message key";
-static const char value_subject[] = "message value";
-
 /*
  * Kafka's milliseconds as a number where the column is one, else as a point
  * in time.
@@ -63,9 +60,13 @@ convert_headers(KeConverter *conv, KeMessage *msg)
 	return ke_convert_text(conv, text, strlen(text));
 }
 
-/* What Kafka says about the message; *isnull where it says nothing. */
+/*
+ * What Kafka says about the message; *isnull where it says nothing.  The value
+ * was read before.
+ */
 static Datum
-convert_metadata(KeSinkColumn *column, KeMessage *msg, bool *isnull)
+convert_metadata(KeSinkTable *table, KeSinkColumn *column, KeMessage *msg,
+				 bool *isnull)
 {
 	KeConverter *conv = &column->converter;
 	TimestampTz time;
@@ -84,14 +85,12 @@ convert_metadata(KeSinkColumn *column, KeMessage *msg, bool *isnull)
 				return convert_timestamp(conv, msg, time);
 			break;
 		case KE_COLUMN_KEY:
-			if (msg->key != NULL)
-				return ke_decode_whole(conv, msg->key, msg->key_len,
-									   key_subject);
+			if (ke_document_read(table->key, msg) == KE_DOCUMENT_WHOLE)
+				return ke_document_convert(table->key, conv, isnull);
 			break;
 		case KE_COLUMN_VALUE:
-			if (msg->value != NULL)
-				return ke_decode_whole(conv, msg->value, msg->value_len,
-									   value_subject);
+			if (table->value->op == KE_DOCUMENT_WHOLE)
+				return ke_document_convert(table->value, conv, isnull);
 			break;
 		case KE_COLUMN_HEADERS:
 			return convert_headers(conv, msg);
@@ -142,7 +141,7 @@ fill_columns(KeSinkTable *table, KeMessage *msg, Datum *values, bool *nulls,
 		if (column->source != KE_COLUMN_DEFAULT &&
 			column->source != KE_COLUMN_FIELD)
 		{
-			values[i] = convert_metadata(column, msg, &nulls[i]);
+			values[i] = convert_metadata(table, column, msg, &nulls[i]);
 			table->present[i] = true;
 		}
 		else if (!table->present[i] && table->takes_defaults)
@@ -150,7 +149,22 @@ fill_columns(KeSinkTable *table, KeMessage *msg, Datum *values, bool *nulls,
 	}
 }
 
-void
+/* Does the message, whose value was read, delete a row? */
+static bool
+deletes(KeSinkTable *table)
+{
+	if (table->value->op != KE_DOCUMENT_NONE)
+		return false;
+	if (table->tombstone == KE_TOMBSTONE_REFUSE)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("message value is null"),
+				 errdetail("The columns are taken from its fields."),
+				 errhint("With on_conflict \"update\", a message with a null value deletes the row of its key.")));
+	return table->tombstone == KE_TOMBSTONE_DELETE;
+}
+
+bool
 ke_sink_row_fill(KeSinkTable *table, KeMessage *msg, Datum *values,
 				 bool *nulls)
 {
@@ -158,16 +172,19 @@ ke_sink_row_fill(KeSinkTable *table, KeMessage *msg, Datum *values,
 	int			natts = table->desc->natts;
 	volatile int at = 0;
 
-	if (msg->value == NULL && table->tombstone != KE_TOMBSTONE_STORE)
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("message value is null"),
-				 errdetail("The columns are taken from its fields."),
-				 errhint("With on_conflict \"update\", a message with a null value deletes the row of its key.")));
-
+	(void) ke_document_read(table->value, msg);
+	if (deletes(table))
+	{
+		ke_sink_row_key(table, msg, values, nulls);
+		return false;
+	}
 	if (table->format == KE_ROW_FIELDS)
-		ke_decode_object(table->decoder, msg->value, msg->value_len, values,
+	{
+		int			root = ke_document_scan(table->value);
+
+		ke_decode_object(table->decoder, &table->value->json, root, values,
 						 nulls, table->present);
+	}
 	else
 	{
 		memset(values, 0, natts * sizeof(Datum));
@@ -188,35 +205,7 @@ ke_sink_row_fill(KeSinkTable *table, KeMessage *msg, Datum *values,
 		ke_decode_rethrow(table->columns[at].name, context);
 	}
 	PG_END_TRY();
-}
-
-/*
- * The message key as the value of a key column.  Producers that write JSON
- * write a string with its quotes: they are not part of the key.
- */
-static Datum
-convert_scalar_key(KeConverter *conv, KeMessage *msg)
-{
-	int32		len = msg->key_len;
-	const char *text = ke_json_scan_to_server(msg->key, &len, key_subject);
-	KeJson		json;
-	bool		isnull;
-
-	if (len < 2 || text[0] != '"' || text[len - 1] != '"')
-		return ke_convert_text(conv, text, len);
-	ke_json_scan_init(&json, key_subject, CurrentMemoryContext);
-	ke_json_scan(&json, text, len, true);
-	return ke_convert_json(conv, &json, 0, &isnull);
-}
-
-static bool
-is_json_object(const char *bytes, int32 len)
-{
-	const char *end = bytes + len;
-
-	while (bytes < end && strchr(" \t\r\n", *bytes) != NULL && *bytes != '\0')
-		bytes++;
-	return bytes < end && *bytes == '{';
+	return true;
 }
 
 /*
@@ -229,8 +218,10 @@ fill_key_fields(KeSinkTable *table, KeMessage *msg, Datum *values,
 {
 	int			attribute = table->key_field - 1;
 	KeConverter *conv = &table->columns[attribute].converter;
+	KeDocument *key = table->key;
+	int			root;
 
-	if (msg->key == NULL)
+	if (ke_document_read(key, msg) == KE_DOCUMENT_NONE)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("message has neither a value nor a key"),
@@ -239,20 +230,21 @@ fill_key_fields(KeSinkTable *table, KeMessage *msg, Datum *values,
 	if (table->nkey_fields == 1 &&
 		(conv->kind == KE_CONVERT_JSON || conv->kind == KE_CONVERT_JSONB))
 	{
-		values[attribute] = ke_decode_whole(conv, msg->key, msg->key_len,
-											key_subject);
-		nulls[attribute] = false;
+		values[attribute] = ke_document_convert(key, conv,
+												&nulls[attribute]);
 		return;
 	}
-	if (table->nkey_fields == 1 && !is_json_object(msg->key, msg->key_len))
+	root = ke_document_scan(key);
+	if (table->nkey_fields == 1 &&
+		key->json.nodes[root].kind != KE_JSON_OBJECT)
 	{
-		values[attribute] = convert_scalar_key(conv, msg);
-		nulls[attribute] = false;
+		values[attribute] = ke_convert_json(conv, &key->json, root,
+											&nulls[attribute]);
 		return;
 	}
 
-	ke_decode_object(table->key_decoder, msg->key, msg->key_len, values,
-					 nulls, table->present);
+	ke_decode_object(table->key_decoder, &key->json, root, values, nulls,
+					 table->present);
 	for (int i = 0; i < table->nkeys; i++)
 	{
 		attribute = table->keys[i] - 1;
@@ -290,7 +282,8 @@ ke_sink_row_key(KeSinkTable *table, KeMessage *msg, Datum *values,
 			at = table->keys[i] - 1;
 			column = &table->columns[at];
 			if (column->source > KE_COLUMN_FIELD)
-				values[at] = convert_metadata(column, msg, &nulls[at]);
+				values[at] = convert_metadata(table, column, msg,
+											  &nulls[at]);
 		}
 	}
 	PG_CATCH();

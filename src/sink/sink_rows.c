@@ -210,7 +210,7 @@ next_row(CustomScanState *css)
 			*rows->at = rows->first + scan->next++;
 			MemoryContextReset(scan->context);
 			old = MemoryContextSwitchTo(scan->context);
-			ke_sink_row_fill(rows->table, rows->msgs[*rows->at], values,
+			(void) ke_sink_row_fill(rows->table, rows->msgs[*rows->at], values,
 							 nulls);
 			MemoryContextSwitchTo(old);
 		}

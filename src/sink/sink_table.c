@@ -106,14 +106,16 @@ forget_target(void *arg)
 
 void
 ke_sink_table_target_init(KeSinkTarget *target, Oid relid, const char *topic,
-						  KeRowFormat format, KeOnConflict on_conflict,
+						  const KeSubscriptionOptions *options,
 						  MemoryContext context)
 {
 	register_callbacks();
 	target->relid = relid;
 	target->topic = MemoryContextStrdup(context, topic);
-	target->format = format;
-	target->on_conflict = on_conflict;
+	target->format = options->row_format;
+	target->on_conflict = options->on_conflict;
+	target->value = ke_document_open(options, KE_DOCUMENT_VALUE, context);
+	target->key = ke_document_open(options, KE_DOCUMENT_KEY, context);
 	target->context = context;
 	target->stale = true;
 	target->table = NULL;
@@ -298,7 +300,6 @@ build_key(KeSinkTable *table, Relation rel)
 		return;
 	table->tombstone = KE_TOMBSTONE_DELETE;
 	table->key_decoder = ke_decode_make(table->desc, want, table->context);
-	ke_decode_set_subject(table->key_decoder, "message key");
 }
 
 /* Whether index entries leave nothing to be checked later. */
@@ -367,6 +368,8 @@ build(KeSinkTarget *target, Relation rel, MemoryContext context)
 	table->relid = target->relid;
 	table->format = target->format;
 	table->on_conflict = target->on_conflict;
+	table->value = target->value;
+	table->key = target->key;
 	table->schema = get_namespace_name(RelationGetNamespace(rel));
 	table->name = pstrdup(RelationGetRelationName(rel));
 	table->relkind = rel->rd_rel->relkind;

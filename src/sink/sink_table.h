@@ -16,6 +16,7 @@
 
 #include "convert/convert.h"
 #include "convert/decode.h"
+#include "convert/document.h"
 #include "convert/type_watch.h"
 #include "core/message.h"
 #include "core/options.h"
@@ -65,6 +66,8 @@ typedef struct KeSinkTable
 	KeSinkColumn *columns;		/* desc->natts of them */
 	TupleDesc	row_desc;		/* the columns that can be written */
 	int		   *row_attributes; /* index of each of these */
+	KeDocument *value;			/* the target's, as the next one */
+	KeDocument *key;
 	KeDecoder  *decoder;		/* KE_ROW_FIELDS only */
 	bool	   *present;		/* of the last row made, by attribute */
 	ExprContext *econtext;		/* for default values, during a write */
@@ -94,6 +97,8 @@ typedef struct KeSinkTarget
 	char	   *topic;
 	KeRowFormat format;
 	KeOnConflict on_conflict;
+	KeDocument *value;			/* of the message that is at work */
+	KeDocument *key;
 	MemoryContext context;		/* what this is in */
 	MemoryContextCallback on_free;
 	dlist_node	node;			/* in the list of all of this process */
@@ -104,8 +109,8 @@ typedef struct KeSinkTarget
 
 /* target is in context, and ends with it. */
 extern void ke_sink_table_target_init(KeSinkTarget *target, Oid relid,
-									  const char *topic, KeRowFormat format,
-									  KeOnConflict on_conflict,
+									  const char *topic,
+									  const KeSubscriptionOptions *options,
 									  MemoryContext context);
 
 /*
@@ -120,13 +125,15 @@ extern Relation ke_sink_table_target_open(KeSinkTarget *target);
  * Fill values and nulls, one per attribute, with the row that msg becomes, in
  * the current context; table->present says which columns the message had a
  * value for.  Raises data exceptions.
+ *
+ * Returns false if the message deletes a row instead (that needs
+ * KE_TOMBSTONE_DELETE): only the primary key is filled then, by the next
+ * function.
  */
-extern void ke_sink_row_fill(KeSinkTable *table, KeMessage *msg,
+extern bool ke_sink_row_fill(KeSinkTable *table, KeMessage *msg,
 							 Datum *values, bool *nulls);
 
-/*
- * As before, but only the primary key, of the row that a tombstone deletes.
- */
+/* Fill the primary key only, with what the message key says of it. */
 extern void ke_sink_row_key(KeSinkTable *table, KeMessage *msg,
 							Datum *values, bool *nulls);
 

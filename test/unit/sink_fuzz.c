@@ -24,11 +24,14 @@
 #include "utils/typcache.h"
 
 #include "convert/decode.h"
+#include "convert/document.h"
 #include "sink_random.h"
 
 PG_FUNCTION_INFO_V1(unit_fuzz_value);
 PG_FUNCTION_INFO_V1(unit_fuzz_row);
 PG_FUNCTION_INFO_V1(unit_decode);
+
+static const char subject[] = "message value";
 
 /* One run of one decoder. */
 typedef struct Run
@@ -36,6 +39,7 @@ typedef struct Run
 	void		(*decode) (struct Run *run);
 	const char *bytes;
 	int32		len;
+	KeDocument *document;
 	KeDecoder  *decoder;
 	TupleDesc	row;
 	SPIPlanPtr	plan;
@@ -47,13 +51,13 @@ typedef struct Run
 static void
 ours_jsonb(Run *run)
 {
-	run->values[0] = ke_decode_jsonb(run->bytes, run->len);
+	run->values[0] = ke_decode_jsonb(run->bytes, run->len, subject);
 }
 
 static void
 ours_json(Run *run)
 {
-	run->values[0] = ke_decode_json(run->bytes, run->len);
+	run->values[0] = ke_decode_json(run->bytes, run->len, subject);
 }
 
 static char *
@@ -83,7 +87,12 @@ ours_row(Run *run)
 {
 	bool	   *present = palloc(run->row->natts * sizeof(bool));
 
-	ke_decode_object(run->decoder, run->bytes, run->len, run->values,
+	KeMessage	msg = {.value = run->bytes, .value_len = run->len};
+	int			root;
+
+	(void) ke_document_read(run->document, &msg);
+	root = ke_document_scan(run->document);
+	ke_decode_object(run->decoder, &run->document->json, root, run->values,
 					 run->nulls, present);
 }
 
@@ -266,6 +275,8 @@ unit_fuzz_row(PG_FUNCTION_ARGS)
 		names[i] = NameStr(TupleDescAttr(row, i)->attname);
 	ours.row = theirs.row = row;
 	ours.decode = ours_row;
+	ours.document = ke_document_open(NULL, KE_DOCUMENT_VALUE,
+									 CurrentMemoryContext);
 	ours.decoder = ke_decode_make(row, NULL, CurrentMemoryContext);
 	theirs.decode = theirs_row;
 	sql = psprintf("SELECT (json_populate_record(NULL::%s, $1::json)).*",
@@ -292,10 +303,11 @@ unit_decode(PG_FUNCTION_ARGS)
 
 	if (strcmp(type, "jsonb") == 0)
 	{
-		datum = DirectFunctionCall1(jsonb_out, ke_decode_jsonb(value, len));
+		datum = DirectFunctionCall1(jsonb_out,
+									ke_decode_jsonb(value, len, subject));
 		PG_RETURN_TEXT_P(cstring_to_text(DatumGetCString(datum)));
 	}
 	if (strcmp(type, "json") == 0)
-		PG_RETURN_DATUM(ke_decode_json(value, len));
-	PG_RETURN_DATUM(ke_decode_text(value, len));
+		PG_RETURN_DATUM(ke_decode_json(value, len, subject));
+	PG_RETURN_DATUM(ke_decode_text(value, len, subject));
 }

@@ -1,0 +1,138 @@
+/*
+ * document.c
+ *	  A message's value or key as nodes, whatever its format.
+ *
+ * Of JSON that is taken as it is (plain), whole values are made from the bytes
+ * and nodes are scanned on demand.  Any other format makes its nodes in
+ * ke_document_read, and whole values are made from them.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include "utils/builtins.h"
+
+#include "convert/decode.h"
+#include "convert/document.h"
+#include "convert/json_write.h"
+#include "convert/jsonb_build.h"
+
+KeDocument *
+ke_document_open(const KeSubscriptionOptions *options, KeDocumentPart part,
+				 MemoryContext parent)
+{
+	KeDocument *document = MemoryContextAllocZero(parent, sizeof(KeDocument));
+
+	document->part = part;
+	document->subject = part == KE_DOCUMENT_KEY ? "message key"
+		: "message value";
+	ke_json_scan_init(&document->json, document->subject, parent);
+	return document;
+}
+
+KeDocumentOp
+ke_document_read(KeDocument *document, KeMessage *msg)
+{
+	bool		is_key = document->part == KE_DOCUMENT_KEY;
+
+	document->bytes = is_key ? msg->key : msg->value;
+	document->len = is_key ? msg->key_len : msg->value_len;
+	document->plain = true;
+	document->scanned = false;
+	document->op = document->bytes == NULL ? KE_DOCUMENT_NONE
+		: KE_DOCUMENT_WHOLE;
+	return document->op;
+}
+
+/* Is this text, of a key, JSON?  Producers write keys as plain text too. */
+static bool
+is_json_key(const char *text, int32 len)
+{
+	const char *end = text + len;
+
+	if (len >= 2 && text[0] == '"' && text[len - 1] == '"')
+		return true;
+	while (text < end &&
+		   (*text == ' ' || *text == '\t' || *text == '\r' || *text == '\n'))
+		text++;
+	return text < end && *text == '{';
+}
+
+int
+ke_document_scan(KeDocument *document)
+{
+	int32		len = document->len;
+	const char *text;
+
+	if (document->scanned)
+		return document->root;
+	text = ke_json_scan_to_server(document->bytes, &len, document->subject);
+	if (document->part == KE_DOCUMENT_KEY && !is_json_key(text, len))
+		ke_json_scan_plain(&document->json, text, len);
+	else
+		ke_json_scan(&document->json, text, len, true);
+	document->root = 0;
+	document->scanned = true;
+	return 0;
+}
+
+static Datum
+write_json(KeDocument *document)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	ke_json_write(&text, &document->json, document->root);
+	return PointerGetDatum(cstring_to_text_with_len(text.data, text.len));
+}
+
+Datum
+ke_document_jsonb(KeDocument *document)
+{
+	if (!document->scanned)
+		return ke_decode_jsonb(document->bytes, document->len,
+							   document->subject);
+	return ke_jsonb_build(&document->json, document->root);
+}
+
+Datum
+ke_document_json(KeDocument *document)
+{
+	if (document->plain)
+		return ke_decode_json(document->bytes, document->len,
+							  document->subject);
+	return write_json(document);
+}
+
+/* Of what is not plain: a string's characters, all else as JSON. */
+Datum
+ke_document_text(KeDocument *document)
+{
+	const KeJsonNode *root;
+	const char *text;
+	int32		len;
+
+	if (document->plain)
+		return ke_decode_text(document->bytes, document->len,
+							  document->subject);
+	root = &document->json.nodes[document->root];
+	if (root->kind != KE_JSON_STRING)
+		return write_json(document);
+	text = ke_json_scan_characters(root, &len);
+	return PointerGetDatum(cstring_to_text_with_len(text, len));
+}
+
+Datum
+ke_document_bytea(KeDocument *document)
+{
+	return ke_decode_bytea(document->bytes, document->len);
+}
+
+Datum
+ke_document_convert(KeDocument *document, KeConverter *conv, bool *isnull)
+{
+	*isnull = false;
+	if (document->plain || conv->kind == KE_CONVERT_BYTEA)
+		return ke_decode_whole(conv, document->bytes, document->len,
+							   document->subject);
+	return ke_convert_json(conv, &document->json, document->root, isnull);
+}
