@@ -999,7 +999,8 @@ CREATE FUNCTION kafka_events.metrics(
   OUT last_failure_at      timestamptz,
   OUT skipped_by_reset_total  bigint,
   OUT orphaned_total       bigint,
-  OUT dropped_copies_total bigint)
+  OUT dropped_copies_total bigint,
+  OUT unmatched_total      bigint)
 RETURNS SETOF record
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'kafka_metrics';
@@ -1050,6 +1051,8 @@ COMMENT ON COLUMN @extschema@.kafka_metrics.orphaned_total IS
   'Copies dropped because a history sent them that this database has left, by a recovery or a failover';
 COMMENT ON COLUMN @extschema@.kafka_metrics.dropped_copies_total IS
   'Retry copies dropped because one with the same x-copy-id had come before; in none of the other counters';
+COMMENT ON COLUMN @extschema@.kafka_metrics.unmatched_total IS
+  'Of succeeded_total: messages none of whose fields is a column of into_table, or an attribute of the handler''s argument';
 
 CREATE FUNCTION @extschema@.kafka_metrics_prometheus()
 RETURNS text

@@ -18,6 +18,7 @@
 #include "api/monitor.h"
 #include "api/row.h"
 #include "api/subscription_ddl.h"
+#include "api/subscription_state.h"
 #include "api/visible.h"
 #include "core/clock.h"
 #include "core/format.h"
@@ -227,6 +228,7 @@ static void
 look_at_subscription(Health *health, const KeSubscription *sub)
 {
 	KeCircuitReport circuit;
+	char	   *mismatch;
 
 	if (sub->options.paused)
 		return;
@@ -251,6 +253,9 @@ look_at_subscription(Health *health, const KeSubscription *sub)
 						sub->topic, circuit.failure);
 			break;
 	}
+	mismatch = ke_subscription_state_mismatch(sub);
+	if (mismatch != NULL)
+		add_problem(health, "topic \"%s\": %s", sub->topic, mismatch);
 }
 
 static const KeSubscription *

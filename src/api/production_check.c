@@ -277,6 +277,32 @@ check_lag(KeProductionCheck *inspection)
 							   total));
 }
 
+/* ---------------------------------------------------------------- fields */
+
+static void
+check_fields(KeProductionCheck *inspection)
+{
+	KeCheckRow	check;
+	ListCell   *lc;
+
+	ke_check_row_begin(&check, "fields");
+	foreach(lc, inspection->subscriptions)
+	{
+		const KeSubscription *sub = (KeSubscription *) lfirst(lc);
+		KeMetrics	metrics;
+
+		if (ke_metrics_read(MyDatabaseId, sub->oid, &metrics) &&
+			metrics.counters.unmatched > 0)
+			ke_check_row_fail(&check,
+							  "A field goes where its name is, letter by letter: rename the columns or attributes, or let a handler take the messages apart.",
+							  "topic \"%s\": " INT64_FORMAT " of " INT64_FORMAT " messages had none of the fields that are taken, the last one: %s",
+							  sub->topic, metrics.counters.unmatched,
+							  metrics.counters.succeeded, metrics.fields);
+	}
+	ke_check_row_emit(inspection, &check,
+					  "every message had a field that is taken");
+}
+
 /* ------------------------------------------------------------- consumers */
 
 static int
@@ -349,6 +375,7 @@ inspect(KeProductionCheck *inspection, KeServer *server)
 	ke_production_check_topics(inspection);
 	check_processes(inspection);
 	check_lag(inspection);
+	check_fields(inspection);
 	check_consumers(inspection);
 }
 

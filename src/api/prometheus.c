@@ -147,6 +147,8 @@ put_counters(Scrape *scrape)
 		"Copies dropped, sent by a history that the database has left."},
 		{"dropped_copies_total", offsetof(KeMetricsCounters, dropped_copies),
 		"Retry copies that had come before, and were dropped."},
+		{"unmatched_messages_total", offsetof(KeMetricsCounters, unmatched),
+		"Messages none of whose fields is a column, or an attribute."},
 		{"written_rows_total", offsetof(KeMetricsCounters, rows),
 		"Rows inserted, updated or deleted."},
 		{"received_bytes_total", offsetof(KeMetricsCounters, bytes),

@@ -13,6 +13,7 @@
 #include "api/monitor.h"
 #include "api/subscription_state.h"
 #include "shm/circuit.h"
+#include "shm/metrics.h"
 #include "shm/ready.h"
 #include "state/identity.h"
 
@@ -161,6 +162,18 @@ failing_reason(const KeCircuitReport *report)
 					report->breaker.failures, last_failure(report));
 }
 
+char *
+ke_subscription_state_mismatch(const KeSubscription *sub)
+{
+	KeMetrics	metrics;
+
+	if (!ke_metrics_read(MyDatabaseId, sub->oid, &metrics) ||
+		!metrics.mismatches)
+		return NULL;
+	return psprintf("messages have none of the fields that are taken: %s",
+					metrics.fields);
+}
+
 /* What its circuit breaker has to say: the status, or NULL. */
 static const char *
 circuit_status(const KeCircuitReport *report, char **reason)
@@ -193,6 +206,8 @@ minor_reason(const KeServer *server, const KeSubscription *sub,
 		reason = partition_reason(sub, observed);
 	if (reason == NULL)
 		reason = failing_reason(report);
+	if (reason == NULL && observed->preloaded)
+		reason = ke_subscription_state_mismatch(sub);
 	return reason;
 }
 

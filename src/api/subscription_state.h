@@ -29,4 +29,10 @@ extern KeSubscriptionState
 									 const KeSubscription *sub,
 									 const KeObserved *observed);
 
+/*
+ * What its messages have instead of the fields that are taken, if that is so
+ * now; NULL otherwise.  Needs shared memory.
+ */
+extern char *ke_subscription_state_mismatch(const KeSubscription *sub);
+
 #endif							/* KE_SUBSCRIPTION_STATE_H */

@@ -15,6 +15,7 @@
 #include "consumer/effects.h"
 #include "core/clock.h"
 #include "core/testing.h"
+#include "core/throttle.h"
 #include "session/attempt.h"
 #include "session/guard.h"
 #include "session/lock_wait.h"
@@ -101,6 +102,16 @@ call_handler(KeEffects *effects, int from, int upto)
 	effects->at = -1;
 }
 
+/* Forget what an earlier transaction counted. */
+static void
+reset_unmatched(KeStage *stage)
+{
+	if (stage->sink != NULL)
+		ke_unmatched_reset(ke_sink_unmatched(stage->sink));
+	if (stage->handler != NULL)
+		ke_unmatched_reset(ke_handler_unmatched(stage->handler));
+}
+
 /*
  * Rows, then the handler, chunk by chunk, so that a slow handler can be
  * stopped after KE_EFFECTS_MS with rows written for what it has seen only.
@@ -114,6 +125,7 @@ process(KeEffects *effects)
 	stage->sub->handler_argument != KE_ARG_BATCH;
 	int			chunk = by_chunks ? 1 : effects->count;
 
+	reset_unmatched(stage);
 	if (stage->inspector != NULL)
 		ke_inspect_begin(stage->inspector);
 	if (stage->handler != NULL)
@@ -201,6 +213,38 @@ transact(void *argument)
 	effects->committed = true;
 }
 
+/*
+ * Messages whose fields nobody takes.  Where rows are written and the handler
+ * takes rows too, most are counted by both.
+ */
+static void
+count_unmatched(KeStage *stage, KeMetricsDelta *delta)
+{
+	KeUnmatched none = {0};
+	KeUnmatched *rows = stage->sink != NULL ?
+		ke_sink_unmatched(stage->sink) : &none;
+	KeUnmatched *calls = stage->handler != NULL ?
+		ke_handler_unmatched(stage->handler) : &none;
+
+	delta->counters.unmatched = Max(rows->count, calls->count);
+	if (delta->counters.unmatched == 0)
+	{
+		stage->mismatches = false;
+		return;
+	}
+	delta->fields = rows->count > 0 ?
+		ke_unmatched_describe(rows, "columns") :
+		ke_unmatched_describe(calls, "attributes of the handler's argument");
+	if (stage->mismatches)
+		return;
+	stage->mismatches = true;
+	if (ke_throttle_allows(psprintf("unmatched %s", stage->topic)))
+		ereport(LOG,
+				(errmsg("topic \"%s\": messages have none of the fields that are taken",
+						stage->sub->topic),
+				 errhint("See status_reason in view kafka_subscriptions.")));
+}
+
 /* One addition to shared memory per transaction, whatever its size. */
 static void
 count_effects(const KeEngine *engine, const KeEffects *effects,
@@ -218,6 +262,7 @@ count_effects(const KeEngine *engine, const KeEffects *effects,
 	delta.counters.rows = effects->rows;
 	delta.counters.batches = 1;
 	delta.counters.processing_us = ke_clock_now() - started;
+	count_unmatched(effects->stage, &delta);
 	ke_metrics_add(engine->database, effects->stage->sub->oid, &delta);
 }
 

@@ -57,6 +57,7 @@ struct KeArgumentMaker
 	Datum	   *values;
 	bool	   *nulls;
 	bool	   *present;
+	KeUnmatched unmatched;		/* KE_ARG_COMPOSITE; kept over all changes */
 	Oid		   *domains;		/* of the attributes; InvalidOid: none */
 	void	  **domain_states;	/* domain_check's */
 
@@ -240,6 +241,19 @@ check_missing(KeArgumentMaker *maker, int i)
 	PG_END_TRY();
 }
 
+/* None of the message's fields is an attribute. */
+static void
+note_unmatched(KeArgumentMaker *maker)
+{
+	if (!ke_unmatched_note(&maker->unmatched, &maker->document->json,
+						   maker->document->root))
+		return;
+	for (int i = 0; i < maker->row->natts; i++)
+		if (!TupleDescAttr(maker->row, i)->attisdropped)
+			ke_unmatched_want(&maker->unmatched,
+							  NameStr(TupleDescAttr(maker->row, i)->attname));
+}
+
 /*
  * A row of the user's type.  The decoder checks the domains of the fields it
  * finds; the others are NULL, which a domain may forbid.
@@ -247,6 +261,7 @@ check_missing(KeArgumentMaker *maker, int i)
 static Datum
 make_row(KeArgumentMaker *maker)
 {
+	bool		matched = false;
 	int			root;
 
 	look_at_row_type(maker);
@@ -254,8 +269,13 @@ make_row(KeArgumentMaker *maker)
 	ke_decode_object(maker->decoder, &maker->document->json, root,
 					 maker->values, maker->nulls, maker->present);
 	for (int i = 0; i < maker->row->natts; i++)
+	{
+		matched |= maker->present[i];
 		if (!maker->present[i] && OidIsValid(maker->domains[i]))
 			check_missing(maker, i);
+	}
+	if (!matched)
+		note_unmatched(maker);
 	return HeapTupleGetDatum(heap_form_tuple(maker->row, maker->values,
 											 maker->nulls));
 }
@@ -378,6 +398,12 @@ ke_argument_make_batch(KeArgumentMaker *maker, KeMessage **msgs, int count)
 		domain_check(PointerGetDatum(array), false, maker->type,
 					 &maker->domain, maker->context);
 	return PointerGetDatum(array);
+}
+
+KeUnmatched *
+ke_argument_unmatched(KeArgumentMaker *maker)
+{
+	return &maker->unmatched;
 }
 
 void

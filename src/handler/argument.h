@@ -8,6 +8,7 @@
 #ifndef KE_ARGUMENT_H
 #define KE_ARGUMENT_H
 
+#include "convert/unmatched.h"
 #include "core/message.h"
 #include "subscription/catalog.h"
 
@@ -31,6 +32,12 @@ extern Datum ke_argument_make(KeArgumentMaker *maker, KeMessage *msg,
 /* All of them as one array (KE_ARG_BATCH only), valid until the next. */
 extern Datum ke_argument_make_batch(KeArgumentMaker *maker, KeMessage **msgs,
 									int count);
+
+/*
+ * Messages that had a field for no attribute of the row type, since the
+ * caller last reset it.
+ */
+extern KeUnmatched *ke_argument_unmatched(KeArgumentMaker *maker);
 
 /* The last array is done with; if it was a large one, free it. */
 extern void ke_argument_trim(KeArgumentMaker *maker);

@@ -80,6 +80,12 @@ ke_call_source(const KeCall *call)
 	return ke_function_source(call->function);
 }
 
+KeUnmatched *
+ke_call_unmatched(KeCall *call)
+{
+	return ke_argument_unmatched(call->argument);
+}
+
 static void
 add_context(void *argument)
 {

@@ -8,6 +8,7 @@
 #ifndef KE_CALL_H
 #define KE_CALL_H
 
+#include "convert/unmatched.h"
 #include "core/message.h"
 #include "subscription/catalog.h"
 
@@ -39,6 +40,9 @@ extern const char *ke_call_name(const KeCall *call);
 
 /* What the function consists of, or NULL; likewise. */
 extern const char *ke_call_source(const KeCall *call);
+
+/* As ke_argument_unmatched. */
+extern KeUnmatched *ke_call_unmatched(KeCall *call);
 
 /* The one message that a function was called for and now works on, or NULL. */
 extern KeMessage *ke_call_current(void);

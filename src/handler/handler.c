@@ -69,6 +69,12 @@ ke_handler_source(const KeHandler *handler)
 	return ke_call_source(handler->call);
 }
 
+KeUnmatched *
+ke_handler_unmatched(KeHandler *handler)
+{
+	return ke_call_unmatched(handler->call);
+}
+
 bool
 ke_handler_timed_out(void)
 {

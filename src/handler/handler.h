@@ -10,6 +10,7 @@
 #ifndef KE_HANDLER_H
 #define KE_HANDLER_H
 
+#include "convert/unmatched.h"
 #include "core/message.h"
 #include "subscription/catalog.h"
 
@@ -43,6 +44,12 @@ extern bool ke_handler_is_running(void);
 
 /* The message whose handler runs, or NULL; for kafka_current_message(). */
 extern KeMessage *ke_handler_current(void);
+
+/*
+ * Messages that had a field for no attribute of the argument's row type,
+ * since the caller last reset it; no other kind of argument counts any.
+ */
+extern KeUnmatched *ke_handler_unmatched(KeHandler *handler);
 
 /* The function's text, once it was begun; NULL where it has none. */
 extern const char *ke_handler_source(const KeHandler *handler);

@@ -36,6 +36,8 @@ typedef struct MetricsEntry
 	TimestampTz last_failure_at;
 	bool		dlq_looked_at;
 	int64		dlq_pending;
+	bool		mismatches;
+	char		fields[KE_METRICS_FIELDS_LEN];
 	KeHistogram total;
 	Window		windows[2];		/* number modulo 2 */
 } MetricsEntry;
@@ -89,6 +91,7 @@ add_counters(KeMetricsCounters *to, const KeMetricsCounters *from)
 	to->latency_ms += from->latency_ms;
 	to->skipped_by_reset += from->skipped_by_reset;
 	to->dropped_copies += from->dropped_copies;
+	to->unmatched += from->unmatched;
 }
 
 /* The window of this number, emptied if it held an older one. */
@@ -118,7 +121,12 @@ add_delta(MetricsEntry *entry, const KeMetricsDelta *delta, TimestampTz now)
 		window->counts[i] += delta->latency[i];
 	}
 	if (delta->counters.succeeded > 0)
+	{
 		entry->last_success_at = now;
+		entry->mismatches = delta->counters.unmatched > 0;
+	}
+	if (delta->fields != NULL)
+		strlcpy(entry->fields, delta->fields, sizeof(entry->fields));
 	if (delta->counters.retried + delta->counters.dead_lettered +
 		delta->counters.failed > 0)
 		entry->last_failure_at = now;
@@ -194,6 +202,8 @@ copy_entry(const MetricsEntry *entry, int64 window, KeMetrics *metrics)
 	metrics->last_success_at = entry->last_success_at;
 	metrics->last_failure_at = entry->last_failure_at;
 	metrics->dlq_pending = entry->dlq_looked_at ? entry->dlq_pending : -1;
+	metrics->mismatches = entry->mismatches;
+	memcpy(metrics->fields, entry->fields, sizeof(metrics->fields));
 	metrics->total = entry->total;
 	for (int i = 0; i < 2; i++)
 	{

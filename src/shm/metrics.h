@@ -36,13 +36,18 @@ typedef struct KeMetricsCounters
 	int64		skipped_by_reset;	/* offsets, where a tool moved the group */
 	int64		dropped_copies; /* retry copies that had come before; none of
 								 * the above */
+	int64		unmatched;		/* of succeeded: had a field for no column */
 } KeMetricsCounters;
+
+#define KE_METRICS_FIELDS_LEN 384
 
 /* What one transaction adds; zeroed by whoever fills it. */
 typedef struct KeMetricsDelta
 {
 	KeMetricsCounters counters;
 	uint32		latency[KE_HISTOGRAM_BUCKETS];
+	const char *fields;			/* what an unmatched one has and should have
+								 * had: names; NULL if there is none */
 } KeMetricsDelta;
 
 /* A copy of an entry. */
@@ -54,6 +59,8 @@ typedef struct KeMetrics
 	KeHistogram total;			/* latencies since the server started */
 	KeHistogram recent;			/* of the last 5 to 10 minutes */
 	int64		dlq_pending;	/* -1: not known */
+	bool		mismatches;		/* the last transaction had unmatched ones */
+	char		fields[KE_METRICS_FIELDS_LEN];	/* of the last one; or empty */
 } KeMetrics;
 
 extern void ke_metrics_shmem_request(void);

@@ -99,6 +99,12 @@ ke_sink_key_tells_row(KeSink *sink, KeMessage *msg, volatile bool *tells)
 	table_close(rel, NoLock);
 }
 
+KeUnmatched *
+ke_sink_unmatched(KeSink *sink)
+{
+	return &sink->target.unmatched;
+}
+
 /* Of a write that failed, only memory is left: everything else is undone. */
 void
 ke_sink_end(KeSink *sink)

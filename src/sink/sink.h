@@ -25,6 +25,7 @@
 #ifndef KE_SINK_H
 #define KE_SINK_H
 
+#include "convert/unmatched.h"
 #include "core/message.h"
 #include "subscription/catalog.h"
 
@@ -57,6 +58,12 @@ extern int64 ke_sink_write(KeSink *sink, KeMessage **msgs, int count,
  */
 extern void ke_sink_key_tells_row(KeSink *sink, KeMessage *msg,
 								  volatile bool *tells);
+
+/*
+ * Messages written that had a field for no column, since the caller last
+ * reset it; no row format but fields counts any.
+ */
+extern KeUnmatched *ke_sink_unmatched(KeSink *sink);
 
 /* After the transaction ended, either way. */
 extern void ke_sink_end(KeSink *sink);

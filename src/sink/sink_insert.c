@@ -216,6 +216,7 @@ find_present(KeSinkTable *table, KeMessage **msgs, int count,
 			 volatile int *at)
 {
 	int			natts = table->desc->natts;
+	KeUnmatched unmatched = *table->unmatched;
 	bool	   *present = palloc((Size) count * natts * sizeof(bool));
 	Datum	   *values = palloc(natts * sizeof(Datum));
 	bool	   *nulls = palloc(natts * sizeof(bool));
@@ -235,6 +236,7 @@ find_present(KeSinkTable *table, KeMessage **msgs, int count,
 		MemoryContextReset(context);
 	}
 	*at = -1;
+	*table->unmatched = unmatched;	/* they are counted when written */
 	MemoryContextDelete(context);
 	return present;
 }

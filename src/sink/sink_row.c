@@ -127,10 +127,30 @@ refuse_generated(KeSinkTable *table)
 	}
 }
 
+/* None of the message's fields is a column. */
 static void
+note_unmatched(KeSinkTable *table)
+{
+	if (!ke_unmatched_note(table->unmatched, &table->value->json,
+						   table->value->root))
+		return;
+	for (int i = 0; i < table->desc->natts; i++)
+	{
+		KeSinkColumn *column = &table->columns[i];
+
+		if (!column->dropped && !column->generated &&
+			column->source == KE_COLUMN_FIELD)
+			ke_unmatched_want(table->unmatched, column->name);
+	}
+}
+
+/* Returns true if a field of the message went to a column. */
+static bool
 fill_columns(KeSinkTable *table, KeMessage *msg, Datum *values, bool *nulls,
 			 volatile int *at)
 {
+	bool		matched = false;
+
 	for (int i = 0; i < table->desc->natts; i++)
 	{
 		KeSinkColumn *column = &table->columns[i];
@@ -144,9 +164,12 @@ fill_columns(KeSinkTable *table, KeMessage *msg, Datum *values, bool *nulls,
 			values[i] = convert_metadata(table, column, msg, &nulls[i]);
 			table->present[i] = true;
 		}
-		else if (!table->present[i] && table->takes_defaults)
+		else if (table->present[i])
+			matched = true;
+		else if (table->takes_defaults)
 			values[i] = default_value(table, column, &nulls[i]);
 	}
+	return matched;
 }
 
 /* Does the message, whose value was read, delete a row? */
@@ -171,6 +194,7 @@ ke_sink_row_fill(KeSinkTable *table, KeMessage *msg, Datum *values,
 	MemoryContext context = CurrentMemoryContext;
 	int			natts = table->desc->natts;
 	volatile int at = 0;
+	volatile bool matched = false;
 
 	(void) ke_document_read(table->value, msg);
 	if (deletes(table))
@@ -196,7 +220,7 @@ ke_sink_row_fill(KeSinkTable *table, KeMessage *msg, Datum *values,
 
 	PG_TRY();
 	{
-		fill_columns(table, msg, values, nulls, &at);
+		matched = fill_columns(table, msg, values, nulls, &at);
 	}
 	PG_CATCH();
 	{
@@ -205,6 +229,8 @@ ke_sink_row_fill(KeSinkTable *table, KeMessage *msg, Datum *values,
 		ke_decode_rethrow(table->columns[at].name, context);
 	}
 	PG_END_TRY();
+	if (!matched && table->nfields > 0)
+		note_unmatched(table);
 	return true;
 }
 

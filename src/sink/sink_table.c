@@ -119,6 +119,7 @@ ke_sink_table_target_init(KeSinkTarget *target, Oid relid, const char *topic,
 	target->context = context;
 	target->stale = true;
 	target->table = NULL;
+	ke_unmatched_reset(&target->unmatched);
 	dlist_push_tail(&targets, &target->node);
 	target->on_free.func = forget_target;
 	target->on_free.arg = target;
@@ -215,6 +216,7 @@ build_columns(KeSinkTable *table, Relation rel)
 		}
 		ke_type_watch_add(table->types, att->atttypid);
 		want[i] = column->source == KE_COLUMN_FIELD;
+		table->nfields += want[i];
 		ke_convert_init(&column->converter, column->name, att->atttypid,
 						att->atttypmod, table->context);
 		if (column->source <= KE_COLUMN_FIELD && table->takes_defaults)
@@ -370,6 +372,7 @@ build(KeSinkTarget *target, Relation rel, MemoryContext context)
 	table->on_conflict = target->on_conflict;
 	table->value = target->value;
 	table->key = target->key;
+	table->unmatched = &target->unmatched;
 	table->schema = get_namespace_name(RelationGetNamespace(rel));
 	table->name = pstrdup(RelationGetRelationName(rel));
 	table->relkind = rel->rd_rel->relkind;

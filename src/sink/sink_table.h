@@ -18,6 +18,7 @@
 #include "convert/decode.h"
 #include "convert/document.h"
 #include "convert/type_watch.h"
+#include "convert/unmatched.h"
 #include "core/message.h"
 #include "core/options.h"
 
@@ -70,6 +71,9 @@ typedef struct KeSinkTable
 	KeDocument *key;
 	KeDecoder  *decoder;		/* KE_ROW_FIELDS only */
 	bool	   *present;		/* of the last row made, by attribute */
+	int			nfields;		/* columns that a field may go to */
+	KeUnmatched *unmatched;		/* messages with a field for none of them; the
+								 * target's */
 	ExprContext *econtext;		/* for default values, during a write */
 	bool		takes_defaults; /* absent columns get their default here */
 	bool		has_generated;	/* columns */
@@ -104,6 +108,7 @@ typedef struct KeSinkTarget
 	dlist_node	node;			/* in the list of all of this process */
 	bool		stale;			/* table must be made anew */
 	bool		has_children;	/* whose code a superuser would run, too */
+	KeUnmatched unmatched;		/* counted by rows that were made */
 	KeSinkTable *table;			/* NULL before the first open */
 } KeSinkTarget;
 
