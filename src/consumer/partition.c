@@ -181,8 +181,9 @@ ke_partition_wait_for_breaker(KeEngine *engine, KeStage *stage,
 }
 
 /*
- * Set a partition aside until somebody resumes or seeks it, or it is assigned
- * anew.  reason is shown in views and the log: no payload.
+ * Set a partition aside until somebody resumes or seeks it, or until it is
+ * assigned anew and the reason is gone.  reason is shown in views and the
+ * log: no payload.
  */
 void
 ke_partition_stop(KeEngine *engine, KePartition *part, const char *reason)
@@ -200,7 +201,8 @@ ke_partition_stop(KeEngine *engine, KePartition *part, const char *reason)
 					(errmsg("could not release partition %d of topic \"%s\": %s",
 							part->partition, part->topic,
 							ke_failure_describe(fail))));
-		part->pos.unclean = 0;
+		if (!ke_positions_is_given_up(&part->pos))
+			part->pos.unclean = 0;
 	}
 	ke_slot_set_error(psprintf("partition %d of topic \"%s\": %s",
 							   part->partition, part->topic, reason));

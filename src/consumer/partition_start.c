@@ -23,9 +23,8 @@
 #define ASK_TIMEOUT_MS 3000
 #define TRY_AGAIN_MS 1000
 
-/* Claims without a batch after which messages run alone, and the last one. */
+/* Claims without a batch after which messages run alone. */
 #define UNCLEAN_CAREFUL 2
-#define UNCLEAN_STOP 4
 
 /* Messages that run alone before batches are trusted again. */
 #define CAREFUL_MESSAGES 1000
@@ -124,10 +123,10 @@ store(KeEngine *engine, void *argument)
 static char *
 refuse_unclean(const KePosition *pos)
 {
-	if (pos->unclean < UNCLEAN_STOP || pos->trying == KE_OFFSET_NONE)
+	if (!ke_positions_is_given_up(pos))
 		return NULL;
 	return psprintf("the message at offset %lld ended its process %d times",
-					(long long) pos->trying, UNCLEAN_STOP - 1);
+					(long long) pos->trying, KE_POSITIONS_TRIES);
 }
 
 /* Which partitions can be started now; they keep their key order. */
@@ -431,9 +430,10 @@ get_ready(KeEngine *engine, Start *start)
 	part->start = start->facts.has_stamp &&
 		strcmp(start->facts.stamp.uuid, start->facts.uuid) == 0 ?
 		start->facts.stamp.start : part->pos.next;
-	part->sent = start->facts.has_k && start->facts.has_stamp &&
-		strcmp(start->facts.stamp.uuid, start->facts.uuid) == 0 ?
-		start->facts.k : -1;
+	part->sent = -1;
+	if (start->facts.has_k && start->facts.has_stamp &&
+		strcmp(start->facts.stamp.uuid, start->facts.uuid) == 0)
+		part->sent = part->pos.committed = start->facts.k;
 	part->fetch_from = part->verifying ? part->pos.last_offset :
 		part->pos.next;
 	part->careful = part->pos.unclean >= UNCLEAN_CAREFUL ?

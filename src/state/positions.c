@@ -32,6 +32,9 @@
 /* What is announced for the first time ran in one claim before, at most. */
 #define UNCLEAN_FIRST_TRY 2
 
+/* Claims after which what was announced before is not run again. */
+#define UNCLEAN_STOP (KE_POSITIONS_TRIES + 1)
+
 /* Columns of kafka_events.positions. */
 enum
 {
@@ -392,6 +395,12 @@ ke_positions_survived(const KePositionKey *key, KePosition *pos)
 		*pos = newer;
 }
 
+bool
+ke_positions_is_given_up(const KePosition *pos)
+{
+	return pos->unclean >= UNCLEAN_STOP && pos->trying != KE_OFFSET_NONE;
+}
+
 void
 ke_positions_release(const KePositionKey *key, const KePosition *pos)
 {
@@ -399,6 +408,8 @@ ke_positions_release(const KePositionKey *key, const KePosition *pos)
 	KePosition *olds = &old;
 	KePosition	newer = *pos;
 
+	if (ke_positions_is_given_up(pos))
+		return;
 	newer.unclean = 0;
 	newer.trying = KE_OFFSET_NONE;
 	(void) ke_positions_advance(key, &olds, &newer, 1);

@@ -31,6 +31,9 @@ typedef struct KePosition
 	ItemPointerData tid;		/* where the row was; a hint */
 } KePosition;
 
+/* How often a message may end its process before it is given up. */
+#define KE_POSITIONS_TRIES 3
+
 typedef struct KePositionKey
 {
 	const char *cluster_id;
@@ -77,7 +80,17 @@ extern bool ke_positions_try(const KePositionKey *key, KePosition *pos,
  */
 extern void ke_positions_survived(const KePositionKey *key, KePosition *pos);
 
-/* Give it back cleanly: unclean 0, committed stored; quiet if not ours. */
+/*
+ * Has the message at trying ended its process so often that nobody is to run
+ * it again?  So it stays, whoever claims the partition, until somebody
+ * forgives or moves it.
+ */
+extern bool ke_positions_is_given_up(const KePosition *pos);
+
+/*
+ * Give it back cleanly: unclean 0, committed stored; quiet if not ours.  What
+ * is given up stays as it is.
+ */
 extern void ke_positions_release(const KePositionKey *key,
 								 const KePosition *pos);
 

@@ -18,6 +18,7 @@ $node->create_service($kafka, 'shop');
 # A function that reads from address 1, without a library of its own.
 $node->safe_psql(
 	'postgres', q{
+	CREATE SEQUENCE runs;
 	CREATE TABLE effects (topic text, partition integer, "offset" bigint);
 	CREATE FUNCTION crash(address bigint) RETURNS integer
 		LANGUAGE internal STRICT AS 'textlen';
@@ -73,6 +74,9 @@ sub test_end
 	is($node->safe_psql('postgres', $restarts), $before,
 		"$name: it is not tried again");
 
+	# nor by whoever gets the partition next
+	stays_stopped($topic, $name) if $options{stays};
+
 	# what to do about it is the user's choice: here, go on behind it
 	$node->safe_psql('postgres',
 		qq{SELECT kafka_consumer_seek('$topic', "offset" => 11, partition => 1);
@@ -85,7 +89,52 @@ sub test_end
 	return;
 }
 
-test_end('terminates', 'SELECT pg_terminate_backend(pg_backend_pid()), pg_sleep(60)');
+# How often the bad message ran: sequences do not roll back.
+sub runs
+{
+	return $node->safe_psql('postgres', 'SELECT last_value FROM runs');
+}
+
+# A rebalance, another process, and another server find the partition stopped.
+sub stays_stopped
+{
+	my ($topic, $name) = @_;
+	my $stopped = qq{
+		SELECT count(*) FROM kafka_consumer_lag
+		 WHERE topic = '$topic' AND role = 'main' AND partition = 1 AND status = 'stopped'
+		   AND status_reason LIKE 'the message at offset 10 ended its process %'};
+	my $other = $kafka->create_topic($kafka->unique('other'));
+	my $pid = $node->worker_pid('shop');
+	my $runs = runs();
+
+	$kafka->produce_messages($other, { value => 'SELECT 1' });
+	$node->safe_psql('postgres', "SELECT kafka_subscribe('$other', handler => 'run_it')");
+	$node->wait_until_drained($kafka, $other);
+	$node->becomes($stopped, 1, "$name: stopped after a rebalance");
+	$node->safe_psql('postgres', "SELECT pg_terminate_backend($pid)");
+	$node->wait_for(
+		"SELECT count(*) FROM kafka_consumer_health WHERE status = 'running' AND pid <> $pid",
+		1, "$name: another process");
+	$kafka->produce_messages($other, { value => 'SELECT 1' });
+	$node->wait_until_drained($kafka, $other);
+	$node->becomes($stopped, 1, "$name: stopped in another process");
+	$node->restart;
+	$kafka->produce_messages($other, { value => 'SELECT 1' });
+	$node->wait_until_drained($kafka, $other);
+	$node->becomes($stopped, 1, "$name: stopped after a restart");
+	is(runs(), $runs, "$name: and it was not run again");
+
+	# tried again when somebody says so
+	$node->safe_psql('postgres', "SELECT kafka_consumer_resume('$topic')");
+	$node->becomes("SELECT last_value > $runs FROM runs", 't', "$name: resumed, it is tried again");
+	$node->becomes($stopped, 1, "$name: and stopped again");
+	$node->safe_psql('postgres', "SELECT kafka_unsubscribe('$other')");
+	return;
+}
+
+test_end('terminates',
+	q{SELECT nextval('runs'), pg_terminate_backend(pg_backend_pid()), pg_sleep(60)},
+	stays => 1);
 test_end('never_gives_in', 'SELECT endless()', handler_timeout => '2 s');
 $node->stays_up_ok;
 
