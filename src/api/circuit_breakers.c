@@ -100,7 +100,7 @@ kafka_circuit_reset(PG_FUNCTION_ARGS)
 	KeServer   *server;
 	KeSubscription *sub;
 
-	ke_ready_require();
+	ke_ready_require_primary("kafka_circuit_reset()");
 	topic = ke_fcinfo_required(fcinfo, 0, "topic");
 	server =
 		ke_subscription_ddl_server(ke_fcinfo_name(fcinfo,

@@ -52,7 +52,7 @@ kafka_consumer_pause(PG_FUNCTION_ARGS)
 	KeServer   *server;
 	KeSubscription *sub;
 
-	ke_ready_require();
+	ke_ready_require_writable("kafka_consumer_pause()");
 	topic = ke_fcinfo_required(fcinfo, 0, "topic");
 	server = ke_subscription_ddl_server(ke_fcinfo_name(fcinfo, 1));
 	sub = ke_subscription_ddl_find(server, topic);
@@ -73,8 +73,7 @@ kafka_consumer_resume(PG_FUNCTION_ARGS)
 	KeServer   *server;
 	KeSubscription *sub;
 
-	ke_ready_require();
-	PreventCommandIfReadOnly("kafka_consumer_resume()");
+	ke_ready_require_writable("kafka_consumer_resume()");
 	topic = ke_fcinfo_required(fcinfo, 0, "topic");
 	server = ke_subscription_ddl_server(ke_fcinfo_name(fcinfo, 1));
 	sub = ke_subscription_ddl_find(server, topic);
@@ -309,8 +308,7 @@ kafka_consumer_seek(PG_FUNCTION_ARGS)
 	Seek		seek = {.partition = -1};
 	KeAnswer   *answer;
 
-	ke_ready_require();
-	PreventCommandIfReadOnly("kafka_consumer_seek()");
+	ke_ready_require_writable("kafka_consumer_seek()");
 	seek.topic = ke_fcinfo_required(fcinfo, ARG_TOPIC,
 									"topic");
 	read_target(fcinfo, &seek);

@@ -17,6 +17,7 @@
 
 #include "access/relation.h"
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
@@ -515,7 +516,8 @@ is_watched(Node *statement)
 void
 ke_ddl_before(Node *statement)
 {
-	if (!is_watched(statement))
+	/* PostgreSQL refuses it, but we would lock first */
+	if (!is_watched(statement) || RecoveryInProgress())
 		return;
 	switch (nodeTag(statement))
 	{

@@ -275,8 +275,7 @@ kafka_dlq_reprocess(PG_FUNCTION_ARGS)
 	KeRow		row = {0};
 	JsonbValue *results;
 
-	ke_ready_require();
-	PreventCommandIfReadOnly("kafka_dlq_reprocess()");
+	ke_ready_require_writable("kafka_dlq_reprocess()");
 	make_order(fcinfo, &order);
 	reprocess.topic = order.topic;
 	InitMaterializedSRF(fcinfo, 0);

@@ -105,8 +105,7 @@ kafka_identity_confirm(PG_FUNCTION_ARGS)
 	pg_uuid_t  *uuid = (pg_uuid_t *) palloc(sizeof(pg_uuid_t));
 	bool		as_new = strcmp(action, "new") == 0;
 
-	ke_ready_require();
-	PreventCommandIfReadOnly("kafka_identity_confirm()");
+	ke_ready_require_writable("kafka_identity_confirm()");
 	ke_extension_lock();
 	check_action(action);
 	if (strcmp(action, "take over") == 0)

@@ -113,8 +113,7 @@ kafka_outbox_retry(PG_FUNCTION_ARGS)
 {
 	int64		id = PG_GETARG_INT64(0);
 
-	ke_ready_require();
-	PreventCommandIfReadOnly("kafka_outbox_retry()");
+	ke_ready_require_writable("kafka_outbox_retry()");
 	require_parked(id);
 	PG_RETURN_INT64(ke_outbox_undeliverable_retry(id));
 }
@@ -124,8 +123,7 @@ kafka_outbox_discard(PG_FUNCTION_ARGS)
 {
 	int64		id = PG_GETARG_INT64(0);
 
-	ke_ready_require();
-	PreventCommandIfReadOnly("kafka_outbox_discard()");
+	ke_ready_require_writable("kafka_outbox_discard()");
 	require_parked(id);
 	ke_outbox_undeliverable_discard(id);
 	PG_RETURN_INT64(id);

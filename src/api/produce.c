@@ -191,8 +191,7 @@ produce(FunctionCallInfo fcinfo, KeOutboxRow *row)
 {
 	KeHeader   *headers = NULL;
 
-	ke_ready_require();
-	PreventCommandIfReadOnly("kafka_produce()");
+	ke_ready_require_writable("kafka_produce()");
 	row->kind = KE_OUTBOX_EVENT;
 	row->topic = topic_argument(fcinfo);
 	row->partition = partition_argument(fcinfo);

@@ -354,7 +354,7 @@ kafka_subscribe(PG_FUNCTION_ARGS)
 	List	   *options;
 	Oid			relid;
 
-	ke_ready_require();
+	ke_ready_require_writable("kafka_subscribe()");
 	topic = ke_fcinfo_required(fcinfo, ARG_TOPIC, "topic");
 	server = ke_subscription_ddl_server(ke_fcinfo_name(fcinfo, ARG_SERVER));
 	if (OidIsValid(ke_catalog_find(server, topic, InvalidOid)))
@@ -390,7 +390,7 @@ kafka_subscription_alter(PG_FUNCTION_ARGS)
 	List	   *options;
 	ListCell   *lc;
 
-	ke_ready_require();
+	ke_ready_require_writable("kafka_subscription_alter()");
 	topic = ke_fcinfo_required(fcinfo, ARG_TOPIC, "topic");
 	server = ke_subscription_ddl_server(ke_fcinfo_name(fcinfo, ARG_SERVER));
 	sub = ke_subscription_ddl_find(server, topic);
@@ -420,7 +420,7 @@ kafka_unsubscribe(PG_FUNCTION_ARGS)
 	char	   *topic;
 	KeServer   *server;
 
-	ke_ready_require();
+	ke_ready_require_writable("kafka_unsubscribe()");
 	topic = ke_fcinfo_required(fcinfo, 0, "topic");
 	server = ke_subscription_ddl_server(ke_fcinfo_name(fcinfo, 1));
 	ke_subscription_ddl_drop(ke_subscription_ddl_find(server, topic));

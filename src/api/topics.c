@@ -156,8 +156,7 @@ kafka_topic_create(PG_FUNCTION_ARGS)
 	char	   *topic;
 	const char *problem;
 
-	ke_ready_require();
-	PreventCommandIfReadOnly("kafka_topic_create()");
+	ke_ready_require_writable("kafka_topic_create()");
 	topic = ke_fcinfo_required(fcinfo, ARG_TOPIC, "topic");
 	problem = ke_options_topic_problem(topic);
 	if (problem != NULL)

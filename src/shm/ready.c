@@ -5,6 +5,9 @@
 #include "postgres.h"
 #include "core/compat.h"
 
+#include "access/xlog.h"
+#include "miscadmin.h"
+
 #include "shm/ready.h"
 
 static bool ready = false;
@@ -23,6 +26,25 @@ ke_ready_require(void)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("kafka_events must be loaded via shared_preload_libraries"),
 				 errhint("Add kafka_events to shared_preload_libraries and restart the server.")));
+}
+
+void
+ke_ready_require_primary(const char *command)
+{
+	ke_ready_require();
+	if (RecoveryInProgress())
+		ereport(ERROR,
+				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+				 errmsg("cannot execute %s: this PostgreSQL server is a standby",
+						command),
+				 errhint("Call it on the primary server.")));
+}
+
+void
+ke_ready_require_writable(const char *command)
+{
+	ke_ready_require_primary(command);
+	PreventCommandIfReadOnly(command);
 }
 
 void

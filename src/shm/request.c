@@ -15,6 +15,7 @@
 
 #include "access/htup_details.h"
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/dsm.h"
@@ -36,8 +37,14 @@
 #include "shm/request.h"
 #include "shm/roster.h"
 
-/* Questions at once, of all databases; who comes later waits for a slot. */
+/*
+ * Questions at once, of all databases; who comes later waits for a slot.  One
+ * role, or one server, cannot hold all of them: questions to brokers that do
+ * not answer hold theirs for seconds.
+ */
 #define MAX_REQUESTS 64
+#define MAX_OF_ROLE 32
+#define MAX_OF_SERVER 48
 
 /* Most answers fit; others are sent in parts, as they are read. */
 #define QUEUE_SIZE ((Size) 16384)
@@ -59,6 +66,7 @@ typedef struct RequestSlot
 {
 	RequestState state;
 	Oid			database;
+	Oid			role;			/* who asks */
 	dsm_handle	segment;		/* the question's payload, then a shm_mq */
 	int			payload_len;
 	KeQuestion	question;		/* payload is not a pointer for others */
@@ -219,19 +227,46 @@ payload_len(const KeQuestion *question)
 	return question->payload != NULL ? question->payload->len : 0;
 }
 
-/* Put the question into a free slot, if there is one. */
-static void
-submit(Wait *wait)
+/*
+ * A slot for one more question of the session's role to the server, or NULL;
+ * needs the lock.
+ */
+static RequestSlot *
+find_slot(Oid server)
 {
-	LWLockAcquire(requests_lock, LW_EXCLUSIVE);
-	for (int i = 0; i < MAX_REQUESTS && wait->slot == NULL; i++)
+	RequestSlot *found = NULL;
+	int			of_role = 0;
+	int			of_server = 0;
+
+	for (int i = 0; i < MAX_REQUESTS; i++)
 	{
 		RequestSlot *slot = &shared->slots[i];
 
-		if (slot->state != REQUEST_FREE)
+		if (slot->state == REQUEST_FREE)
+		{
+			found = slot;
 			continue;
+		}
+		of_role += slot->role == GetSessionUserId();
+		of_server += slot->database == MyDatabaseId &&
+			slot->question.server == server;
+	}
+	return of_role < MAX_OF_ROLE && of_server < MAX_OF_SERVER ? found : NULL;
+}
+
+/* Put the question into a slot, if there is one for it. */
+static void
+submit(Wait *wait)
+{
+	RequestSlot *slot;
+
+	LWLockAcquire(requests_lock, LW_EXCLUSIVE);
+	slot = find_slot(wait->question->server);
+	if (slot != NULL)
+	{
 		slot->state = REQUEST_ASKED;
 		slot->database = MyDatabaseId;
+		slot->role = GetSessionUserId();
 		slot->segment = dsm_segment_handle(wait->segment);
 		slot->payload_len = payload_len(wait->question);
 		slot->question = *wait->question;
@@ -270,6 +305,9 @@ refusal(Oid server)
 
 	if (!ke_guc_enabled)
 		return no_answer("kafka_events.enabled is off", NULL);
+	if (RecoveryInProgress())
+		return no_answer("this PostgreSQL server is a standby",
+						 "Ask on the primary server.");
 	if (is_own_change(server))
 		return no_answer("the server was made or altered in this transaction, and does not run yet",
 						 NULL);
@@ -279,12 +317,10 @@ refusal(Oid server)
 	return reason[0] == '\0' ? NULL : no_answer(reason, NULL);
 }
 
-char *
+const KeAnswer *
 ke_request_refusal(Oid server)
 {
-	KeAnswer   *refused = refusal(server);
-
-	return refused != NULL ? refused->text : NULL;
+	return refusal(server);
 }
 
 /* One look at the queue; NULL: nothing there yet. */
@@ -324,6 +360,9 @@ wait_for_answer(Wait *wait)
 			return answer;
 
 		nap = ke_clock_left(ke_clock_now(), wait->deadline);
+		if (nap <= 0 && wait->slot == NULL)
+			return no_answer("others of this role, or about this server, ask and get no answers",
+							 "See kafka_health; brokers that do not answer keep each question for seconds.");
 		if (nap <= 0)
 			return no_answer("the manager of this database does not answer",
 							 "View kafka_consumer_health and the server log may say more.");

@@ -69,7 +69,7 @@ extern void ke_request_shmem_init(void);
 extern KeAnswer *ke_request_ask(const KeQuestion *question, int timeout_ms);
 
 /* Why ke_request_ask would not wait for an answer, or NULL; for shm/task. */
-extern char *ke_request_refusal(Oid server);
+extern const KeAnswer *ke_request_refusal(Oid server);
 
 /* ---- for the manager, outside of transactions ---- */
 

@@ -76,19 +76,47 @@ release(int code, Datum arg)
 	wait->slot = NULL;
 }
 
-/* Put the order into a free slot, if there is one. */
-static void
-submit(Wait *wait)
+/*
+ * A slot for one more order of the session's role to the server, or NULL;
+ * needs the lock.
+ */
+static KeTaskSlot *
+find_slot(Oid server)
 {
-	LWLockAcquire(ke_task_lock, LW_EXCLUSIVE);
-	for (int i = 0; i < KE_MAX_TASKS && wait->slot == NULL; i++)
+	KeTaskSlot *found = NULL;
+	int			of_role = 0;
+	int			of_server = 0;
+
+	for (int i = 0; i < KE_MAX_TASKS; i++)
 	{
 		KeTaskSlot *slot = &ke_task_table->slots[i];
 
-		if (slot->state != KE_TASK_FREE)
+		if (slot->state == KE_TASK_FREE)
+		{
+			found = slot;
 			continue;
+		}
+		of_role += slot->role == GetSessionUserId();
+		of_server += slot->database == MyDatabaseId &&
+			slot->order.server == server;
+	}
+	return of_role < KE_MAX_TASKS_OF_ROLE &&
+		of_server < KE_MAX_TASKS_OF_SERVER ? found : NULL;
+}
+
+/* Put the order into a slot, if there is one for it. */
+static void
+submit(Wait *wait)
+{
+	KeTaskSlot *slot;
+
+	LWLockAcquire(ke_task_lock, LW_EXCLUSIVE);
+	slot = find_slot(wait->order->server);
+	if (slot != NULL)
+	{
 		slot->state = KE_TASK_ASKED;
 		slot->database = MyDatabaseId;
+		slot->role = GetSessionUserId();
 		slot->number = ke_task_table->count++;
 		slot->asker = MyProcPid;
 		slot->taker = 0;
@@ -166,6 +194,8 @@ check_state(Wait *wait)
 	if (state == KE_TASK_ASKED && !queued &&
 		ke_clock_now() >= wait->deadline)
 		return make_failure(ERRCODE_CONNECTION_FAILURE,
+							wait->slot == NULL ?
+							"others of this role, or about this server, ask and get no answers" :
 							"no task process of this database answers",
 							"View kafka_consumer_health and the server log may say more.");
 	return NULL;
@@ -259,7 +289,7 @@ KeTaskFailure *
 ke_task_try(const KeTaskOrder *order, KeTaskVisit visit, void *argument)
 {
 	Wait		wait = {.order = order};
-	char	   *refusal;
+	const KeAnswer *refusal;
 	KeTaskFailure *failure;
 	shm_mq	   *queue;
 
@@ -267,8 +297,8 @@ ke_task_try(const KeTaskOrder *order, KeTaskVisit visit, void *argument)
 	refusal = ke_request_refusal(order->server);
 	if (refusal != NULL)
 		return make_failure(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-							psprintf("could not ask Kafka: %s", refusal),
-							NULL);
+							psprintf("could not ask Kafka: %s",
+									 refusal->text), refusal->hint);
 
 	wait.deadline = ke_clock_in(order->timeout_ms);
 	wait.segment = dsm_create(KE_TASK_QUEUE_SIZE, 0);

@@ -12,8 +12,13 @@
 #include "shm/slot.h"
 #include "shm/task.h"
 
-/* Long requests at once, of all databases; who comes later waits. */
+/*
+ * Long requests at once, of all databases; who comes later waits.  One role,
+ * or one server, cannot hold all of them.
+ */
 #define KE_MAX_TASKS 32
+#define KE_MAX_TASKS_OF_ROLE 16
+#define KE_MAX_TASKS_OF_SERVER 24
 
 /* A reply may be larger: it then goes through in pieces. */
 #define KE_TASK_QUEUE_SIZE ((Size) 262144)
@@ -36,6 +41,7 @@ typedef struct KeTaskSlot
 {
 	KeTaskState state;
 	Oid			database;
+	Oid			role;			/* who asks */
 	uint64		number;			/* in the order they came */
 	int			asker;			/* process ids */
 	int			taker;

@@ -63,6 +63,50 @@ is( $standby->safe_psql(
 	'stopped|this PostgreSQL server is a standby',
 	'the view says why');
 
+# whatever asks or changes something says so at once, whatever it could wait
+foreach my $call (
+	"kafka_subscribe('payments', into_table => 'orders')",
+	"kafka_subscription_alter('$topic', batch_size => 2)",
+	"kafka_unsubscribe('$topic')",
+	"kafka_consumer_pause('$topic')",
+	"kafka_consumer_resume('$topic')",
+	"kafka_consumer_seek('$topic', to_offset => 1)",
+	"kafka_circuit_reset('$topic')",
+	"kafka_topics('shop')",
+	"kafka_topic_create('payments')",
+	"kafka_identity_confirm('new')",
+	"kafka_produce('payments', '{}'::jsonb)",
+	'kafka_outbox_retry(1)',
+	'kafka_outbox_discard(1)',
+	'kafka_dlq_stats()',
+	"kafka_dlq_stats('$topic')",
+	"kafka_dlq_messages('$topic')",
+	"kafka_dlq_reprocess('$topic')")
+{
+	my ($status, undef, $error) = $standby->psql('postgres',
+		"SET kafka_events.request_timeout = '1h'; SELECT * FROM $call");
+
+	like($error, qr/ERROR:  .*: this PostgreSQL server is a standby\nHINT:  .* on the primary server\./,
+		"$call says why");
+}
+like($standby->safe_psql('postgres', 'SELECT status, message FROM kafka_health()'),
+	qr/^down\|this PostgreSQL server is a standby/, 'so does health');
+is($standby->safe_psql('postgres', q{
+		SELECT detail FROM kafka_production_check() WHERE check_name = 'partitions'}),
+	'this PostgreSQL server is a standby', 'and the production check');
+foreach my $statement (
+	"CREATE SERVER mart FOREIGN DATA WRAPPER kafka_events OPTIONS (bootstrap_servers 'a:1', service_name 'mart')",
+	"ALTER SERVER shop OPTIONS (ADD workers '2')",
+	'ALTER SERVER shop OWNER TO pg_monitor',
+	'DROP SERVER shop CASCADE',
+	qq{ALTER FOREIGN TABLE kafka_events."$topic" OPTIONS (ADD batch_size '2')})
+{
+	my ($status, undef, $error) = $standby->psql('postgres', $statement);
+
+	like($error, qr/ERROR:  cannot execute (CREATE|ALTER|DROP) [A-Z ]+ in a read-only transaction/,
+		"PostgreSQL itself refuses $statement");
+}
+
 # failover to a standby that has not heard of what Kafka was told
 $standby->stop;
 consume($primary, 1001, 2000);
