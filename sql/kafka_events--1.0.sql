@@ -317,11 +317,13 @@ CREATE FUNCTION @extschema@.kafka_subscribe(
   dlq                boolean   DEFAULT true,
   breaker_threshold  integer   DEFAULT 10,
   breaker_timeout    interval  DEFAULT '30 s',
+  column_map         jsonb     DEFAULT '{}',
+  field_names        text      DEFAULT 'exact',
   server             name      DEFAULT NULL)
 RETURNS regclass
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'kafka_subscribe';
-COMMENT ON FUNCTION @extschema@.kafka_subscribe(text, text, regclass, text, text, text, text, text[], text, integer, interval, integer, text, interval, interval, float8, boolean, integer, interval, name) IS
+COMMENT ON FUNCTION @extschema@.kafka_subscribe(text, text, regclass, text, text, text, text, text[], text, integer, interval, integer, text, interval, interval, float8, boolean, integer, interval, jsonb, text, name) IS
   'Consume a topic into a table, a handler function, or both';
 
 CREATE FUNCTION @extschema@.kafka_subscription_alter(
@@ -344,11 +346,13 @@ CREATE FUNCTION @extschema@.kafka_subscription_alter(
   dlq                boolean   DEFAULT NULL,
   breaker_threshold  integer   DEFAULT NULL,
   breaker_timeout    interval  DEFAULT NULL,
+  column_map         jsonb     DEFAULT NULL,
+  field_names        text      DEFAULT NULL,
   server             name      DEFAULT NULL)
 RETURNS regclass
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'kafka_subscription_alter';
-COMMENT ON FUNCTION @extschema@.kafka_subscription_alter(text, text, regclass, text, text, text, text, text[], text, integer, interval, integer, text, interval, interval, float8, boolean, integer, interval, name) IS
+COMMENT ON FUNCTION @extschema@.kafka_subscription_alter(text, text, regclass, text, text, text, text, text[], text, integer, interval, integer, text, interval, interval, float8, boolean, integer, interval, jsonb, text, name) IS
   'Change a subscription; NULL leaves an option as it is';
 
 CREATE FUNCTION @extschema@.kafka_unsubscribe(topic text, server name DEFAULT NULL)
@@ -780,7 +784,9 @@ CREATE FUNCTION kafka_events.subscriptions(
   OUT multiplier         float8,
   OUT dlq                boolean,
   OUT breaker_threshold  integer,
-  OUT breaker_timeout    interval)
+  OUT breaker_timeout    interval,
+  OUT column_map         jsonb,
+  OUT field_names        text)
 RETURNS SETOF record
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'kafka_subscriptions';
@@ -839,6 +845,10 @@ COMMENT ON COLUMN @extschema@.kafka_subscriptions.breaker_threshold IS
   'Failures in a row that open the circuit breaker; 0 if it never opens';
 COMMENT ON COLUMN @extschema@.kafka_subscriptions.breaker_timeout IS
   'How long an open circuit breaker waits before a message is tried';
+COMMENT ON COLUMN @extschema@.kafka_subscriptions.column_map IS
+  'Path in the value of each column that is not a field of its own name; {} without any';
+COMMENT ON COLUMN @extschema@.kafka_subscriptions.field_names IS
+  'How fields are called: exact (as the columns) or snake_case (userId goes to user_id)';
 
 CREATE FUNCTION kafka_events.consumer_health(
   OUT server               name,

@@ -58,7 +58,8 @@ typedef enum ArgumentKind
 	ARG_INTEGER,
 	ARG_NUMBER,
 	ARG_BOOLEAN,
-	ARG_INTERVAL
+	ARG_INTERVAL,
+	ARG_JSONB
 } ArgumentKind;
 
 /* Arguments 1 and up of both functions, and what need not be written down. */
@@ -86,7 +87,9 @@ static const struct
 	{"multiplier", ARG_NUMBER, "2"},
 	{"dlq", ARG_BOOLEAN, "true"},
 	{"breaker_threshold", ARG_INTEGER, "10"},
-	{"breaker_timeout", ARG_INTERVAL, "30 s"}
+	{"breaker_timeout", ARG_INTERVAL, "30 s"},
+	{"column_map", ARG_JSONB, "{}"},
+	{"field_names", ARG_TEXT, "exact"}
 };
 
 #define ARG_TOPIC 0
@@ -134,6 +137,8 @@ argument_text(FunctionCallInfo fcinfo, int n, ArgumentKind kind)
 			return PG_GETARG_BOOL(n) ? "true" : "false";
 		case ARG_INTERVAL:
 			return interval_text(PG_GETARG_INTERVAL_P(n));
+		case ARG_JSONB:
+			return OidOutputFunctionCall(F_JSONB_OUT, PG_GETARG_DATUM(n));
 	}
 	return NULL;				/* not reached */
 }

@@ -13,6 +13,8 @@
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/json.h"
 #include "utils/regproc.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
@@ -23,7 +25,7 @@
 
 PG_FUNCTION_INFO_V1(kafka_subscriptions);
 
-#define COLUMNS 24
+#define COLUMNS 26
 
 static Datum
 interval_datum(int ms)
@@ -51,6 +53,26 @@ static char *
 function_text(Oid function, char *option)
 {
 	return OidIsValid(function) ? format_procedure(function) : option;
+}
+
+/* As jsonb; {} without any. */
+static Datum
+column_map_datum(const KeSubscriptionOptions *options)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	appendStringInfoChar(&text, '{');
+	for (int i = 0; i < options->ncolumn_map; i++)
+	{
+		if (i > 0)
+			appendStringInfoChar(&text, ',');
+		escape_json(&text, options->column_map[i].column);
+		appendStringInfoChar(&text, ':');
+		escape_json(&text, options->column_map[i].path);
+	}
+	appendStringInfoChar(&text, '}');
+	return DirectFunctionCall1(jsonb_in, CStringGetDatum(text.data));
 }
 
 /* Columns in order: set() appends the next one. */
@@ -115,6 +137,9 @@ set_options(Row *row, const KeSubscription *sub)
 	set(row, BoolGetDatum(options->dlq));
 	set(row, Int32GetDatum(options->breaker_threshold));
 	set(row, interval_datum(options->breaker_timeout_ms));
+	set(row, column_map_datum(options));
+	set_text(row,
+			 ke_options_subscription_field_names_name(options->field_names));
 }
 
 static void

@@ -8,12 +8,12 @@
 #include "postgres.h"
 #include "core/compat.h"
 
-#include "common/hashfn.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
 #include "convert/convert.h"
 #include "convert/decode.h"
+#include "convert/field_map.h"
 #include "convert/jsonb_build.h"
 #include "core/classify.h"
 #include "core/failure.h"
@@ -21,35 +21,13 @@
 /* The nodes of whole values; no user's code runs while they are in use. */
 static KeJson whole;
 
-/*
- * What the n-th field of the last object was.  Messages of a topic look
- * alike: most fields are found here without a hash.
- */
-typedef struct Guess
-{
-	char		name[NAMEDATALEN];
-	int			len;			/* -1: nothing known */
-	int			attribute;		/* index, or -1: no such column */
-} Guess;
-
-#define GUESSES 64
-
-/* An entry of the hash table of names: open addressing, half full at most. */
-typedef struct NameSlot
-{
-	uint32		hash;
-	int			attribute;		/* index, or -1: free */
-} NameSlot;
-
 struct KeDecoder
 {
 	TupleDesc	tupdesc;
 	bool	   *wanted;
 	KeConverter *converters;	/* of the wanted ones */
 	int		   *found;			/* node of each attribute, or -1 */
-	NameSlot   *names;
-	uint32		names_mask;
-	Guess		guesses[GUESSES];
+	KeFieldMap *fields;
 };
 
 static void
@@ -117,44 +95,10 @@ ke_decode_whole(KeConverter *conv, const char *bytes, int32 len,
 	return ke_convert_check(conv, datum, false);
 }
 
-static inline uint32
-hash_name(const char *name, int len)
-{
-	return hash_bytes((const unsigned char *) name, len);
-}
-
-static void
-build_names(KeDecoder *decoder)
-{
-	TupleDesc	tupdesc = decoder->tupdesc;
-	uint32		size = 8;
-
-	while (size < 2 * tupdesc->natts)
-		size *= 2;
-	decoder->names = palloc(size * sizeof(NameSlot));
-	decoder->names_mask = size - 1;
-	for (uint32 i = 0; i < size; i++)
-		decoder->names[i].attribute = -1;
-
-	for (int i = 0; i < tupdesc->natts; i++)
-	{
-		Form_pg_attribute att = TupleDescAttr(tupdesc, i);
-		uint32		hash;
-		uint32		slot;
-
-		if (att->attisdropped)
-			continue;
-		hash = hash_name(NameStr(att->attname), strlen(NameStr(att->attname)));
-		slot = hash & decoder->names_mask;
-		while (decoder->names[slot].attribute >= 0)
-			slot = (slot + 1) & decoder->names_mask;
-		decoder->names[slot].hash = hash;
-		decoder->names[slot].attribute = i;
-	}
-}
-
 KeDecoder *
-ke_decode_make(TupleDesc tupdesc, const bool *want, MemoryContext parent)
+ke_decode_make(TupleDesc tupdesc, const bool *want,
+			   const KeSubscriptionOptions *options, bool is_key,
+			   MemoryContext parent)
 {
 	MemoryContext old = MemoryContextSwitchTo(parent);
 	KeDecoder  *decoder = palloc0(sizeof(KeDecoder));
@@ -164,6 +108,7 @@ ke_decode_make(TupleDesc tupdesc, const bool *want, MemoryContext parent)
 	decoder->wanted = palloc0(natts * sizeof(bool));
 	decoder->converters = palloc0(natts * sizeof(KeConverter));
 	decoder->found = palloc(natts * sizeof(int));
+	memset(decoder->found, -1, natts * sizeof(int));
 	for (int i = 0; i < natts; i++)
 	{
 		Form_pg_attribute att = TupleDescAttr(tupdesc, i);
@@ -174,110 +119,9 @@ ke_decode_make(TupleDesc tupdesc, const bool *want, MemoryContext parent)
 		ke_convert_init(&decoder->converters[i], NameStr(att->attname),
 						att->atttypid, att->atttypmod, parent);
 	}
-	build_names(decoder);
-	for (int i = 0; i < GUESSES; i++)
-		decoder->guesses[i].len = -1;
+	decoder->fields = ke_field_map_make(tupdesc, options, is_key, parent);
 	MemoryContextSwitchTo(old);
 	return decoder;
-}
-
-/* The attribute of that name, or -1. */
-static int
-look_up(KeDecoder *decoder, const char *name, int len)
-{
-	uint32		hash = hash_name(name, len);
-	uint32		slot = hash & decoder->names_mask;
-	int			attribute;
-
-	while ((attribute = decoder->names[slot].attribute) >= 0)
-	{
-		if (decoder->names[slot].hash == hash)
-		{
-			char	   *attname = NameStr(TupleDescAttr(decoder->tupdesc,
-														attribute)->attname);
-
-			if (strncmp(attname, name, len) == 0 && attname[len] == '\0')
-				return attribute;
-		}
-		slot = (slot + 1) & decoder->names_mask;
-	}
-	return -1;
-}
-
-/* The attribute that the nth field of an object, with this key, goes to. */
-static int
-attribute_of_key(KeDecoder *decoder, const KeJsonNode *key, int nth)
-{
-	const char *name = key->text;
-	int32		len = key->len;
-	Guess	   *guess = nth < GUESSES ? &decoder->guesses[nth] : NULL;
-	int			attribute;
-
-	if (key->escaped)
-		name = ke_json_scan_characters(key, &len);
-	if (len >= NAMEDATALEN)
-		return -1;
-	if (guess != NULL && guess->len == len &&
-		memcmp(guess->name, name, len) == 0)
-		return guess->attribute;
-
-	attribute = look_up(decoder, name, len);
-	if (guess != NULL)
-	{
-		memcpy(guess->name, name, len);
-		guess->len = len;
-		guess->attribute = attribute;
-	}
-	return attribute;
-}
-
-static const char *
-article_and_kind(const KeJsonNode *node)
-{
-	switch ((KeJsonKind) node->kind)
-	{
-		case KE_JSON_NULL:
-			return "null";
-		case KE_JSON_FALSE:
-		case KE_JSON_TRUE:
-			return "a boolean";
-		case KE_JSON_NUMBER:
-			return "a number";
-		case KE_JSON_STRING:
-			return node->verbatim ? "plain text" : "a string";
-		case KE_JSON_ARRAY:
-			return "an array";
-		case KE_JSON_OBJECT:
-			return "an object";
-	}
-	pg_unreachable();
-}
-
-/* Remember where in the object each attribute's value is. */
-static void
-find_fields(KeDecoder *decoder, const KeJson *json, int root)
-{
-	int			count = json->nodes[root].count;
-	int			node = root + 1;
-
-	if (json->nodes[root].kind != KE_JSON_OBJECT)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s is not a JSON object", json->subject),
-				 errdetail("It is %s.",
-						   article_and_kind(&json->nodes[root]))));
-
-	for (int i = 0; i < decoder->tupdesc->natts; i++)
-		decoder->found[i] = -1;
-	for (int i = 0; i < count; i++)
-	{
-		int			attribute = attribute_of_key(decoder, &json->nodes[node],
-												 i);
-
-		if (attribute >= 0)
-			decoder->found[attribute] = node + 1;
-		node = json->nodes[node + 1].next;
-	}
 }
 
 void
@@ -288,7 +132,7 @@ ke_decode_object(KeDecoder *decoder, const KeJson *json, int root,
 	int			natts = decoder->tupdesc->natts;
 	volatile int at = 0;
 
-	find_fields(decoder, json, root);
+	ke_field_map_find(decoder->fields, json, root, decoder->found);
 
 	PG_TRY();
 	{

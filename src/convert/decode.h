@@ -15,6 +15,7 @@
 
 #include "convert/convert.h"
 #include "core/message.h"
+#include "core/options.h"
 
 /*
  * Whole values that are JSON or text, in the current context; subject is what
@@ -51,15 +52,17 @@ extern Datum ke_decode_headers(KeMessage *msg);
 extern char *ke_decode_headers_if_text(const char *bytes, int len,
 									   int *text_len);
 
-/* JSON object -> values of a row type, matched by name. */
+/* An object -> values of a row type, by names and paths of its fields. */
 typedef struct KeDecoder KeDecoder;
 
 /*
  * For the attributes of tupdesc whose want[] is true (all if want is NULL).
- * Lives in parent, or in a child of it.
+ * options, which is not kept, says how fields are called; NULL: as the
+ * attributes.  Lives in parent, or in a child of it.
  */
 extern KeDecoder *ke_decode_make(TupleDesc tupdesc, const bool *want,
-								 MemoryContext parent);
+								 const KeSubscriptionOptions *options,
+								 bool is_key, MemoryContext parent);
 
 /*
  * Fill values, nulls and present (one element per attribute) from an object,

@@ -37,7 +37,7 @@ type_name(const KeOption *option)
 		case KE_OPTION_SECRET:
 			return "secret";
 		case KE_OPTION_PARSED:
-			return "text[]";
+			return option->type != NULL ? option->type : "text[]";
 	}
 	pg_unreachable();
 }

@@ -51,6 +51,7 @@ typedef struct KeOption
 	KeOptionParse parse;
 	const char *initial_production; /* with profile production, if another */
 	const char *form;			/* of text, for people; or NULL */
+	const char *type;			/* of what parse reads; NULL: text[] */
 	bool		required;
 } KeOption;
 

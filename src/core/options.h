@@ -11,6 +11,8 @@
 
 #include "nodes/pg_list.h"
 
+#include "core/column_path.h"
+
 typedef enum KeRowFormat
 {
 	KE_ROW_FIELDS,
@@ -43,6 +45,13 @@ typedef enum KeRetryStrategy
 	KE_RETRY_LINEAR,
 	KE_RETRY_FIXED
 } KeRetryStrategy;
+
+/* What a field's name is to the name of its column. */
+typedef enum KeFieldNames
+{
+	KE_NAMES_EXACT,
+	KE_NAMES_SNAKE_CASE			/* userId goes to user_id */
+} KeFieldNames;
 
 /* A librdkafka property given as a server option ("linger.ms"). */
 typedef struct KeProperty
@@ -118,6 +127,9 @@ typedef struct KeSubscriptionOptions
 	bool		dlq;
 	int			breaker_threshold;
 	int			breaker_timeout_ms;
+	KeColumnPath *column_map;
+	int			ncolumn_map;
+	KeFieldNames field_names;
 	bool		paused;			/* set by kafka_consumer_pause */
 } KeSubscriptionOptions;
 
@@ -178,5 +190,7 @@ extern const char *ke_options_subscription_ordering_name(KeOrdering value);
 extern const char *ke_options_subscription_start_from_name(KeStartFrom value);
 extern const char *
 ke_options_subscription_retry_strategy_name(KeRetryStrategy value);
+extern const char *
+ke_options_subscription_field_names_name(KeFieldNames value);
 
 #endif							/* KE_OPTIONS_H */

@@ -25,7 +25,10 @@ static const char *const starts[] = {"earliest", "latest", NULL};
 static const char *const strategies[] =
 {"exponential", "linear", "fixed", NULL};
 
+static const char *const field_names[] = {"exact", "snake_case", NULL};
+
 static const char *parse_required_headers(const char *value, void *out);
+static const char *parse_column_map(const char *value, void *out);
 
 #define OPTION(option, type, ...) \
 	{.name = #option, .kind = KE_OPTION_##type, \
@@ -58,6 +61,9 @@ static const KeOption subscription_options[] = {
 	OPTION(dlq, BOOLEAN, "true"),
 	OPTION(breaker_threshold, INTEGER, "10", 0, 1000000),
 	INTERVAL(breaker_timeout, "30 s", 1, INTERVAL_MAX_MS),
+	{"column_map", KE_OPTION_PARSED, .parse = parse_column_map,
+	.type = "jsonb", .form = "{\"column\": \"path\", ...}"},
+	OPTION(field_names, CHOICE, "exact", .choices = field_names),
 	OPTION(paused, BOOLEAN, "false")
 };
 
@@ -92,6 +98,14 @@ parse_required_headers(const char *value, void *out)
 	sub->required_headers = names;
 	sub->nrequired_headers = nnames;
 	return NULL;
+}
+
+static const char *
+parse_column_map(const char *value, void *out)
+{
+	KeSubscriptionOptions *sub = out;
+
+	return ke_column_path_parse(value, &sub->column_map, &sub->ncolumn_map);
 }
 
 void
@@ -188,4 +202,10 @@ const char *
 ke_options_subscription_retry_strategy_name(KeRetryStrategy value)
 {
 	return strategies[value];
+}
+
+const char *
+ke_options_subscription_field_names_name(KeFieldNames value)
+{
+	return field_names[value];
 }

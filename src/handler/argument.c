@@ -28,6 +28,7 @@
 
 #include "convert/decode.h"
 #include "convert/document.h"
+#include "convert/field_map.h"
 #include "convert/type_watch.h"
 #include "handler/argument.h"
 
@@ -42,6 +43,7 @@ struct KeArgumentMaker
 	KeArgument	kind;
 	Oid			type;			/* of the argument */
 	MemoryContext context;		/* of this struct */
+	const KeSubscriptionOptions *options;	/* NULL: the defaults */
 	KeDocument *document;
 
 	bool		looked_up;
@@ -80,6 +82,7 @@ ke_argument_open(KeArgument kind, Oid type,
 	maker->kind = kind;
 	maker->type = type;
 	maker->context = context;
+	maker->options = options;
 	maker->document = ke_document_open(options, KE_DOCUMENT_VALUE, context);
 	maker->row_context = AllocSetContextCreate(context,
 											   "kafka_events row type",
@@ -156,6 +159,18 @@ find_domains(KeArgumentMaker *maker)
 	}
 }
 
+/* Columns of column_map may be those of the target table instead. */
+static KeDecoder *
+make_decoder(KeArgumentMaker *maker)
+{
+	const KeSubscriptionOptions *options = maker->options;
+
+	if (options != NULL && options->into_table == NULL)
+		ke_field_map_check(maker->row, options);
+	return ke_decode_make(maker->row, NULL, options, false,
+						  maker->row_context);
+}
+
 static void
 look_at_row_type(KeArgumentMaker *maker)
 {
@@ -181,8 +196,7 @@ look_at_row_type(KeArgumentMaker *maker)
 	maker->types = ke_type_watch_make(maker->row_context);
 	ke_type_watch_add(maker->types, maker->row_type);
 	if (maker->kind == KE_ARG_COMPOSITE)
-		maker->decoder = ke_decode_make(maker->row, NULL,
-										maker->row_context);
+		maker->decoder = make_decoder(maker);
 	else
 		check_message_type(maker->row);
 	maker->values = palloc0(sizeof(Datum) * maker->row->natts);

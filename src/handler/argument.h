@@ -16,7 +16,7 @@ typedef struct KeArgumentMaker KeArgumentMaker;
 
 /*
  * Lives in parent; needs no transaction.  options say what values are like;
- * NULL for the defaults.
+ * NULL for the defaults.  They are not copied.
  */
 extern KeArgumentMaker *ke_argument_open(KeArgument kind, Oid type,
 										 const KeSubscriptionOptions *options,

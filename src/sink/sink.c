@@ -37,8 +37,7 @@ ke_sink_open(const KeSubscription *sub, MemoryContext parent)
 	KeSink	   *sink = MemoryContextAllocZero(context, sizeof(KeSink));
 
 	sink->context = context;
-	ke_sink_table_target_init(&sink->target, sub->into_table, sub->topic,
-							  &sub->options, context);
+	ke_sink_table_target_init(&sink->target, sub, context);
 	sink->writing = AllocSetContextCreate(context, "kafka_events write",
 										  0, WRITE_KEPT, 8 * WRITE_KEPT);
 	return sink;

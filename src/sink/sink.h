@@ -31,7 +31,10 @@
 
 typedef struct KeSink KeSink;
 
-/* Lives in parent, and ends with it at the latest; needs no transaction. */
+/*
+ * Lives in parent, and ends with it at the latest; needs no transaction.  It
+ * refers to sub.
+ */
 extern KeSink *ke_sink_open(const KeSubscription *sub, MemoryContext parent);
 
 /*

@@ -31,6 +31,7 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
+#include "convert/field_map.h"
 #include "sink/sink_table.h"
 #include "subscription/checks.h"
 #include "subscription/trust.h"
@@ -105,17 +106,17 @@ forget_target(void *arg)
 }
 
 void
-ke_sink_table_target_init(KeSinkTarget *target, Oid relid, const char *topic,
-						  const KeSubscriptionOptions *options,
+ke_sink_table_target_init(KeSinkTarget *target, const KeSubscription *sub,
 						  MemoryContext context)
 {
 	register_callbacks();
-	target->relid = relid;
-	target->topic = MemoryContextStrdup(context, topic);
-	target->format = options->row_format;
-	target->on_conflict = options->on_conflict;
-	target->value = ke_document_open(options, KE_DOCUMENT_VALUE, context);
-	target->key = ke_document_open(options, KE_DOCUMENT_KEY, context);
+	target->relid = sub->into_table;
+	target->topic = MemoryContextStrdup(context, sub->topic);
+	target->options = &sub->options;
+	target->maps_elsewhere = sub->handler_argument == KE_ARG_COMPOSITE;
+	target->value = ke_document_open(&sub->options, KE_DOCUMENT_VALUE,
+									 context);
+	target->key = ke_document_open(&sub->options, KE_DOCUMENT_KEY, context);
 	target->context = context;
 	target->stale = true;
 	target->table = NULL;
@@ -135,8 +136,13 @@ drop_table(KeSinkTarget *target)
 }
 
 static KeColumnSource
-source_of_column(KeRowFormat format, const char *name)
+source_of_column(const KeSubscriptionOptions *options, const char *name)
 {
+	KeRowFormat format = options->row_format;
+
+	for (int i = 0; i < options->ncolumn_map && format == KE_ROW_FIELDS; i++)
+		if (strcmp(options->column_map[i].column, name) == 0)
+			return KE_COLUMN_FIELD;
 	for (int i = 0; i < lengthof(metadata_names); i++)
 	{
 		const char *reserved = format == KE_ROW_ENVELOPE ?
@@ -205,7 +211,7 @@ build_columns(KeSinkTable *table, Relation rel)
 		column->dropped = att->attisdropped;
 		if (column->dropped)
 			continue;
-		column->source = source_of_column(table->format, column->name);
+		column->source = source_of_column(table->options, column->name);
 		column->generated = att->attgenerated != '\0' ||
 			att->attidentity == ATTRIBUTE_IDENTITY_ALWAYS;
 		if (column->generated)
@@ -223,7 +229,8 @@ build_columns(KeSinkTable *table, Relation rel)
 			column->default_value = build_default(table, rel, i + 1);
 	}
 	if (table->format == KE_ROW_FIELDS)
-		table->decoder = ke_decode_make(table->desc, want, table->context);
+		table->decoder = ke_decode_make(table->desc, want, table->options,
+										false, table->context);
 }
 
 /* The columns that statements of ours fill: all but dropped and generated. */
@@ -301,7 +308,8 @@ build_key(KeSinkTable *table, Relation rel)
 	if (table->on_conflict != KE_CONFLICT_UPDATE || is_log)
 		return;
 	table->tombstone = KE_TOMBSTONE_DELETE;
-	table->key_decoder = ke_decode_make(table->desc, want, table->context);
+	table->key_decoder = ke_decode_make(table->desc, want, table->options,
+										true, table->context);
 }
 
 /* Whether index entries leave nothing to be checked later. */
@@ -368,8 +376,9 @@ build(KeSinkTarget *target, Relation rel, MemoryContext context)
 
 	table->context = context;
 	table->relid = target->relid;
-	table->format = target->format;
-	table->on_conflict = target->on_conflict;
+	table->options = target->options;
+	table->format = target->options->row_format;
+	table->on_conflict = target->options->on_conflict;
 	table->value = target->value;
 	table->key = target->key;
 	table->unmatched = &target->unmatched;
@@ -383,6 +392,8 @@ build(KeSinkTarget *target, Relation rel, MemoryContext context)
 	table->takes_defaults = table->relkind != RELKIND_VIEW;
 	table->tombstone = table->format == KE_ROW_ENVELOPE ?
 		KE_TOMBSTONE_STORE : KE_TOMBSTONE_REFUSE;
+	if (table->format == KE_ROW_FIELDS && !target->maps_elsewhere)
+		ke_field_map_check(table->desc, table->options);
 	build_columns(table, rel);
 	build_row_desc(table);
 	if (table->on_conflict != KE_CONFLICT_ERROR)

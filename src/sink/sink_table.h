@@ -20,7 +20,7 @@
 #include "convert/type_watch.h"
 #include "convert/unmatched.h"
 #include "core/message.h"
-#include "core/options.h"
+#include "subscription/catalog.h"
 
 typedef enum KeColumnSource
 {
@@ -57,6 +57,7 @@ typedef struct KeSinkTable
 {
 	MemoryContext context;		/* this struct and all it points to */
 	Oid			relid;
+	const KeSubscriptionOptions *options;	/* the subscription's */
 	KeRowFormat format;
 	KeOnConflict on_conflict;
 	char	   *schema;
@@ -99,8 +100,8 @@ typedef struct KeSinkTarget
 {
 	Oid			relid;
 	char	   *topic;
-	KeRowFormat format;
-	KeOnConflict on_conflict;
+	const KeSubscriptionOptions *options;	/* the subscription's */
+	bool		maps_elsewhere; /* column_map may mean a handler's row type */
 	KeDocument *value;			/* of the message that is at work */
 	KeDocument *key;
 	MemoryContext context;		/* what this is in */
@@ -112,10 +113,9 @@ typedef struct KeSinkTarget
 	KeSinkTable *table;			/* NULL before the first open */
 } KeSinkTarget;
 
-/* target is in context, and ends with it. */
-extern void ke_sink_table_target_init(KeSinkTarget *target, Oid relid,
-									  const char *topic,
-									  const KeSubscriptionOptions *options,
+/* target is in context, and ends with it; it refers to sub. */
+extern void ke_sink_table_target_init(KeSinkTarget *target,
+									  const KeSubscription *sub,
 									  MemoryContext context);
 
 /*

@@ -24,6 +24,7 @@
 #include "catalog/pg_namespace.h"
 #include "commands/dbcommands.h"
 #include "miscadmin.h"
+#include "parser/parse_type.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -263,6 +264,61 @@ check_table(KeServer *server, KeSubscription *sub, List **problems)
 		check_primary_key(sub, problems);
 }
 
+/* ------------------------------------------------------- the column map */
+
+/* Has the relation, or composite type, a column that a user can name so? */
+static bool
+has_column(Oid relation, const char *name)
+{
+	return OidIsValid(relation) && get_attnum(relation, name) > 0;
+}
+
+/*
+ * What columns the map can mean: those of a table that gets fields, those of a
+ * handler's row type.
+ */
+static void
+check_column_map(KeSubscription *sub, List **problems)
+{
+	const KeSubscriptionOptions *options = &sub->options;
+	Oid			table = options->row_format == KE_ROW_FIELDS ?
+		sub->into_table : InvalidOid;
+	Oid			row = sub->handler_argument == KE_ARG_COMPOSITE ?
+		typeOrDomainTypeRelid(sub->handler_argument_type) : InvalidOid;
+
+	char	   *where;
+
+	if (options->ncolumn_map == 0)
+		return;
+	if (!OidIsValid(table) && !OidIsValid(row))
+	{
+		/* one that was not found has made a problem already */
+		if ((options->into_table == NULL || OidIsValid(sub->into_table)) &&
+			(options->handler == NULL || OidIsValid(sub->handler)))
+			ke_options_problem(problems, NULL,
+							   "Option \"column_map\" needs a table with row_format 'fields', or a handler that takes a row type");
+		return;
+	}
+	where = OidIsValid(table) ?
+		psprintf("table %s", ke_names_of_table(table)) :
+		psprintf("type %s", format_type_be(sub->handler_argument_type));
+	for (int i = 0; i < options->ncolumn_map; i++)
+	{
+		const char *column = options->column_map[i].column;
+
+		if (has_column(table, column) &&
+			get_attgenerated(table, get_attnum(table, column)) != '\0')
+			ke_options_problem(problems, NULL,
+							   "Option \"column_map\" names column \"%s\", which table %s generates",
+							   column, ke_names_of_table(table));
+		if (has_column(table, column) || has_column(row, column))
+			continue;
+		ke_options_problem(problems, NULL,
+						   "Option \"column_map\" names column \"%s\", which %s has not",
+						   column, where);
+	}
+}
+
 /* ---------------------------------------------------------- everything */
 
 void
@@ -279,6 +335,7 @@ ke_checks_subscription(KeServer *server, KeSubscription *sub,
 	if (sub->validator != sub->handler)
 		check_execute(server, sub->validator, problems);
 	check_table(server, sub, problems);
+	check_column_map(sub, problems);
 	ke_trust_check(server, sub, problems);
 }
 

@@ -277,7 +277,8 @@ unit_fuzz_row(PG_FUNCTION_ARGS)
 	ours.decode = ours_row;
 	ours.document = ke_document_open(NULL, KE_DOCUMENT_VALUE,
 									 CurrentMemoryContext);
-	ours.decoder = ke_decode_make(row, NULL, CurrentMemoryContext);
+	ours.decoder = ke_decode_make(row, NULL, NULL, false,
+								  CurrentMemoryContext);
 	theirs.decode = theirs_row;
 	sql = psprintf("SELECT (json_populate_record(NULL::%s, $1::json)).*",
 				   format_type_be(type));

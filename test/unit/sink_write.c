@@ -9,19 +9,23 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "nodes/makefuncs.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
+#include "convert/field_map.h"
 #include "sink/sink.h"
 
+PG_FUNCTION_INFO_V1(unit_sink_options);
 PG_FUNCTION_INFO_V1(unit_sink_write);
 PG_FUNCTION_INFO_V1(unit_sink_open);
 PG_FUNCTION_INFO_V1(unit_sink_again);
 PG_FUNCTION_INFO_V1(unit_sink_growth);
 PG_FUNCTION_INFO_V1(unit_sink_deliver);
+PG_FUNCTION_INFO_V1(unit_snake_case);
 
 /* Every message has these. */
 static KeHeader headers[] = {
@@ -34,6 +38,9 @@ static KeHeader headers[] = {
 /* The sink that stays open from one statement to the next. */
 static KeSink *kept = NULL;
 
+/* What sinks are opened with, beside format and on_conflict: DefElems. */
+static List *more_options = NIL;
+
 /* What became of a write. */
 typedef struct Outcome
 {
@@ -43,23 +50,53 @@ typedef struct Outcome
 	bool		in_bulk;
 } Outcome;
 
+static DefElem *
+text_option(const char *name, const char *value)
+{
+	return makeDefElem(pstrdup(name), (Node *) makeString(pstrdup(value)),
+					   -1);
+}
+
+/* Names and values in turn, for the sinks opened from now on. */
+Datum
+unit_sink_options(PG_FUNCTION_ARGS)
+{
+	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+	Datum	   *texts;
+	int			count;
+
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(0), TEXTOID, -1, false,
+					  TYPALIGN_INT, &texts, NULL, &count);
+	more_options = NIL;
+	for (int i = 0; i + 1 < count; i += 2)
+		more_options = lappend(more_options,
+							   text_option(TextDatumGetCString(texts[i]),
+										   TextDatumGetCString(texts[i + 1])));
+	MemoryContextSwitchTo(old);
+	PG_RETURN_VOID();
+}
+
+/* The sink refers to the subscription: it stays. */
 static KeSink *
 open_sink(Oid relid, const char *format, const char *on_conflict,
 		  bool reference)
 {
-	KeSubscription sub = {0};
+	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+	KeSubscription *sub = palloc0(sizeof(KeSubscription));
+	List	   *options = list_copy(more_options);
+	List	   *problems = NIL;
 	KeSink	   *sink;
 
-	sub.topic = "topic";
-	sub.into_table = relid;
-	sub.options.row_format = strcmp(format, "envelope") == 0 ?
-		KE_ROW_ENVELOPE : KE_ROW_FIELDS;
-	if (strcmp(on_conflict, "ignore") == 0)
-		sub.options.on_conflict = KE_CONFLICT_IGNORE;
-	else if (strcmp(on_conflict, "update") == 0)
-		sub.options.on_conflict = KE_CONFLICT_UPDATE;
-	sink = ke_sink_open(&sub, TopMemoryContext);
+	options = lappend(options, text_option("into_table", "t"));
+	options = lappend(options, text_option("row_format", format));
+	options = lappend(options, text_option("on_conflict", on_conflict));
+	ke_options_subscription_parse(options, false, &sub->options, &problems);
+	ke_options_report("subscription", problems);
+	sub->topic = "topic";
+	sub->into_table = relid;
+	sink = ke_sink_open(sub, TopMemoryContext);
 	ke_sink_use_reference(sink, reference);
+	MemoryContextSwitchTo(old);
 	return sink;
 }
 
@@ -204,6 +241,7 @@ unit_sink_open(PG_FUNCTION_ARGS)
 {
 	if (kept != NULL)
 		ke_sink_close(kept);
+	kept = NULL;
 	kept = open_from_arguments(fcinfo);
 	PG_RETURN_VOID();
 }
@@ -303,4 +341,15 @@ unit_sink_deliver(PG_FUNCTION_ARGS)
 	deliver(sink, msgs, 0, count, &failures);
 	ke_sink_close(sink);
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(failures.data, failures.len));
+}
+
+Datum
+unit_snake_case(PG_FUNCTION_ARGS)
+{
+	text	   *name = PG_GETARG_TEXT_PP(0);
+	int			len = VARSIZE_ANY_EXHDR(name);
+	char	   *result = palloc(2 * len + 1);
+
+	len = ke_field_map_snake_case(VARDATA_ANY(name), len, result);
+	PG_RETURN_TEXT_P(cstring_to_text_with_len(result, len));
 }

@@ -6,6 +6,8 @@ SET client_min_messages = warning;
 CREATE FUNCTION unit_sink_deliver(target regclass, format text, on_conflict text, reference boolean, keys bytea[], vals bytea[])
   RETURNS text LANGUAGE C AS :'module';
 
+CREATE FUNCTION unit_sink_options(VARIADIC options text[]) RETURNS void LANGUAGE C AS :'module';
+
 CREATE SCHEMA differential;
 SET search_path = differential, public;
 CREATE TYPE level AS ENUM ('low', 'high');
@@ -112,6 +114,42 @@ BEGIN
     fields := fields || ',"unknown":' || random_value('jsonb') || ',"id":' || floor(random() * 40)::text;
   END IF;
   RETURN convert_to('{' || substr(fields, 2) || '}', 'UTF8');
+END$$;
+
+-- Where column_map, or snake_case, looks for a column's field.
+CREATE FUNCTION place_of(name text) RETURNS text LANGUAGE sql AS
+  $$SELECT (ARRAY['own', 'deep', 'list', 'other'])[1 + abs(hashtext(name)) % 4]$$;
+CREATE FUNCTION path_of(name text) RETURNS text LANGUAGE sql AS $$
+  SELECT CASE place_of(name) WHEN 'deep' THEN 'deep.er.' || to_json(upper(name))
+    WHEN 'list' THEN format('list[%s].v', abs(hashtext(name)) % 5)
+    WHEN 'other' THEN to_json('other ' || name)::text END$$;
+CREATE FUNCTION map_of(target regclass) RETURNS text LANGUAGE sql AS $$
+  SELECT json_object_agg(attname, path_of(attname))::text FROM pg_attribute
+  WHERE attrelid = target AND attnum > 0 AND NOT attisdropped AND attname NOT LIKE 'kafka%' AND path_of(attname) IS NOT NULL$$;
+
+-- The same message with its fields where the map says.
+CREATE FUNCTION put_away(target regclass, message bytea) RETURNS bytea LANGUAGE plpgsql STRICT AS $$
+DECLARE
+  fields json;
+  names name[];
+  own text;
+  deep text;
+  list text;
+BEGIN
+  SELECT array_agg(attname) INTO names FROM pg_attribute WHERE attrelid = target AND attnum > 0 AND NOT attisdropped;
+  fields := convert_from(message, 'UTF8')::json;
+  SELECT string_agg(CASE WHEN key = ANY (names) AND place_of(key) = 'other' THEN to_json('other ' || key) ELSE to_json(key) END || ': ' || value, ', ' ORDER BY n)
+           FILTER (WHERE key <> ALL (names) OR place_of(key) IN ('own', 'other')),
+         string_agg(to_json(upper(key)) || ': ' || value, ', ' ORDER BY n) FILTER (WHERE key = ANY (names) AND place_of(key) = 'deep')
+  INTO own, deep
+  FROM json_each(fields) WITH ORDINALITY e(key, value, n);
+  SELECT string_agg(coalesce('{"w": 1, "v": ' || value || '}', '{}'), ', ' ORDER BY i) INTO list
+  FROM generate_series(0, 4) i LEFT JOIN LATERAL (
+    SELECT value FROM json_each(fields) WITH ORDINALITY e(key, value, n)
+    WHERE key = ANY (names) AND place_of(key) = 'list' AND abs(hashtext(key)) % 5 = i ORDER BY n DESC LIMIT 1) v ON true;
+  RETURN convert_to(format('{"deep": 1, %s"list": [%s], "deep": {"x": [], "er": {%s}}}', own || ', ', list, deep), 'UTF8');
+EXCEPTION WHEN OTHERS THEN
+  RETURN message;
 END$$;
 
 -- The column definitions of a table of this kind.
@@ -243,16 +281,18 @@ BEGIN
   RETURN result;
 END$$;
 
-CREATE TABLE tally (kind text, conflict text, messages bigint, failed bigint, rows bigint);
+CREATE TABLE tally (kind text, conflict text, mapped boolean, messages bigint, failed bigint, rows bigint);
 
 -- One table and its messages; NULL if all three agree.
 CREATE FUNCTION differential_case(seed integer, spoil boolean DEFAULT false) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
   kind text;
   conflict text;
+  mapped boolean := seed % 3 = 0;
   columns text;
   keys bytea[];
   vals bytea[];
+  sent bytea[];
   bulk text;
   reference text;
   failed text[] := '{}';
@@ -269,11 +309,22 @@ BEGIN
   SELECT array_agg(convert_to(floor(random() * 40)::text, 'UTF8')),
          array_agg(random_message('sql'::regclass))
   INTO keys, vals FROM generate_series(1, 30);
+  sent := vals;
+  PERFORM unit_sink_options(VARIADIC '{}');
+  IF mapped THEN
+    -- two columns in one element would be one
+    mapped := NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'sql'::regclass AND attnum > 0 AND path_of(attname) LIKE 'list%'
+                          GROUP BY path_of(attname) HAVING count(*) > 1);
+  END IF;
+  IF mapped THEN
+    PERFORM unit_sink_options('column_map', coalesce(map_of('sql'), '{}'));
+    SELECT array_agg(put_away('sql', v) ORDER BY n) INTO sent FROM unnest(vals) WITH ORDINALITY u(v, n);
+  END IF;
 
   bulk := unit_sink_deliver(('bulk' || CASE kind WHEN 'view' THEN '_view' ELSE '' END)::regclass,
-                            'fields', conflict, false, keys, vals);
+                            'fields', conflict, false, keys, sent);
   reference := unit_sink_deliver(('reference' || CASE kind WHEN 'view' THEN '_view' ELSE '' END)::regclass,
-                                 'fields', conflict, true, keys, vals);
+                                 'fields', conflict, true, keys, sent);
   FOR i IN 1 .. cardinality(vals) LOOP
     state := write_by_sql(('sql' || CASE kind WHEN 'view' THEN '_view' ELSE '' END)::regclass,
                           conflict, keys[i], vals[i], i - 1);
@@ -294,7 +345,7 @@ BEGIN
   ELSIF rows_of('bulk') IS DISTINCT FROM rows_of('sql') THEN
     RETURN format(E'seed %s: the sink and SQL have other rows:\n%s\n--\n%s', seed, rows_of('bulk'), rows_of('sql'));
   END IF;
-  EXECUTE format('INSERT INTO tally SELECT %L, %L, %s, %s, count(*) FROM bulk', kind, conflict, cardinality(vals), cardinality(failed));
+  EXECUTE format('INSERT INTO tally SELECT %L, %L, %L, %s, %s, count(*) FROM bulk', kind, conflict, mapped, cardinality(vals), cardinality(failed));
   EXECUTE 'DROP TABLE bulk, reference, sql CASCADE';
   RETURN NULL;
 END$$;
@@ -319,10 +370,10 @@ CALL run_cases(:other, 30);
 
 -- every kind was there, most messages were written, many failed
 SELECT count(DISTINCT kind) AS kinds, count(DISTINCT conflict) AS conflicts, sum(messages) AS messages,
-       sum(failed) > 500 AS many_failed, sum(rows) > 1000 AS many_rows
+       sum(messages) FILTER (WHERE mapped) > 600 AS many_mapped, sum(failed) > 500 AS many_failed, sum(rows) > 1000 AS many_rows
 FROM tally;
 
 -- a row too few is noticed
 SELECT differential_case(1, true) LIKE '%have other rows%' AS noticed;
 DROP SCHEMA differential CASCADE;
-DROP FUNCTION unit_sink_deliver;
+DROP FUNCTION unit_sink_deliver, unit_sink_options;

@@ -1,0 +1,50 @@
+-- How a subscription says what a topic's values look like: what is accepted,
+-- what is shown, and what is refused.
+CREATE EXTENSION kafka_events;
+SET kafka_events.request_timeout = '100ms';
+SET client_min_messages = error;
+CREATE SERVER shop FOREIGN DATA WRAPPER kafka_events
+  OPTIONS (bootstrap_servers '127.0.0.1:1', service_name 'shop-service', workers '0');
+CREATE TABLE orders (id bigint PRIMARY KEY, note text, made int GENERATED ALWAYS AS (1) STORED);
+CREATE TYPE row_type AS (id bigint, city text);
+CREATE FUNCTION on_jsonb(jsonb) RETURNS void LANGUAGE sql AS '';
+CREATE FUNCTION on_row(row_type) RETURNS void LANGUAGE sql AS '';
+
+-- names and paths
+SELECT kafka_subscribe('plain', into_table => 'orders');
+SELECT kafka_subscribe('named', into_table => 'orders', field_names => 'SNAKE_CASE',
+  column_map => '{"id": "order.id", "note": "a\"b[0]"}');
+SELECT kafka_subscribe('named', into_table => 'orders', field_names => 'snake_case',
+  column_map => '{"id": "order.id", "note": "items[0].\"a.b\""}');
+SELECT topic, column_map, field_names FROM kafka_subscriptions ORDER BY topic;
+SELECT ftoptions FROM pg_foreign_table WHERE ftrelid = 'kafka_events.named'::regclass;
+SELECT kafka_subscription_alter('named', column_map => '{}', field_names => 'exact');
+SELECT topic, column_map, field_names FROM kafka_subscriptions ORDER BY topic;
+ALTER FOREIGN TABLE kafka_events.named OPTIONS (SET column_map '{"note": "$"}');
+SELECT column_map FROM kafka_subscriptions WHERE topic = 'named';
+-- columns: of the table, of a handler's row type, of either
+SELECT kafka_subscribe('bad', into_table => 'orders', column_map => '{"city": "x", "ctid": "y", "note": "z"}');
+SELECT kafka_subscribe('bad', into_table => 'orders', column_map => '{"made": "x"}');
+SELECT kafka_subscribe('bad', handler => 'on_row', column_map => '{"note": "x", "city": "y"}');
+SELECT kafka_subscribe('row', handler => 'on_row', column_map => '{"city": "y"}', field_names => 'snake_case');
+SELECT kafka_subscribe('both', into_table => 'orders', handler => 'on_row', column_map => '{"note": "x", "city": "y"}');
+-- nothing that it could mean
+SELECT kafka_subscribe('bad', handler => 'on_jsonb', column_map => '{"note": "x"}');
+SELECT kafka_subscribe('bad', into_table => 'orders', row_format => 'envelope', column_map => '{"note": "x"}');
+SELECT kafka_subscribe('bad', handler => 'nothing', column_map => '{"note": "x"}');
+-- no paths, no names
+SELECT kafka_subscribe('bad', into_table => 'orders', column_map => '{"note": "a..b"}', field_names => 'camel');
+SELECT kafka_subscribe('bad', into_table => 'orders', column_map => '["note"]');
+ALTER FOREIGN TABLE kafka_events.named OPTIONS (SET column_map '{"note": ');
+-- a column that goes away
+SELECT status, status_reason FROM kafka_subscriptions WHERE topic = 'named';
+ALTER TABLE orders RENAME note TO remark;
+SELECT status, status_reason FROM kafka_subscriptions WHERE topic = 'named';
+ALTER TABLE orders RENAME remark TO note;
+
+SELECT option, type, default_value, allowed_values FROM kafka_options() WHERE object = 'subscription' AND option IN ('column_map', 'field_names');
+
+DROP EXTENSION kafka_events CASCADE;
+DROP TABLE orders;
+DROP FUNCTION on_row, on_jsonb;
+DROP TYPE row_type;
