@@ -34,29 +34,12 @@ typedef struct KeAvroReference
  * Compile a schema.  The result lives in a new child of context; deleting that
  * context, or ke_avro_schema_free, ends it.  Raises 22023 for what is no
  * schema, or cannot be read, and 54000 or 54001 for what is beyond the bounds;
- * messages name types and fields, and end in no position of a message.
+ * details name types and fields.
  */
 extern KeAvroSchema *ke_avro_schema_parse(const char *text, int32 len,
 										  const KeAvroReference *references,
 										  int nreferences,
 										  MemoryContext context);
 extern void ke_avro_schema_free(KeAvroSchema *schema);
-
-/* The full name of the type, "bytes" and so on where it has none. */
-extern const char *ke_avro_schema_name(const KeAvroSchema *schema);
-
-/* The fields of a record; -1 where the schema is none. */
-extern int	ke_avro_schema_count(const KeAvroSchema *schema);
-
-typedef struct KeAvroField
-{
-	const char *name;			/* in the server's encoding */
-	bool		nullable;
-	char	   *sql_type;		/* what a column for it is declared as, such as
-								 * "numeric(10,2)"; in the current context */
-} KeAvroField;
-
-/* Of the nth field (from 0) of a record. */
-extern KeAvroField ke_avro_schema_field(const KeAvroSchema *schema, int nth);
 
 #endif							/* KE_AVRO_SCHEMA_H */

@@ -72,6 +72,20 @@ kind_of_type(Oid type)
 }
 
 /*
+ * Whether bytes inside a value of the type are for bytea: in an array of them,
+ * and in a row, whose columns are not looked into.
+ */
+static bool
+takes_hex(Oid type)
+{
+	Oid			element = get_base_element_type(type);
+
+	if (OidIsValid(element))
+		type = getBaseType(element);
+	return type == BYTEAOID || type_is_rowtype(type);
+}
+
+/*
  * json_populate_record with a row of one column: how arrays and composite
  * types take JSON.
  */
@@ -89,6 +103,7 @@ init_populate(KeConverter *conv, const char *name, int32 typmod)
 	conv->record_desc = BlessTupleDesc(desc);
 	conv->record = HeapTupleGetDatum(heap_form_tuple(desc, &value, &null));
 
+	conv->takes_hex = takes_hex(conv->base_type);
 	initStringInfo(&prefix);
 	appendStringInfoChar(&prefix, '{');
 	escape_json(&prefix, name);
@@ -289,6 +304,62 @@ convert_fast(KeConverter *conv, const char *text, int32 len, bool *done)
 	return (Datum) 0;
 }
 
+/*
+ * What a binary format has beside its text, where the type takes that as it
+ * is; false where the text is needed.
+ */
+static bool
+convert_form(KeConverter *conv, const KeJsonNode *node, Datum *datum)
+{
+	int64		value = node->value.integer;
+	const char *bytes = node->value.bytes;
+	bool		done;
+
+	switch ((KeJsonForm) node->form)
+	{
+		case KE_JSON_FORM_TEXT:
+			return false;
+		case KE_JSON_FORM_INT:
+			*datum = convert_integer(conv, value, &done);
+			return done;
+		case KE_JSON_FORM_FLOAT4:
+			if (conv->kind == KE_CONVERT_FLOAT4)
+				*datum = Float4GetDatum((float4) node->value.number);
+			else if (conv->kind == KE_CONVERT_FLOAT8)
+				*datum = Float8GetDatum(node->value.number);
+			else
+				return false;
+			return true;
+		case KE_JSON_FORM_FLOAT8:
+			*datum = Float8GetDatum(node->value.number);
+			return conv->kind == KE_CONVERT_FLOAT8;
+		case KE_JSON_FORM_BYTES:
+			if (conv->kind != KE_CONVERT_BYTEA)
+				return false;
+			*datum = PointerGetDatum(cstring_to_text_with_len(bytes,
+															  node->count));
+			return true;
+		case KE_JSON_FORM_DATE:
+			*datum = DateADTGetDatum((DateADT) value);
+			return conv->kind == KE_CONVERT_DATE;
+		case KE_JSON_FORM_TIME:
+			*datum = TimeADTGetDatum(value);
+			return conv->base_type == TIMEOID &&
+				is_full_precision(conv->typmod);
+		case KE_JSON_FORM_TIMESTAMP:
+			*datum = TimestampGetDatum(value);
+			return conv->kind == KE_CONVERT_TIMESTAMP &&
+				is_full_precision(conv->typmod);
+		case KE_JSON_FORM_TIMESTAMPTZ:
+			/* into a timestamp, without its zone: of UTC */
+			*datum = TimestampTzGetDatum(value);
+			return (conv->kind == KE_CONVERT_TIMESTAMPTZ ||
+					conv->kind == KE_CONVERT_TIMESTAMP) &&
+				is_full_precision(conv->typmod);
+	}
+	pg_unreachable();
+}
+
 /* Without the domain's check. */
 static Datum
 convert_chars_of(KeConverter *conv, const char *text, int32 len)
@@ -351,7 +422,10 @@ convert_nested(KeConverter *conv, const KeJson *json, int node, bool *isnull)
 
 	initStringInfo(&text);
 	appendStringInfoString(&text, conv->record_prefix);
-	ke_json_write(&text, json, node);
+	if (conv->takes_hex)
+		ke_json_write_hex(&text, json, node);
+	else
+		ke_json_write(&text, json, node);
 	appendStringInfoChar(&text, '}');
 
 	InitFunctionCallInfoData(*fcinfo, &conv->populate, 3, InvalidOid, NULL,
@@ -414,6 +488,13 @@ ke_convert_json(KeConverter *conv, const KeJson *json, int node,
 	*isnull = value->kind == KE_JSON_NULL;
 	if (*isnull)
 		return ke_convert_null(conv);
+	if (value->form != KE_JSON_FORM_TEXT)
+	{
+		if (convert_form(conv, value, &datum))
+			return ke_convert_check(conv, datum, false);
+		if (value->text == NULL)
+			ke_json_nodes_print(json, node);
+	}
 	if (value->kind == KE_JSON_STRING)
 		datum = convert_string(conv, json, node);
 	else if (conv->kind == KE_CONVERT_NESTED)

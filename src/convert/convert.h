@@ -52,6 +52,7 @@ typedef struct KeConverter
 	Datum		record;			/* a row of this one column, empty */
 	TupleDesc	record_desc;
 	char	   *record_prefix;	/* {"name": */
+	bool		takes_hex;		/* bytes in it: as bytea reads them */
 	MemoryContext context;		/* what the caches live in */
 } KeConverter;
 

@@ -11,14 +11,8 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
-#include "utils/memutils.h"
 
 #include "convert/json_scan.h"
-
-#define INITIAL_NODES 256
-
-/* What one huge message grew is not kept for the small ones after it. */
-#define KEPT_NODES 65536
 
 static const char *scan_value(KeJson *json, const char *p);
 
@@ -63,24 +57,6 @@ broken(KeJson *json, const char *p, const char *expected)
 			 errdetail("Expected %s at byte %d.", expected, position)));
 }
 
-static void
-grow(KeJson *json)
-{
-	int			allocated = Max(json->allocated * 2, INITIAL_NODES);
-
-	if (allocated > MaxAllocSize / sizeof(KeJsonNode))
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("%s consists of too many JSON values",
-						json->subject)));
-	if (json->nodes == NULL)
-		json->nodes = MemoryContextAlloc(json->context,
-										 allocated * sizeof(KeJsonNode));
-	else
-		json->nodes = repalloc(json->nodes, allocated * sizeof(KeJsonNode));
-	json->allocated = allocated;
-}
-
 /* Returns an index: the array may move when the next node is added. */
 static inline int
 add_node(KeJson *json, KeJsonKind kind, const char *text)
@@ -88,10 +64,11 @@ add_node(KeJson *json, KeJsonKind kind, const char *text)
 	KeJsonNode *node;
 
 	if (json->nnodes == json->allocated)
-		grow(json);
+		ke_json_nodes_grow(json);
 	node = &json->nodes[json->nnodes];
 	node->text = text;
 	node->kind = kind;
+	node->form = KE_JSON_FORM_TEXT;
 	node->escaped = false;
 	node->verbatim = false;
 	node->count = 0;
@@ -430,13 +407,7 @@ scan_value(KeJson *json, const char *p)
 static void
 start(KeJson *json, const char *text, int32 len, bool unescape)
 {
-	if (json->allocated > KEPT_NODES)
-	{
-		pfree(json->nodes);
-		json->nodes = NULL;
-		json->allocated = 0;
-	}
-	json->nnodes = 0;
+	ke_json_nodes_reset(json);
 	json->text = text;
 	json->end = text + len;
 	json->unescape = unescape;
@@ -452,6 +423,28 @@ ke_json_scan(KeJson *json, const char *text, int32 len, bool unescape)
 	p = skip_space(p, json->end);
 	if (p < json->end)
 		broken(json, p, "the end");
+}
+
+int
+ke_json_scan_append(KeJson *json, const char *text, int32 len)
+{
+	int			index = json->nnodes;
+	const char *outer_text = json->text;
+	const char *outer_end = json->end;
+	bool		outer_unescape = json->unescape;
+	const char *p;
+
+	json->text = text;
+	json->end = text + len;
+	json->unescape = true;
+	p = scan_value(json, skip_space(text, json->end));
+	p = skip_space(p, json->end);
+	if (p < json->end)
+		broken(json, p, "the end");
+	json->text = outer_text;
+	json->end = outer_end;
+	json->unescape = outer_unescape;
+	return index;
 }
 
 void

@@ -9,46 +9,7 @@
 #ifndef KE_JSON_SCAN_H
 #define KE_JSON_SCAN_H
 
-typedef enum KeJsonKind
-{
-	KE_JSON_NULL,
-	KE_JSON_FALSE,
-	KE_JSON_TRUE,
-	KE_JSON_NUMBER,
-	KE_JSON_STRING,
-	KE_JSON_ARRAY,
-	KE_JSON_OBJECT
-} KeJsonKind;
-
-/*
- * A value, or the key of a pair (a string).  An object is followed by its
- * keys and values in turn, an array by its elements.
- */
-typedef struct KeJsonNode
-{
-	const char *text;			/* as written; of a string without quotes;
-								 * NULL: an object or array put together */
-	int32		len;
-	int32		next;			/* the node after this one and all in it */
-	int32		count;			/* pairs of an object, elements of an array */
-	uint8		kind;			/* KeJsonKind */
-	bool		escaped;		/* a string with escapes */
-	bool		verbatim;		/* a string that is not written as JSON does:
-								 * its text may hold quotes, backslashes and
-								 * control characters, and is never escaped */
-} KeJsonNode;
-
-typedef struct KeJson
-{
-	KeJsonNode *nodes;			/* nodes[0] is the whole value */
-	int			nnodes;
-	int			allocated;
-	MemoryContext context;		/* of nodes */
-	const char *subject;		/* "message value": for errors */
-	const char *text;
-	const char *end;
-	bool		unescape;		/* strings will be needed without escapes */
-} KeJson;
+#include "convert/json_nodes.h"
 
 /* Nodes are kept in context, and reused by the next scan. */
 extern void ke_json_scan_init(KeJson *json, const char *subject,
@@ -62,6 +23,12 @@ extern void ke_json_scan_init(KeJson *json, const char *subject,
  */
 extern void ke_json_scan(KeJson *json, const char *text, int32 len,
 						 bool unescape);
+
+/*
+ * Scan one value behind the nodes that are there, with unescape; returns its
+ * node.
+ */
+extern int	ke_json_scan_append(KeJson *json, const char *text, int32 len);
 
 /* Make text, which is the server's, a single string; it raises nothing. */
 extern void ke_json_scan_plain(KeJson *json, const char *text, int32 len);

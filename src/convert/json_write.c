@@ -10,9 +10,23 @@
 #include "core/compat.h"
 
 #include "miscadmin.h"
+#include "utils/builtins.h"
 #include "utils/json.h"
 
 #include "convert/json_write.h"
+
+static void write_node(StringInfo out, const KeJson *json, int index,
+					   bool hex);
+
+static void
+write_hex(StringInfo out, const KeJsonNode *node)
+{
+	appendStringInfoString(out, "\"\\\\x");
+	enlargeStringInfo(out, 2 * node->count + 1);
+	out->len += hex_encode(node->value.bytes, node->count,
+						   out->data + out->len);
+	appendStringInfoChar(out, '"');
+}
 
 static void
 write_string(StringInfo out, const KeJsonNode *node)
@@ -33,7 +47,7 @@ write_string(StringInfo out, const KeJsonNode *node)
 
 /* The elements, or the pairs, that follow the node. */
 static void
-write_members(StringInfo out, const KeJson *json, int index)
+write_members(StringInfo out, const KeJson *json, int index, bool hex)
 {
 	const KeJsonNode *node = &json->nodes[index];
 	bool		is_object = node->kind == KE_JSON_OBJECT;
@@ -50,21 +64,39 @@ write_members(StringInfo out, const KeJson *json, int index)
 			write_string(out, &json->nodes[at++]);
 			appendStringInfoChar(out, ':');
 		}
-		ke_json_write(out, json, at);
+		write_node(out, json, at, hex);
 		at = json->nodes[at].next;
 	}
 	appendStringInfoChar(out, is_object ? '}' : ']');
 }
 
-void
-ke_json_write(StringInfo out, const KeJson *json, int index)
+static void
+write_node(StringInfo out, const KeJson *json, int index, bool hex)
 {
 	const KeJsonNode *node = &json->nodes[index];
 
-	if (node->kind == KE_JSON_STRING)
+	if (hex && node->form == KE_JSON_FORM_BYTES)
+		write_hex(out, node);
+	else if (node->kind == KE_JSON_STRING)
 		write_string(out, node);
 	else if (node->text != NULL)
 		appendBinaryStringInfo(out, node->text, node->len);
 	else
-		write_members(out, json, index);
+		write_members(out, json, index, hex);
+}
+
+void
+ke_json_write(StringInfo out, const KeJson *json, int index)
+{
+	if (json->lazy)
+		ke_json_nodes_print(json, index);
+	write_node(out, json, index, false);
+}
+
+void
+ke_json_write_hex(StringInfo out, const KeJson *json, int index)
+{
+	if (json->lazy)
+		ke_json_nodes_print(json, index);
+	write_node(out, json, index, true);
 }

@@ -361,7 +361,10 @@ ke_jsonb_build(const KeJson *json, int index)
 	char	   *base;
 	char	   *p;
 
-	if (json->end - json->text > MAX_TEXT)
+	if (json->lazy)
+		ke_json_nodes_print(json, index);
+	if (json->end - json->text > MAX_TEXT ||
+		room(json, index) > JENTRY_OFFLENMASK)
 	{
 		StringInfoData text;
 

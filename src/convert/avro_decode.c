@@ -1,0 +1,484 @@
+/*
+ * avro_decode.c
+ *	  Bytes that an Avro schema wrote into nodes, as if they were JSON.
+ *
+ * The bytes come from outside: nothing is read past the end, nesting is
+ * bounded by check_stack_depth, and what a length or a count promises is
+ * compared with the bytes that are left.  Nothing is allocated for a value
+ * but its node, and its text where it has one that is not in the message.
+ */
+#include "postgres.h"
+#include "core/compat.h"
+
+#include <math.h>
+
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+
+#include "convert/avro_decode.h"
+#include "convert/avro_program.h"
+#include "convert/logical_fold.h"
+
+/*
+ * Items that take no bytes are bounded by this alone: so many nodes may a few
+ * bytes make, beside the ones that their own bytes pay for.
+ */
+#define FREE_NODES 1000000
+#define NODES_PER_BYTE 64
+
+typedef struct Reader
+{
+	const unsigned char *p;		/* what is to be read */
+	const unsigned char *end;
+	const unsigned char *start;
+	KeJson	   *json;
+	int			max_nodes;
+	bool		is_utf8;		/* the server's encoding is */
+} Reader;
+
+static void decode(Reader *reader, const KeAvroType *type);
+static void damaged(const Reader *reader, const char *what)
+			pg_attribute_noreturn();
+static void too_short(const Reader *reader) pg_attribute_noreturn();
+static void bad_text(Reader *reader, const char *text, int valid, int len)
+			pg_attribute_noreturn();
+
+/* Where the reader is, for the detail of an error. */
+static char *
+position(const Reader *reader)
+{
+	int			byte = (int) (reader->p - reader->start) + 1;
+
+	if (reader->json->field == NULL)
+		return psprintf("at byte %d", byte);
+	return psprintf("in field \"%.200s\", at byte %d", reader->json->field,
+					byte);
+}
+
+static pg_noinline void
+damaged(const Reader *reader, const char *what)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+			 errmsg("%s does not fit its Avro schema", reader->json->subject),
+			 errdetail("%s %s.", what, position(reader))));
+}
+
+static pg_noinline void
+too_short(const Reader *reader)
+{
+	damaged(reader, "It ends too early,");
+}
+
+/* ---------------------------------------------------------------- numbers */
+
+static pg_noinline uint64
+read_long_varint(Reader *reader)
+{
+	const unsigned char *p = reader->p;
+	uint64		value = 0;
+
+	for (int shift = 0; shift < 70; shift += 7)
+	{
+		if (p >= reader->end)
+			too_short(reader);
+		value |= (uint64) (*p & 0x7f) << shift;
+		if (*p++ < 0x80)
+		{
+			if (shift == 63 && p[-1] > 1)
+				break;
+			reader->p = p;
+			return value;
+		}
+	}
+	damaged(reader, "An integer has more than 64 bits,");
+}
+
+static inline int64
+read_integer(Reader *reader)
+{
+	uint64		value;
+
+	if (reader->p < reader->end && *reader->p < 0x80)
+		value = *reader->p++;
+	else
+		value = read_long_varint(reader);
+	return (int64) (value >> 1) ^ -(int64) (value & 1);
+}
+
+static inline int64
+read_int(Reader *reader)
+{
+	int64		value = read_integer(reader);
+
+	if (value != (int32) value)
+		damaged(reader, "An int has more than 32 bits,");
+	return value;
+}
+
+/* So many bytes, which are there. */
+static inline const char *
+take(Reader *reader, int64 len)
+{
+	const char *bytes = (const char *) reader->p;
+
+	if (len < 0)
+		damaged(reader, "A length is negative,");
+	if (len > reader->end - reader->p)
+		too_short(reader);
+	reader->p += len;
+	return bytes;
+}
+
+static uint64
+read_little_endian(Reader *reader, int size)
+{
+	const unsigned char *p = (const unsigned char *) take(reader, size);
+	uint64		value = 0;
+
+	for (int i = size - 1; i >= 0; i--)
+		value = value << BITS_PER_BYTE | p[i];
+	return value;
+}
+
+/* ------------------------------------------------------------------ nodes */
+
+static inline KeJsonNode *
+add_node(Reader *reader, KeJsonKind kind)
+{
+	KeJson	   *json = reader->json;
+
+	if (json->nnodes == json->allocated && json->nnodes >= reader->max_nodes)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("%s consists of too many values", json->subject),
+				 errdetail("Its %d bytes make more than %d of them.",
+						   (int) (reader->end - reader->start),
+						   reader->max_nodes)));
+	return ke_json_nodes_add(json, kind);
+}
+
+static inline void
+add_word(Reader *reader, KeJsonKind kind, const char *word, int len)
+{
+	KeJsonNode *node = add_node(reader, kind);
+
+	node->text = word;
+	node->len = len;
+}
+
+static inline void
+add_integer(Reader *reader, const KeAvroType *type, int64 value)
+{
+	KeJson	   *json = reader->json;
+	KeJsonNode *node;
+
+	if (type->logical.kind != KE_LOGICAL_NONE)
+	{
+		ke_logical_integer(json, &type->logical, value);
+		return;
+	}
+	node = add_node(reader, KE_JSON_NUMBER);
+	node->form = KE_JSON_FORM_INT;
+	node->value.integer = value;
+	if (!json->lazy)
+		ke_json_nodes_print(json, json->nnodes - 1);
+}
+
+static void
+add_float(Reader *reader, double value, KeJsonForm form)
+{
+	KeJson	   *json = reader->json;
+	bool		finite = !isnan(value) && !isinf(value);
+	KeJsonNode *node = add_node(reader, finite ? KE_JSON_NUMBER
+								: KE_JSON_STRING);
+
+	node->form = form;
+	node->value.number = value;
+	if (!json->lazy)
+		ke_json_nodes_print(json, json->nnodes - 1);
+}
+
+static pg_noinline void
+bad_text(Reader *reader, const char *text, int valid, int len)
+{
+	/* the text was read already */
+	reader->p = (const unsigned char *) text + valid;
+	ereport(ERROR,
+			(errcode(ERRCODE_CHARACTER_NOT_IN_REPERTOIRE),
+			 errmsg(valid < len && text[valid] == '\0' ?
+					"%s has a string with a zero byte, which text cannot hold" :
+					"%s has a string that is not valid UTF-8",
+					reader->json->subject),
+			 errdetail("It is %s.", position(reader))));
+}
+
+/* The next string, checked and in the server's encoding. */
+static inline const char *
+read_text(Reader *reader, int32 *len)
+{
+	int64		size = read_integer(reader);
+	const char *text = take(reader, size);
+	int			valid = pg_encoding_verifymbstr(PG_UTF8, text, (int) size);
+	char	   *server;
+
+	if (valid != size)
+		bad_text(reader, text, valid, (int) size);
+	*len = (int32) size;
+	if (reader->is_utf8 || size == 0)
+		return text;
+	server = pg_any_to_server(text, *len, PG_UTF8);
+	if (server != text)
+		*len = strlen(server);
+	return server;
+}
+
+static void
+decode_string(Reader *reader, const KeAvroType *type)
+{
+	int32		len;
+	const char *text = read_text(reader, &len);
+
+	if (type->logical.kind == KE_LOGICAL_NONE)
+		add_word(reader, KE_JSON_STRING, text, len);
+	else
+		ke_logical_string(reader->json, &type->logical, text, len);
+}
+
+static void
+decode_bytes(Reader *reader, const KeAvroType *type, int64 len)
+{
+	const char *bytes = take(reader, len);
+
+	if (len == 0 && type->logical.kind == KE_LOGICAL_DECIMAL)
+		damaged(reader, "A decimal has no bytes,");
+	ke_logical_bytes(reader->json, &type->logical, bytes, (int32) len);
+}
+
+static void
+decode_boolean(Reader *reader)
+{
+	unsigned char value = *take(reader, 1);
+
+	if (value == 0)
+		add_word(reader, KE_JSON_FALSE, "false", 5);
+	else if (value == 1)
+		add_word(reader, KE_JSON_TRUE, "true", 4);
+	else
+		damaged(reader, "A boolean is neither 0 nor 1,");
+}
+
+static void
+decode_enum(Reader *reader, const KeAvroType *type)
+{
+	int64		symbol = read_integer(reader);
+
+	if (symbol < 0 || symbol >= type->count)
+		damaged(reader, "An enum has no such symbol,");
+	add_word(reader, KE_JSON_STRING, type->in.symbols[symbol].text,
+			 type->in.symbols[symbol].len);
+}
+
+static const KeAvroType *
+read_branch(Reader *reader, const KeAvroType *type)
+{
+	int64		branch = read_integer(reader);
+
+	if (branch < 0 || branch >= type->count)
+		damaged(reader, "A union has no such branch,");
+	return type->in.branches[branch];
+}
+
+static inline void
+end_node(Reader *reader, int index, int count)
+{
+	KeJsonNode *node = &reader->json->nodes[index];
+
+	node->count = count;
+	node->next = reader->json->nnodes;
+}
+
+static void
+decode_record(Reader *reader, const KeAvroType *type)
+{
+	KeJson	   *json = reader->json;
+	int			index = json->nnodes;
+	const char *outer = json->field;
+
+	check_stack_depth();
+	(void) add_node(reader, KE_JSON_OBJECT);
+	for (int i = 0; i < type->count; i++)
+	{
+		const KeAvroMember *member = &type->in.fields[i];
+
+		json->field = member->name.text;
+		add_word(reader, KE_JSON_STRING, member->name.text, member->name.len);
+		decode(reader, member->type);
+	}
+	json->field = outer;
+	end_node(reader, index, type->count);
+	if (type->logical.kind != KE_LOGICAL_NONE)
+		ke_logical_fold(json, &type->logical, index);
+}
+
+/*
+ * The number of items in the next block, 0 at the end.  A negative one is
+ * followed by the block's size in bytes, for those who want to skip it.
+ */
+static int64
+read_count(Reader *reader)
+{
+	int64		count = read_integer(reader);
+
+	if (count < 0)
+	{
+		int64		size = read_integer(reader);
+
+		if (count == PG_INT64_MIN || size < 0 ||
+			size > reader->end - reader->p)
+			damaged(reader, "A block of items has no valid size,");
+		count = -count;
+	}
+	return count;
+}
+
+/* Every item but those of empty types takes a byte at least. */
+static void
+check_count(Reader *reader, int64 count, bool empty)
+{
+	if (count > (empty ? FREE_NODES : reader->end - reader->p))
+		damaged(reader, "A block has more items than its bytes can hold,");
+}
+
+static void
+decode_array(Reader *reader, const KeAvroType *type)
+{
+	const KeAvroType *items = type->in.items;
+	int			index = reader->json->nnodes;
+	int			total = 0;
+	int64		count;
+
+	check_stack_depth();
+	(void) add_node(reader, KE_JSON_ARRAY);
+	while ((count = read_count(reader)) > 0)
+	{
+		CHECK_FOR_INTERRUPTS();
+		check_count(reader, count, items->empty);
+		for (int64 i = 0; i < count; i++)
+			decode(reader, items);
+		total += (int) count;
+	}
+	end_node(reader, index, total);
+}
+
+static void
+decode_map(Reader *reader, const KeAvroType *type)
+{
+	int			index = reader->json->nnodes;
+	int			total = 0;
+	int64		count;
+
+	check_stack_depth();
+	(void) add_node(reader, KE_JSON_OBJECT);
+	while ((count = read_count(reader)) > 0)
+	{
+		CHECK_FOR_INTERRUPTS();
+		check_count(reader, count, false);
+		for (int64 i = 0; i < count; i++)
+		{
+			int32		len;
+			const char *key = read_text(reader, &len);
+
+			add_word(reader, KE_JSON_STRING, key, len);
+			decode(reader, type->in.items);
+		}
+		total += (int) count;
+	}
+	end_node(reader, index, total);
+}
+
+static void
+decode(Reader *reader, const KeAvroType *type)
+{
+	uint32		bits32;
+	uint64		bits64;
+	float4		single;
+	float8		number;
+
+	while (type->op == KE_AVRO_UNION)
+		type = read_branch(reader, type);
+	switch (type->op)
+	{
+		case KE_AVRO_NULL:
+			add_word(reader, KE_JSON_NULL, "null", 4);
+			break;
+		case KE_AVRO_BOOLEAN:
+			decode_boolean(reader);
+			break;
+		case KE_AVRO_INT:
+			add_integer(reader, type, read_int(reader));
+			break;
+		case KE_AVRO_LONG:
+			add_integer(reader, type, read_integer(reader));
+			break;
+		case KE_AVRO_FLOAT:
+			bits32 = (uint32) read_little_endian(reader, sizeof(float4));
+			memcpy(&single, &bits32, sizeof(single));
+			add_float(reader, single, KE_JSON_FORM_FLOAT4);
+			break;
+		case KE_AVRO_DOUBLE:
+			bits64 = read_little_endian(reader, sizeof(float8));
+			memcpy(&number, &bits64, sizeof(number));
+			add_float(reader, number, KE_JSON_FORM_FLOAT8);
+			break;
+		case KE_AVRO_BYTES:
+			decode_bytes(reader, type, read_integer(reader));
+			break;
+		case KE_AVRO_STRING:
+			decode_string(reader, type);
+			break;
+		case KE_AVRO_FIXED:
+			decode_bytes(reader, type, type->count);
+			break;
+		case KE_AVRO_ENUM:
+			decode_enum(reader, type);
+			break;
+		case KE_AVRO_ARRAY:
+			decode_array(reader, type);
+			break;
+		case KE_AVRO_MAP:
+			decode_map(reader, type);
+			break;
+		case KE_AVRO_UNION:
+			pg_unreachable();
+		case KE_AVRO_RECORD:
+			decode_record(reader, type);
+			break;
+	}
+}
+
+void
+ke_avro_decode(const KeAvroSchema *schema, const char *bytes, int32 len,
+			   bool bare, KeJson *json)
+{
+	const KeAvroType *root = schema->root;
+	Reader		reader = {
+		.p = (const unsigned char *) bytes,
+		.start = (const unsigned char *) bytes,
+		.end = (const unsigned char *) bytes + len,
+		.json = json,
+		.max_nodes = (int) Min((int64) len * NODES_PER_BYTE + FREE_NODES,
+							   PG_INT32_MAX),
+		.is_utf8 = GetDatabaseEncoding() == PG_UTF8
+	};
+
+	ke_json_nodes_reset(json);
+	json->unescape = true;
+	if (bare && root->op == KE_AVRO_BYTES &&
+		root->logical.kind == KE_LOGICAL_NONE)
+		decode_bytes(&reader, root, len);
+	else
+		decode(&reader, root);
+	if (reader.p < reader.end)
+		damaged(&reader, "It goes on behind the value,");
+}
