@@ -18,7 +18,7 @@ ISOLATION = $(patsubst test/isolation/specs/%.spec,%,$(wildcard test/isolation/s
 ISOLATION_OPTS = --inputdir=test/isolation
 
 # These bring their own PostgreSQL and Kafka and need nothing but make.
-HARNESS = demo test lint valgrind matrix assertions bench
+HARNESS = demo test lint valgrind matrix assertions bench storm
 
 ifneq ($(filter $(HARNESS),$(MAKECMDGOALS)),)
 
@@ -45,6 +45,10 @@ assertions:
 
 bench:
 	@test/bench/run
+
+# SEEDS="1 2 3" chooses the storms, SECONDS=300 how long each is
+storm:
+	@test/storm/run $(or $(SECONDS),300) $(or $(SEEDS),1 2 3 4 5 6 7 8 9 10)
 
 else
 

@@ -5,39 +5,18 @@
 use strict;
 use warnings;
 
-use File::Basename qw(dirname);
 use PostgreSQL::Test::Utils;
 use Test::More;
 
 use KafkaEvents::Test;
 
 my $kafka = KafkaEvents::Kafka->shared;
-my $dir = PostgreSQL::Test::Utils::tempdir('clock');
-my $set = "$dir/ahead";
+my $clock = KafkaEvents::Clock->new;
 my ($fails, $plain) =
   map { $kafka->create_topic($kafka->unique($_)) } qw(fails plain);
 my $late = $kafka->unique('late');
 
-# For all processes of the server, from now on.
-sub set_clock
-{
-	my ($ahead) = @_;
-
-	open my $file, '+<', $set or die "could not open $set: $!";
-	syswrite $file, pack('l!', $ahead);
-	close $file;
-	return;
-}
-
-system_or_bail('cc', '-shared', '-fPIC', '-O1', '-o', "$dir/clock.so",
-	dirname(__FILE__) . '/../clock/clock.c', '-ldl');
-append_to_file($set, pack('l!', 0));
-my $node;
-{
-	local $ENV{LD_PRELOAD} = "$dir/clock.so";
-	local $ENV{KE_CLOCK} = $set;
-	$node = KafkaEvents::Node->start_new('main');
-}
+my $node = $clock->run(sub { KafkaEvents::Node->start_new('main') });
 $node->create_service($kafka, 'shop');
 $node->safe_psql(
 	'postgres', qq{
@@ -66,7 +45,7 @@ $node->wait_for(
 my $opened_at = $node->safe_psql('postgres',
 	"SELECT opened_at FROM kafka_circuit_breakers WHERE topic = '$fails'");
 
-set_clock(-7200);
+$clock->set(-7200);
 is($node->safe_psql('postgres',
 		"SELECT now() < '$opened_at'::timestamptz - interval '1 h'"),
 	't', 'the clock is set back');

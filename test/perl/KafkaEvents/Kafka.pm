@@ -116,6 +116,15 @@ sub kill9 { return $_[0]->_broker('kill') }
 sub restart { return $_[0]->_broker('restart') }
 sub freeze { return $_[0]->_broker('freeze') }
 sub thaw { return $_[0]->_broker('thaw') }
+sub runs { return system("$here/broker", 'runs', $_[0]->{dir}) == 0 }
+
+# The same as restart, in the background: finish the handle that is returned.
+sub start_restart
+{
+	my ($self) = @_;
+
+	return IPC::Run::start([ "$here/broker", 'restart', $self->{dir} ], '<', \undef);
+}
 
 sub _broker
 {
@@ -337,6 +346,30 @@ sub consume
 	return @messages;
 }
 
+# The same in little, for many: hashes with partition, offset, ts (ms), value
+# and header, which has those headers of ours that are there.  For topics
+# whose values and headers have neither tabs nor line feeds.
+sub consume_briefly
+{
+	my ($self, $topic) = @_;
+	my ($out, $err) = ('', '');
+
+	$self->settle($topic);
+	IPC::Run::run([ 'kcat', '-C', '-b', $self->address, '-t', $topic, '-o',
+			'beginning', '-e', '-q', '-f', '%p\t%o\t%T\t%s\t%h\n', '-X',
+			'isolation.level=read_committed' ],
+		'<', \undef, '>', \$out, '2>', \$err)
+	  or croak "kcat could not consume $topic: $err";
+	return map {
+		my %message;
+		my $headers;
+
+		(@message{qw(partition offset ts value)}, $headers) = split /\t/, $_, 5;
+		$message{header} = { ($headers // '') =~ /\b(x-[a-z-]+)=([^,]*)/g };
+		\%message;
+	} split /\n/, $out;
+}
+
 # The same, read by KafkaJS and in bytes: hashes with partition, offset,
 # timestamp, key, value and headers, a reference to a list of [name, value].
 sub consume_bytes
@@ -413,12 +446,13 @@ sub groups
 
 # kafka-consumer-groups --describe, parsed: one hash per partition with
 # topic, partition, current_offset, log_end_offset, lag, consumer_id, host,
-# client_id; a '-' is undef.  Empty for a group that does not exist.
+# client_id; a '-' is undef.  Empty for a group that does not exist.  Several
+# groups are asked about at once.
 sub describe_group
 {
-	my ($self, $group) = @_;
+	my ($self, @groups) = @_;
 	my @rows;
-	my $out = eval { $self->tool('groups', '--describe', '--group', $group) };
+	my $out = eval { $self->tool('groups', '--describe', map { ('--group', $_) } @groups) };
 
 	return () if !defined $out && $@ =~ /does not exist/;
 	croak $@ unless defined $out;
@@ -427,7 +461,7 @@ sub describe_group
 		my ($name, @fields) = map { $_ eq '-' ? undef : $_ } split ' ', $line;
 		my %row;
 
-		next unless defined $name && $name eq $group && @fields == 8;
+		next unless defined $name && @fields == 8 && grep { $_ eq $name } @groups;
 		@row{qw(topic partition current_offset log_end_offset lag
 			  consumer_id host client_id)} = @fields;
 		push @rows, \%row;

@@ -33,6 +33,7 @@
 #	address(protocol) ca_pem             where it listens, who vouches for it
 #	controller_address pem(file)         see the head of test/kafka/broker
 #	stop kill9 restart freeze thaw       ... only for start_own
+#	start_restart runs
 #	unique(name)                         names no other test file uses
 #	create_topic delete_topic grow_topic delete_records
 #	produce(topic, \@values, kcat options)      plain and fast
@@ -41,6 +42,7 @@
 #	start_producer(the same)             in the background
 #	read_journal(file)                   what was acknowledged
 #	consume(topic) end_offsets(topic)    what is in the topic now
+#	consume_briefly(topic)               the same in little, for many
 #	consume_bytes(topic)                 the same by KafkaJS, in bytes
 #	settle(topic)                        wait for its transactions to end
 #	count_records(topic) wait_for_records(topic, count)
@@ -51,6 +53,9 @@
 #
 # KafkaEvents::Link, between a broker and whoever connects to its port
 #	set(delay => s, rate => bytes per s, reset => s, silent => 1)
+#
+# KafkaEvents::Clock, a wall clock that a test can set for its servers
+#	run(sub { start a server }) set(seconds ahead)
 #
 # KafkaEvents::Node, a PostgreSQL::Test::Cluster
 #	start_new(name, conf => 'lines of postgresql.conf',
@@ -82,6 +87,7 @@ use warnings;
 
 use Test::More;
 
+use KafkaEvents::Clock;
 use KafkaEvents::Kafka;
 use KafkaEvents::Node;
 
