@@ -13,15 +13,23 @@ SELECT * FROM kafka_dlq_messages('orders', -1);
 SELECT * FROM kafka_dlq_messages('orders', from_offset => -1);
 SELECT * FROM kafka_dlq_messages('orders', partition => -1);
 SELECT * FROM kafka_dlq_messages('orders', server => 'nowhere');
+SELECT * FROM kafka_messages(NULL);
+SELECT * FROM kafka_messages('a topic');
+SELECT * FROM kafka_messages('orders', -1);
+SELECT * FROM kafka_messages('orders', from_offset => -1);
+SELECT * FROM kafka_messages('orders', partition => -1);
+SELECT * FROM kafka_messages('orders', from_offset => 1, from_timestamp => now());
+SELECT * FROM kafka_messages('orders', from_timestamp => 'infinity');
+SELECT * FROM kafka_messages('orders', server => 'nowhere');
 SELECT * FROM kafka_dlq_reprocess(NULL);
 SELECT * FROM kafka_dlq_reprocess('orders', -1);
 SELECT * FROM kafka_dlq_reprocess('orders', target => 'Original');
 SELECT * FROM kafka_dlq_reprocess('orders', "offset" => 5);
-SELECT * FROM kafka_dlq_reprocess('orders', target => 'retry', to_topic => 'repaired');
-SELECT * FROM kafka_dlq_reprocess('orders', to_topic => 'no topic');
-SELECT * FROM kafka_dlq_reprocess('orders', to_topic => '__consumer_offsets');
-SELECT * FROM kafka_dlq_reprocess('orders', to_topic => 'orders.dlq');
-SELECT * FROM kafka_dlq_reprocess('orders', target => 'retry');
+SELECT * FROM kafka_dlq_reprocess('orders.dlq', target => 'retry', to_topic => 'repaired');
+SELECT * FROM kafka_dlq_reprocess('orders.dlq', to_topic => 'no topic');
+SELECT * FROM kafka_dlq_reprocess('orders.dlq', to_topic => '__consumer_offsets');
+SELECT * FROM kafka_dlq_reprocess('orders.dlq', to_topic => 'orders.dlq');
+SELECT * FROM kafka_dlq_reprocess('orders.dlq', target => 'retry');
 
 -- only retries that have a topic
 CREATE FUNCTION handler(jsonb) RETURNS void LANGUAGE sql AS '';
@@ -39,7 +47,7 @@ SELECT * FROM kafka_dlq_progress;
 BEGIN;
 CREATE SERVER fresh FOREIGN DATA WRAPPER kafka_events
   OPTIONS (bootstrap_servers '127.0.0.1:1', service_name 'fresh-service');
-SELECT * FROM kafka_dlq_messages('orders', server => 'fresh');
+SELECT * FROM kafka_dlq_messages('orders.dlq', server => 'fresh');
 ROLLBACK;
 BEGIN READ ONLY;
 SELECT * FROM kafka_dlq_reprocess('orders');

@@ -688,12 +688,37 @@ CREATE FUNCTION @extschema@.kafka_dlq_messages(
   OUT original_topic      text,
   OUT original_partition  integer,
   OUT original_offset     bigint,
-  OUT orphan              boolean)
+  OUT orphan              boolean,
+  OUT key_text            text,
+  OUT value_text          text)
 RETURNS SETOF record
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'kafka_dlq_messages';
 COMMENT ON FUNCTION @extschema@.kafka_dlq_messages(text, integer, bigint, integer, boolean, name) IS
   'Look at dead letters, and why they are dead, without consuming them';
+
+CREATE FUNCTION @extschema@.kafka_messages(
+  topic           text,
+  max_messages    integer     DEFAULT 100,
+  from_offset     bigint      DEFAULT NULL,
+  from_timestamp  timestamptz DEFAULT NULL,
+  partition       integer     DEFAULT NULL,
+  server          name        DEFAULT NULL,
+  OUT topic        text,
+  OUT partition    integer,
+  OUT "offset"     bigint,
+  OUT "timestamp"  timestamptz,
+  OUT key          bytea,
+  OUT value        bytea,
+  OUT headers      jsonb,
+  OUT key_text     text,
+  OUT value_text   text,
+  OUT value_json   jsonb)
+RETURNS SETOF record
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'kafka_messages';
+COMMENT ON FUNCTION @extschema@.kafka_messages(text, integer, bigint, timestamptz, integer, name) IS
+  'Look at messages of any topic, by partition and offset or from a time on, without consuming them';
 
 -- No default target: then compacted topics are spared, see the documentation.
 CREATE FUNCTION @extschema@.kafka_dlq_reprocess(

@@ -51,6 +51,7 @@ SELECT kafka_consumer_resume('orders');
 SELECT * FROM kafka_consumer_seek('orders', "position" => 'latest');
 SELECT * FROM kafka_dlq_stats('orders');
 SELECT * FROM kafka_dlq_messages('orders');
+SELECT * FROM kafka_messages('orders');
 SELECT * FROM kafka_dlq_reprocess('orders');
 SELECT * FROM kafka_dlq_progress;
 SELECT kafka_identity_confirm('new');

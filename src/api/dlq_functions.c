@@ -19,12 +19,13 @@
 
 #include "api/dlq_functions.h"
 #include "api/fcinfo.h"
+#include "api/message_row.h"
 #include "api/row.h"
 #include "api/subscription_ddl.h"
 #include "convert/decode.h"
+#include "core/dead_letter.h"
 #include "core/dlq_reply.h"
 #include "core/guc.h"
-#include "core/retry_headers.h"
 #include "shm/ready.h"
 #include "shm/request.h"
 #include "shm/task.h"
@@ -63,8 +64,31 @@ has_suffix(const char *topic, const char *suffix)
 		strcmp(topic + strlen(topic) - strlen(suffix), suffix) == 0;
 }
 
+static KeAnswer *
+ask(const KeServer *server, KeQuestionKind kind, const char *topic)
+{
+	KeQuestion	question = {.kind = kind, .server = server->oid};
+	KeAnswer   *answer;
+
+	strlcpy(question.topic, topic, sizeof(question.topic));
+	answer = ke_request_ask(&question, ke_guc_request_timeout);
+	if (!answer->answered)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONNECTION_FAILURE),
+				 errmsg("could not ask server \"%s\" about topic \"%s\": %s",
+						server->name, topic, answer->text),
+				 answer->hint ? errhint("%s", answer->hint) : 0));
+	return answer;
+}
+
+static bool
+exists(const KeServer *server, const char *topic)
+{
+	return ask(server, KE_ASK_TOPIC, topic)->topic_exists;
+}
+
 char *
-ke_dlq_functions_topic(const KeServer *server, const char *topic)
+ke_dlq_functions_topic(KeServer *server, const char *topic)
 {
 	const char *suffix = server->options.dlq_suffix;
 	char	   *name = has_suffix(topic, suffix) ? pstrdup(topic) :
@@ -75,7 +99,11 @@ ke_dlq_functions_topic(const KeServer *server, const char *topic)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_NAME),
 				 errmsg("topic \"%s\" %s", name, problem)));
-	return name;
+	if (strcmp(name, topic) == 0 ||
+		OidIsValid(ke_catalog_find(server, topic, InvalidOid)) ||
+		exists(server, name) || !exists(server, topic))
+		return name;
+	return pstrdup(topic);
 }
 
 char *
@@ -84,7 +112,7 @@ ke_dlq_functions_source(const KeServer *server, const char *dlq_topic)
 	const char *suffix = server->options.dlq_suffix;
 
 	if (!has_suffix(dlq_topic, suffix))
-		return pstrdup(dlq_topic);
+		return NULL;
 	return pnstrdup(dlq_topic, strlen(dlq_topic) - strlen(suffix));
 }
 
@@ -99,23 +127,6 @@ typedef struct Stats
 	int64		oldest;			/* -1: it has no partition */
 	int64		newest;
 } Stats;
-
-static KeAnswer *
-ask(const KeServer *server, const char *topic)
-{
-	KeQuestion	question = {.kind = KE_ASK_DLQ, .server = server->oid};
-	KeAnswer   *answer;
-
-	strlcpy(question.topic, topic, sizeof(question.topic));
-	answer = ke_request_ask(&question, ke_guc_request_timeout);
-	if (!answer->answered)
-		ereport(ERROR,
-				(errcode(ERRCODE_CONNECTION_FAILURE),
-				 errmsg("could not ask server \"%s\" about topic \"%s\": %s",
-						server->name, topic, answer->text),
-				 answer->hint ? errhint("%s", answer->hint) : 0));
-	return answer;
-}
 
 static void
 compute_stats(const KeServer *server, const char *topic, Stats *stats)
@@ -169,12 +180,13 @@ static void
 emit_one(FunctionCallInfo fcinfo, KeServer *server, const char *topic)
 {
 	char	   *dlq_topic = ke_dlq_functions_topic(server, topic);
-	KeAnswer   *answer = ask(server, dlq_topic);
+	KeAnswer   *answer = ask(server, KE_ASK_DLQ, dlq_topic);
 	char	   *source = ke_dlq_functions_source(server, dlq_topic);
 
 	/* No letter yet: that is no error where one may come. */
 	if (!answer->topic_exists &&
-		!OidIsValid(ke_catalog_find(server, source, InvalidOid)))
+		(source == NULL ||
+		 !OidIsValid(ke_catalog_find(server, source, InvalidOid))))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("topic \"%s\" does not exist on server \"%s\"",
@@ -242,7 +254,7 @@ emit_known(FunctionCallInfo fcinfo, KeServer *server)
 	foreach(lc, known_topics(server))
 	{
 		char	   *topic = (char *) lfirst(lc);
-		KeAnswer   *answer = ask(server, topic);
+		KeAnswer   *answer = ask(server, KE_ASK_DLQ, topic);
 
 		if (answer->topic_exists)
 			emit_stats(fcinfo, server, topic, answer);
@@ -282,13 +294,6 @@ typedef struct Browse
 	KePast	   *past;
 } Browse;
 
-static void
-put_bytes(KeRow *row, const char *bytes, int32 len)
-{
-	ke_row_put(row, bytes == NULL ? (Datum) 0 : ke_decode_bytea(bytes, len),
-			   bytes == NULL);
-}
-
 /* Text of a header; null where it cannot be shown. */
 static void
 put_header(KeRow *row, const char *text)
@@ -301,16 +306,6 @@ put_header(KeRow *row, const char *text)
 			   text == NULL);
 }
 
-/* Milliseconds since 1970, or null. */
-static void
-put_ms(KeRow *row, int64 ms)
-{
-	KeMessage	msg = {.timestamp_ms = ms};
-	TimestampTz time = 0;
-
-	ke_row_put_time(row, ke_message_timestamp(&msg, &time) ? time : 0);
-}
-
 static void
 put_count(KeRow *row, int count)
 {
@@ -321,7 +316,7 @@ static void
 put_orphan(KeRow *row, const Browse *browse, KeMessage *msg)
 {
 	KeCopyHistory history;
-	bool		orphan = ke_retry_headers_read_history(msg, &history) &&
+	bool		orphan = ke_dead_letter_read_history(msg, &history) &&
 		ke_copy_history_judge(browse->past, &history) == KE_COPY_ORPHAN;
 
 	ke_row_put(row, BoolGetDatum(orphan), false);
@@ -333,22 +328,18 @@ emit_letter(Browse *browse, KeMessage *msg)
 	KeDeadLetter letter;
 	KeRow		row = {0};
 
-	ke_retry_headers_read_dead(msg, &letter);
-	ke_row_put_text(&row, msg->topic);
-	ke_row_put_int(&row, msg->partition);
-	ke_row_put_number(&row, msg->offset);
-	put_ms(&row, msg->timestamp_ms);
-	put_bytes(&row, msg->key, msg->key_len);
-	put_bytes(&row, msg->value, msg->value_len);
-	ke_row_put(&row, ke_decode_headers(msg), false);
+	ke_dead_letter_read(msg, ke_dead_letter_writer(msg), &letter);
+	ke_message_row_put(&row, msg);
 	put_header(&row, letter.reason);
 	put_header(&row, letter.sqlstate);
 	put_count(&row, letter.attempts);
-	put_ms(&row, letter.time_ms);
+	ke_message_row_put_ms(&row, letter.time_ms);
 	put_header(&row, letter.origin.original_topic);
 	put_count(&row, letter.origin.original_partition);
 	ke_row_put_number(&row, letter.origin.original_offset);
 	put_orphan(&row, browse, msg);
+	ke_message_row_put_text(&row, msg->key, msg->key_len);
+	ke_message_row_put_text(&row, msg->value, msg->value_len);
 	ke_row_emit(&row, browse->fcinfo);
 }
 

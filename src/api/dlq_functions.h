@@ -13,10 +13,14 @@
 /* The server called name, or the only one; raises if the caller may not. */
 extern KeServer *ke_dlq_functions_server(const char *name);
 
-/* The DLQ topic of a source topic, or of itself; raises if it cannot be. */
-extern char *ke_dlq_functions_topic(const KeServer *server, const char *topic);
+/*
+ * The DLQ topic of a source topic, or the topic itself: one that ends as those
+ * of this server do, or is not subscribed and has no such topic, as another
+ * system's.  Raises if it cannot be.
+ */
+extern char *ke_dlq_functions_topic(KeServer *server, const char *topic);
 
-/* The source topic of a DLQ topic. */
+/* The source topic of a DLQ topic; NULL: its name does not say it. */
 extern char *ke_dlq_functions_source(const KeServer *server,
 									 const char *dlq_topic);
 

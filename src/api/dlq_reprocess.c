@@ -159,6 +159,7 @@ check_retry(KeServer *server, const char *source)
 static void
 make_order(FunctionCallInfo fcinfo, KeTaskOrder *order)
 {
+	char	   *source;
 	char	   *topic = ke_fcinfo_required(fcinfo,
 										   ARG_TOPIC,
 										   "topic");
@@ -174,8 +175,9 @@ make_order(FunctionCallInfo fcinfo, KeTaskOrder *order)
 	strlcpy(order->topic, ke_dlq_functions_topic(server, topic),
 			sizeof(order->topic));
 	read_to_topic(fcinfo, order);
-	if (order->target == KE_TARGET_RETRY)
-		check_retry(server, ke_dlq_functions_source(server, order->topic));
+	source = ke_dlq_functions_source(server, order->topic);
+	if (order->target == KE_TARGET_RETRY && source != NULL)
+		check_retry(server, source);
 	ke_subscription_define_require_identity();
 }
 
@@ -262,6 +264,7 @@ visit(StringInfo reply, void *argument)
 				show_progress(reprocess);
 			break;
 		case KE_DLQ_REPLY_MESSAGE:
+		case KE_DLQ_REPLY_NOTICE:
 			break;
 	}
 	MemoryContextSwitchTo(old);

@@ -112,6 +112,19 @@ ke_dlq_reply_get_message(StringInfo buf, KeMessage *msg)
 	}
 }
 
+void
+ke_dlq_reply_put_notice(StringInfo buf, const char *text)
+{
+	pq_sendbyte(buf, KE_DLQ_REPLY_NOTICE);
+	put_string(buf, text);
+}
+
+const char *
+ke_dlq_reply_get_notice(StringInfo buf)
+{
+	return get_string(buf);
+}
+
 /* ---------------------------------------------------------------- results */
 
 void

@@ -1,7 +1,7 @@
 /*
  * dlq_reply.h
- *	  Dead letters, and what became of them, as bytes on their way from a
- *	  task process to the session that asked.
+ *	  Messages, dead letters for the most part, and what became of them, as
+ *	  bytes on their way from a task process to the session that asked.
  */
 #ifndef KE_DLQ_REPLY_H
 #define KE_DLQ_REPLY_H
@@ -13,6 +13,7 @@
 typedef enum KeDlqReplyKind
 {
 	KE_DLQ_REPLY_MESSAGE,		/* browsing: one of them */
+	KE_DLQ_REPLY_NOTICE,		/* ... and what there is to say about them */
 	KE_DLQ_REPLY_RESULT,		/* reprocessing: what became of one */
 	KE_DLQ_REPLY_PROGRESS		/* ... and of all so far */
 } KeDlqReplyKind;
@@ -46,6 +47,7 @@ extern const char *ke_dlq_reply_status_name(KeDlqReplyStatus status);
 
 /* Each appends a whole reply, kind included. */
 extern void ke_dlq_reply_put_message(StringInfo buf, KeMessage *msg);
+extern void ke_dlq_reply_put_notice(StringInfo buf, const char *text);
 extern void ke_dlq_reply_put_result(StringInfo buf,
 									const KeDlqReplyResult *result);
 extern void ke_dlq_reply_put_totals(StringInfo buf,
@@ -57,6 +59,7 @@ extern void ke_dlq_reply_put_totals(StringInfo buf,
  */
 extern KeDlqReplyKind ke_dlq_reply_get_kind(StringInfo buf);
 extern void ke_dlq_reply_get_message(StringInfo buf, KeMessage *msg);
+extern const char *ke_dlq_reply_get_notice(StringInfo buf);
 extern void ke_dlq_reply_get_result(StringInfo buf, KeDlqReplyResult *result);
 extern void ke_dlq_reply_get_totals(StringInfo buf, KeDlqReplyTotals *totals);
 

@@ -62,6 +62,10 @@ extern KeCopyOwner ke_retry_headers_read(KeMessage *msg, const char *service,
  */
 extern void ke_retry_headers_read_source(KeMessage *msg, KeOrigin *origin);
 
+/* The x-message-id it has, of any bytes; else one made of the origin. */
+extern void ke_retry_headers_read_message_id(KeMessage *msg,
+											 KeOrigin *origin);
+
 /* The history that a copy belongs to; false if it does not say. */
 extern bool ke_retry_headers_read_history(KeMessage *msg,
 										  KeCopyHistory *history);
@@ -107,8 +111,8 @@ typedef struct KeDeadLetter
 } KeDeadLetter;
 
 /*
- * Read its headers; what cannot be used counts as missing.  The history is
- * that of the dead letter.
+ * Read our headers of it; what cannot be used counts as missing.  The history
+ * is that of the dead letter.  See core/dead_letter for those of others.
  */
 extern void ke_retry_headers_read_dead(KeMessage *msg, KeDeadLetter *letter);
 

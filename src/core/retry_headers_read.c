@@ -2,86 +2,22 @@
  * retry_headers_read.c
  *	  Reads the headers of retry copies, and of messages that get them.
  *
- * Of a header that is there several times the last one counts, as for
- * clients that look for a header by its name; a null one counts as missing.
+ * See core/header_read for what counts as a header.
  */
 #include "postgres.h"
 #include "core/compat.h"
 
-#include "mb/pg_wchar.h"
 #include "utils/datetime.h"
 
 #include "core/header_names.h"
+#include "core/header_read.h"
 #include "core/retry.h"
 #include "core/retry_headers.h"
-
-/* No text of ours is longer; what is was written by somebody else. */
-#define TEXT_MAX 1024
 
 /* A due time may be this much later than the clock of the broker allows. */
 #define CLOCKS_DIFFER_MS INT64CONST(86400000)
 
-static const KeHeader *
-find(KeMessage *msg, const char *name)
-{
-	int			count;
-	const KeHeader *headers = ke_message_headers(msg, &count);
-	int			i;
-
-	for (i = count - 1; i >= 0; i--)
-		if (strcmp(headers[i].name, name) == 0)
-			return headers[i].value != NULL ? &headers[i] : NULL;
-	return NULL;
-}
-
 /* ------------------------------------------------------------------ values */
-
-/*
- * A header's value as text; NULL if there is no such header.  False if it is
- * not UTF-8, has a NUL byte, or is unreasonably long.
- */
-static bool
-read_text(KeMessage *msg, const char *name, const char **text)
-{
-	const KeHeader *header = find(msg, name);
-
-	*text = NULL;
-	if (header == NULL)
-		return true;
-	if (header->value_len > TEXT_MAX ||
-		!pg_verify_mbstr(PG_UTF8, header->value, header->value_len, true))
-		return false;
-	*text = pnstrdup(header->value, header->value_len);
-	return true;
-}
-
-/* All of it is a decimal number from 0 on that fits. */
-static bool
-parse_number(const char *text, int64 max, int64 *number)
-{
-	char	   *end;
-
-	if (text[0] == '\0' || strspn(text, "0123456789") != strlen(text))
-		return false;
-	errno = 0;
-	*number = strtoll(text, &end, 10);
-	return errno == 0 && *end == '\0' && *number <= max;
-}
-
-/* -1 if there is no such header; false if it is no number. */
-static bool
-read_number(KeMessage *msg, const char *name, int64 max, int64 *number)
-{
-	const char *text;
-
-	*number = -1;
-	if (!read_text(msg, name, &text))
-		return false;
-	if (text == NULL || parse_number(text, max, number))
-		return true;
-	*number = -1;
-	return false;
-}
 
 /* So many digits at *text, which moves on; -1 if there are fewer. */
 static int
@@ -193,11 +129,10 @@ type_name(KeTimestampType type)
 	return NULL;
 }
 
-/* The x-message-id it has, of any bytes; else one made of the origin. */
-static void
-read_message_id(KeMessage *msg, KeOrigin *origin)
+void
+ke_retry_headers_read_message_id(KeMessage *msg, KeOrigin *origin)
 {
-	const KeHeader *header = find(msg, KE_COPY_MESSAGE_ID);
+	const KeHeader *header = ke_header_read_find(msg, KE_COPY_MESSAGE_ID);
 	bool		known = origin->original_topic != NULL &&
 	origin->original_partition >= 0 && origin->original_offset >= 0;
 
@@ -228,7 +163,7 @@ ke_retry_headers_read_source(KeMessage *msg, KeOrigin *origin)
 	origin->original_offset = msg->offset;
 	origin->original_timestamp = msg->timestamp_ms;
 	origin->original_timestamp_type = type_name(msg->timestamp_type);
-	read_message_id(msg, origin);
+	ke_retry_headers_read_message_id(msg, origin);
 }
 
 /* ------------------------------------------------------------------ a copy */
@@ -246,20 +181,21 @@ read_original(KeMessage *msg, KeOrigin *origin, const char **problem)
 {
 	int64		partition;
 
-	if (!read_text(msg, KE_COPY_ORIGINAL_TOPIC, &origin->original_topic))
+	if (!ke_header_read_text(msg, KE_COPY_ORIGINAL_TOPIC,
+							 &origin->original_topic))
 		complain(problem, KE_COPY_ORIGINAL_TOPIC, "is not valid text");
-	if (!read_number(msg, KE_COPY_ORIGINAL_PARTITION, PG_INT32_MAX,
-					 &partition))
+	if (!ke_header_read_number(msg, KE_COPY_ORIGINAL_PARTITION, PG_INT32_MAX,
+							   &partition))
 		complain(problem, KE_COPY_ORIGINAL_PARTITION, "is no partition");
 	origin->original_partition = (int32) partition;
-	if (!read_number(msg, KE_COPY_ORIGINAL_OFFSET, PG_INT64_MAX,
-					 &origin->original_offset))
+	if (!ke_header_read_number(msg, KE_COPY_ORIGINAL_OFFSET, PG_INT64_MAX,
+							   &origin->original_offset))
 		complain(problem, KE_COPY_ORIGINAL_OFFSET, "is no offset");
-	if (!read_number(msg, KE_COPY_ORIGINAL_TIMESTAMP, PG_INT64_MAX,
-					 &origin->original_timestamp))
+	if (!ke_header_read_number(msg, KE_COPY_ORIGINAL_TIMESTAMP, PG_INT64_MAX,
+							   &origin->original_timestamp))
 		complain(problem, KE_COPY_ORIGINAL_TIMESTAMP,
 				 "is no time in milliseconds");
-	if (!read_text(msg, KE_COPY_ORIGINAL_TIMESTAMP_TYPE,
+	if (!ke_header_read_text(msg, KE_COPY_ORIGINAL_TIMESTAMP_TYPE,
 				   &origin->original_timestamp_type))
 		complain(problem, KE_COPY_ORIGINAL_TIMESTAMP_TYPE,
 				 "is not valid text");
@@ -271,7 +207,7 @@ read_attempt(KeMessage *msg, int max_attempt, KeOrigin *origin,
 {
 	int64		attempt;
 
-	if (!read_number(msg, KE_COPY_ATTEMPT, PG_INT32_MAX, &attempt))
+	if (!ke_header_read_number(msg, KE_COPY_ATTEMPT, PG_INT32_MAX, &attempt))
 		complain(problem, KE_COPY_ATTEMPT, "is no number");
 	else if (attempt < 0)
 		complain(problem, KE_COPY_ATTEMPT, "is missing");
@@ -290,10 +226,11 @@ read_due(KeMessage *msg, KeOrigin *origin, const char **problem)
 {
 	const char *text;
 
-	if (!read_text(msg, KE_COPY_DUE, &text))
+	if (!ke_header_read_text(msg, KE_COPY_DUE, &text))
 		complain(problem, KE_COPY_DUE, "is not valid text");
 	else if (text != NULL &&
-			 !parse_number(text, PG_INT64_MAX, &origin->due_ms) &&
+			 !ke_header_read_parse_number(text, PG_INT64_MAX,
+										  &origin->due_ms) &&
 			 !parse_time(text, &origin->due_ms))
 		complain(problem, KE_COPY_DUE, "is no time");
 	else if (msg->timestamp_ms >= 0 &&
@@ -306,7 +243,7 @@ KeCopyOwner
 ke_retry_headers_read(KeMessage *msg, const char *service, int max_attempt,
 					  KeOrigin *origin, const char **problem)
 {
-	const KeHeader *theirs = find(msg, KE_COPY_SERVICE);
+	const KeHeader *theirs = ke_header_read_find(msg, KE_COPY_SERVICE);
 
 	*problem = NULL;
 	memset(origin, 0, sizeof(KeOrigin));
@@ -317,10 +254,10 @@ ke_retry_headers_read(KeMessage *msg, const char *service, int max_attempt,
 	origin->service = theirs != NULL ? pstrdup(service) : NULL;
 
 	read_original(msg, origin, problem);
-	read_message_id(msg, origin);
+	ke_retry_headers_read_message_id(msg, origin);
 	read_attempt(msg, max_attempt, origin, problem);
 	read_due(msg, origin, problem);
-	if (!read_text(msg, KE_COPY_ID, &origin->copy_id))
+	if (!ke_header_read_text(msg, KE_COPY_ID, &origin->copy_id))
 		complain(problem, KE_COPY_ID, "is not valid text");
 	return *problem == NULL ? KE_COPY_OURS : KE_COPY_INVALID;
 }
@@ -328,25 +265,13 @@ ke_retry_headers_read(KeMessage *msg, const char *service, int max_attempt,
 bool
 ke_retry_headers_read_history(KeMessage *msg, KeCopyHistory *history)
 {
-	const KeHeader *header = find(msg, KE_COPY_HISTORY);
+	const KeHeader *header = ke_header_read_find(msg, KE_COPY_HISTORY);
 
 	return header != NULL &&
 		ke_copy_history_parse(header->value, header->value_len, history);
 }
 
 /* ----------------------------------------------------------- a dead letter */
-
-/* Another system's reason may be of any length. */
-static const char *
-read_reason(KeMessage *msg)
-{
-	const KeHeader *header = find(msg, KE_COPY_REASON);
-
-	if (header == NULL ||
-		!pg_verify_mbstr(PG_UTF8, header->value, header->value_len, true))
-		return NULL;
-	return pnstrdup(header->value, header->value_len);
-}
 
 void
 ke_retry_headers_read_dead(KeMessage *msg, KeDeadLetter *letter)
@@ -357,17 +282,18 @@ ke_retry_headers_read_dead(KeMessage *msg, KeDeadLetter *letter)
 
 	memset(letter, 0, sizeof(KeDeadLetter));
 	read_original(msg, &letter->origin, &problem);
-	read_message_id(msg, &letter->origin);
-	(void) read_text(msg, KE_COPY_SERVICE, &letter->origin.service);
-	(void) read_text(msg, KE_COPY_ID, &letter->origin.copy_id);
-	(void) read_text(msg, KE_COPY_HISTORY, &letter->origin.history);
-	(void) read_text(msg, KE_COPY_SQLSTATE, &letter->sqlstate);
-	letter->reason = read_reason(msg);
-	(void) read_number(msg, KE_COPY_ATTEMPTS, PG_INT32_MAX, &attempts);
+	ke_retry_headers_read_message_id(msg, &letter->origin);
+	(void) ke_header_read_text(msg, KE_COPY_SERVICE, &letter->origin.service);
+	(void) ke_header_read_text(msg, KE_COPY_ID, &letter->origin.copy_id);
+	(void) ke_header_read_text(msg, KE_COPY_HISTORY, &letter->origin.history);
+	(void) ke_header_read_text(msg, KE_COPY_SQLSTATE, &letter->sqlstate);
+	letter->reason = ke_header_read_long_text(msg, KE_COPY_REASON);
+	(void) ke_header_read_number(msg, KE_COPY_ATTEMPTS, PG_INT32_MAX,
+								 &attempts);
 	letter->attempts = (int) attempts;
 	letter->time_ms = -1;
-	if (read_text(msg, KE_COPY_TIME, &text) && text != NULL &&
-		!parse_number(text, PG_INT64_MAX, &letter->time_ms) &&
+	if (ke_header_read_text(msg, KE_COPY_TIME, &text) && text != NULL &&
+		!ke_header_read_parse_number(text, PG_INT64_MAX, &letter->time_ms) &&
 		!parse_time(text, &letter->time_ms))
 		letter->time_ms = -1;
 }

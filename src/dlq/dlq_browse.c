@@ -9,7 +9,6 @@
 #include "postgres.h"
 #include "core/compat.h"
 
-#include "core/dlq_reply.h"
 #include "dlq/task_context.h"
 
 /*
@@ -78,20 +77,6 @@ is_wanted(KeTaskContext *taskctx, const KeDlqTopic *dlq,
 		 !ke_dlq_topic_is_orphan(taskctx, msg));
 }
 
-/* Send a letter; the buffer is not kept, as a letter may be large. */
-static bool
-show(KeTask *task, KeMessage *msg)
-{
-	StringInfoData reply;
-	bool		sent;
-
-	initStringInfo(&reply);
-	ke_dlq_reply_put_message(&reply, msg);
-	sent = ke_task_work_reply(task, &reply);
-	pfree(reply.data);
-	return sent;
-}
-
 void
 ke_dlq_browse(KeTaskContext *taskctx, KeTask *task)
 {
@@ -109,7 +94,7 @@ ke_dlq_browse(KeTaskContext *taskctx, KeTask *task)
 	while (left > 0 && ke_dlq_reader_next(letters, &msg))
 	{
 		if (is_wanted(taskctx, dlq, order, &msg))
-			left = show(task, &msg) ? left - 1 : 0;
+			left = ke_dlq_reader_show(task, &msg) ? left - 1 : 0;
 		bytes += Max(msg.key_len, 0) + Max(msg.value_len, 0);
 		if (order->foreign_only && bytes > SAMPLE_BYTES)
 			left = 0;

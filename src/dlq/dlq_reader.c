@@ -13,6 +13,7 @@
 #include "utils/timestamp.h"
 
 #include "core/clock.h"
+#include "core/dlq_reply.h"
 #include "dlq/task_context.h"
 
 #define SLICE_MS 100
@@ -120,6 +121,19 @@ is_current(const KeDlqReader *letters, const char *topic, int32 partition)
 		strcmp(topic, letters->topic) == 0;
 }
 
+/* The right to read the topic is missing, and waiting does not bring it. */
+static void
+refuse(const KeDlqReader *letters, const KeConsumerEvent *event)
+{
+	const char *hint = ke_client_error_hint(event->error);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("could not read topic \"%s\": %s", letters->topic,
+					event->text),
+			 hint != NULL ? errhint("%s", hint) : 0));
+}
+
 /* Everything but messages. */
 static void
 serve_event(KeDlqReader *letters, const KeConsumerEvent *event)
@@ -142,9 +156,11 @@ serve_event(KeDlqReader *letters, const KeConsumerEvent *event)
 			if (event->out_of_range)
 				ereport(ERROR,
 						(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-						 errmsg("letters of partition %d of topic \"%s\" were deleted while they were read",
+						 errmsg("messages of partition %d of topic \"%s\" were deleted while they were read",
 								range->partition, letters->topic),
 						 errhint("Try again.")));
+			if (event->refused)
+				refuse(letters, event);
 			/* FALLTHROUGH */
 		case KE_CONSUMER_ERROR:
 		case KE_CONSUMER_FATAL:
@@ -204,4 +220,18 @@ ke_dlq_reader_next(KeDlqReader *letters, KeMessage *msg)
 		CHECK_FOR_INTERRUPTS();
 	}
 	return false;
+}
+
+/* The buffer is not kept, as a message may be large. */
+bool
+ke_dlq_reader_show(KeTask *task, KeMessage *msg)
+{
+	StringInfoData reply;
+	bool		sent;
+
+	initStringInfo(&reply);
+	ke_dlq_reply_put_message(&reply, msg);
+	sent = ke_task_work_reply(task, &reply);
+	pfree(reply.data);
+	return sent;
 }

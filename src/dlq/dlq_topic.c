@@ -8,8 +8,8 @@
 #include "postgres.h"
 #include "core/compat.h"
 
+#include "core/dead_letter.h"
 #include "core/header_names.h"
-#include "core/retry_headers.h"
 #include "dlq/task_context.h"
 #include "session/xact.h"
 
@@ -40,65 +40,6 @@ read_tables(void *argument)
 	foreach(lc, letters)
 		dlq->letters[dlq->nletters++] = *(KeDlqLetter *) lfirst(lc);
 	MemoryContextSwitchTo(old);
-}
-
-static int
-count_partitions(KeTaskContext *taskctx, const KeTaskOrder *order)
-{
-	List	   *topics;
-	KeTopicInfo *topic;
-	int			error = ke_cluster_topics(taskctx->cluster, order->topic,
-										  &topics,
-										  order->timeout_ms);
-
-	if (error != 0 || topics == NIL)
-		ke_task_context_refuse(taskctx, error, "ask Kafka for the topic");
-	topic = (KeTopicInfo *) linitial(topics);
-	if (ke_client_is_missing_topic(topic->error))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("topic \"%s\" does not exist on server \"%s\"",
-						order->topic, taskctx->server->name),
-				 errhint("On this server the names of dead letter topics end with \"%s\", its option dlq_suffix.",
-						 taskctx->server->options.dlq_suffix)));
-	if (topic->error != 0)
-		ke_task_context_refuse(taskctx, topic->error,
-							   psprintf("read topic \"%s\"", order->topic));
-	if (order->partition >= topic->partitions)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("topic \"%s\" has no partition %d", order->topic,
-						order->partition),
-				 errdetail("It has %d partitions, from 0 on.",
-						   topic->partitions)));
-	return topic->partitions;
-}
-
-typedef int (*Ask) (KeCluster *cluster, KePartitionList *list, int timeout_ms);
-
-/* A number for each partition. */
-static int64 *
-ask_all(KeTaskContext *taskctx, const KeTaskOrder *order, int partitions,
-		Ask ask,
-		int64 about)
-{
-	KePartitionList *list = ke_partition_list_make(partitions);
-	int64	   *numbers = palloc(Max(partitions, 1) * sizeof(int64));
-	int			error;
-
-	for (int p = 0; p < partitions; p++)
-		ke_partition_list_add(list, order->topic, p, about);
-	error = ask(taskctx->cluster, list, order->timeout_ms);
-	for (int p = 0; p < partitions && error == 0; p++)
-	{
-		error = list->parts[p].error;
-		numbers[p] = list->parts[p].offset;
-	}
-	if (error != 0)
-		ke_task_context_refuse(taskctx, error,
-							   psprintf("ask Kafka about topic \"%s\"",
-										order->topic));
-	return numbers;
 }
 
 /* The admin group's positions, as far as Kafka has them. */
@@ -153,11 +94,11 @@ ke_dlq_topic_look(KeTaskContext *taskctx, const KeTaskOrder *order)
 	Reading		reading = {taskctx, dlq, NIL};
 
 	dlq->topic = order->topic;
-	dlq->partitions = count_partitions(taskctx, order);
-	dlq->lows = ask_all(taskctx, order, dlq->partitions,
-						ke_cluster_offsets_for_time, KE_KAFKA_BEGINNING);
-	dlq->highs = ask_all(taskctx, order, dlq->partitions,
-						 ke_cluster_offsets_for_time, KE_KAFKA_END);
+	dlq->partitions = ke_topic_browse_partitions(taskctx, order);
+	dlq->lows = ke_topic_browse_offsets(taskctx, order, dlq->partitions,
+										KE_KAFKA_BEGINNING);
+	dlq->highs = ke_topic_browse_offsets(taskctx, order, dlq->partitions,
+										 KE_KAFKA_END);
 	ask_positions(taskctx, order, dlq);
 	ke_xact_run(read_tables, &reading, false);
 	for (int p = 0; p < dlq->partitions; p++)
@@ -204,6 +145,8 @@ ke_dlq_topic_is_ours(const KeTaskContext *taskctx, KeMessage *msg)
 	int			count;
 	const KeHeader *headers = ke_message_headers(msg, &count);
 
+	if (ke_dead_letter_is_foreign(ke_dead_letter_writer(msg)))
+		return true;
 	for (int i = count - 1; i >= 0; i--)
 	{
 		if (strcmp(headers[i].name, KE_COPY_SERVICE) != 0)
@@ -220,7 +163,7 @@ ke_dlq_topic_is_orphan(const KeTaskContext *taskctx, KeMessage *msg)
 {
 	KeCopyHistory history;
 
-	return ke_retry_headers_read_history(msg, &history) &&
+	return ke_dead_letter_read_history(msg, &history) &&
 		ke_copy_history_judge(taskctx->past, &history) == KE_COPY_ORPHAN;
 }
 

@@ -7,15 +7,9 @@
 
 #include <sys/time.h>
 
+#include "core/dead_letter.h"
 #include "core/header_names.h"
-#include "core/retry_headers.h"
 #include "dlq/reprocess_run.h"
-
-static bool
-has_prefix(const char *name, const char *prefix)
-{
-	return strncmp(name, prefix, strlen(prefix)) == 0;
-}
 
 static void
 fail(KeReprocessMove *move, const char *error)
@@ -24,16 +18,9 @@ fail(KeReprocessMove *move, const char *error)
 	move->error = error;
 }
 
-/* A header that we wrote about its death or its retries. */
-static bool
-is_past(const char *name)
-{
-	return has_prefix(name, "x-dlq-") || has_prefix(name, "x-retry-");
-}
-
-/* All other headers, as they are. */
+/* All headers but those of its death, as they are. */
 static void
-keep_headers(KeReprocessMove *move)
+keep_headers(KeReprocessMove *move, KeDeadLetterWriter writer)
 {
 	int			count;
 	const KeHeader *headers = ke_message_headers(&move->msg, &count);
@@ -42,9 +29,17 @@ keep_headers(KeReprocessMove *move)
 									MCXT_ALLOC_HUGE);
 	for (int i = 0; i < count; i++)
 	{
-		if (!is_past(headers[i].name))
+		if (!ke_dead_letter_is_past(writer, headers[i].name))
 			move->headers[move->nheaders++] = headers[i];
 	}
+}
+
+/* Has a retry copy no such header, unless we write it now? */
+static bool
+is_past_of_retry(KeDeadLetterWriter writer, const char *name)
+{
+	return ke_dead_letter_is_past(writer, name) ||
+		ke_dead_letter_is_past(KE_WRITER_OURS, name);
 }
 
 /*
@@ -53,7 +48,7 @@ keep_headers(KeReprocessMove *move)
  */
 static void
 make_retry(KeReprocessRun *run, KeReprocessMove *move,
-		   const KeDeadLetter *letter)
+		   KeDeadLetterWriter writer, const KeDeadLetter *letter)
 {
 	KeOrigin	origin = letter->origin;
 	struct timeval now;
@@ -70,10 +65,22 @@ make_retry(KeReprocessRun *run, KeReprocessMove *move,
 	/* what is there of ours is new */
 	for (int i = 0; i < count; i++)
 	{
-		if (!is_past(move->headers[i].name) ||
+		if (!is_past_of_retry(writer, move->headers[i].name) ||
 			ke_retry_headers_is_ours(move->headers[i].name))
 			move->headers[move->nheaders++] = move->headers[i];
 	}
+}
+
+/*
+ * A topic that is not named as this server names those of its dead letters
+ * may be any topic: what is no dead letter is not sent from there, unless it
+ * is meant by itself.
+ */
+static bool
+may_be_no_letter(const KeReprocessRun *run, KeDeadLetterWriter writer)
+{
+	return writer == KE_WRITER_UNKNOWN && run->source == NULL &&
+		run->order->offset == KE_TASK_ANY;
 }
 
 /*
@@ -82,15 +89,21 @@ make_retry(KeReprocessRun *run, KeReprocessMove *move,
  */
 static const char *
 choose_topic(KeReprocessRun *run, KeReprocessMove *move,
-			 const KeDeadLetter *letter)
+			 KeDeadLetterWriter writer, const KeDeadLetter *letter)
 {
 	const char *topic = letter->origin.original_topic;
 	const char *retry;
 
+	if (may_be_no_letter(run, writer))
+	{
+		fail(move, "it has no headers of a dead letter; to send it all the same, name its partition and offset, and a topic with to_topic");
+		return NULL;
+	}
 	if (run->order->to_topic[0] != '\0')
 		return run->order->to_topic;
 	if (topic == NULL || ke_options_topic_problem(topic) != NULL)
-		fail(move, "its header x-original-topic is missing or names no topic");
+		fail(move, psprintf("its header %s is missing or names no topic",
+							ke_dead_letter_topic_header(writer)));
 	else if (ke_options_topic_is_internal(topic))
 		fail(move, psprintf("topic \"%s\" is one of Kafka's own", topic));
 	else if (!ke_reprocess_target_is_known(run, topic))
@@ -116,12 +129,13 @@ static void
 decide_to_send(KeReprocessRun *run, KeReprocessMove *move)
 {
 	bool		retry = run->order->target == KE_TARGET_RETRY;
+	KeDeadLetterWriter writer = ke_dead_letter_writer(&move->msg);
 	const KeReprocessTarget *target;
 	KeDeadLetter letter;
 	const char *topic;
 
-	ke_retry_headers_read_dead(&move->msg, &letter);
-	topic = choose_topic(run, move, &letter);
+	ke_dead_letter_read(&move->msg, writer, &letter);
+	topic = choose_topic(run, move, writer, &letter);
 	if (topic == NULL)
 		return;
 	target = ke_reprocess_target_find(run, topic);
@@ -139,9 +153,9 @@ decide_to_send(KeReprocessRun *run, KeReprocessMove *move)
 		  strcmp(topic, letter.origin.original_topic) != 0)))
 		move->partition = -1;
 	if (retry)
-		make_retry(run, move, &letter);
+		make_retry(run, move, writer, &letter);
 	else
-		keep_headers(move);
+		keep_headers(move, writer);
 }
 
 void

@@ -70,7 +70,8 @@ typedef struct KeReprocessRun
 	KeProducer *producer;
 	KeDlqTopic *dlq;
 	int64	   *markers;		/* the last one of each partition */
-	const char *source;			/* the topic whose letters they are, or NULL */
+	const char *source;			/* the topic whose letters they are; NULL: the
+								 * topic's name does not say it */
 	List	   *subscriptions;	/* the server's, of KeSubscription */
 	List	   *targets;		/* of KeReprocessTarget, those looked at */
 

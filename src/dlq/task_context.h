@@ -79,7 +79,11 @@ extern const KeDlqLetter *ke_dlq_topic_letter(const KeDlqTopic *dlq,
 extern bool ke_dlq_topic_is_pending(const KeDlqTopic *dlq, int32 partition,
 									int64 offset);
 
-/* Whose letter is it?  Those that do not say are an older system's, ours. */
+/*
+ * Whose letter is it?  Those that do not say are an older system's, ours, and
+ * so are those of Spring and Connect: what they keep of another service's is
+ * from before.
+ */
 extern bool ke_dlq_topic_is_ours(const KeTaskContext *taskctx, KeMessage *msg);
 
 /*
@@ -106,8 +110,25 @@ extern KeDlqReader *ke_dlq_reader_open(KeTaskContext *taskctx,
 extern bool ke_dlq_reader_next(KeDlqReader *letters, KeMessage *msg);
 extern void ke_dlq_reader_close(KeDlqReader *letters);
 
+/* Send a message to whoever asked; false: nobody waits any more. */
+extern bool ke_dlq_reader_show(KeTask *task, KeMessage *msg);
+
 /* dlq_browse.c */
 extern void ke_dlq_browse(KeTaskContext *taskctx, KeTask *task);
+
+/* topic_browse.c: messages of any topic. */
+extern void ke_topic_browse(KeTaskContext *taskctx, KeTask *task);
+
+/*
+ * How many partitions the order's topic has, and for each the first offset at
+ * or after a time (also KE_KAFKA_BEGINNING, KE_KAFKA_END).  Both raise if
+ * there is no such topic or partition, or the cluster does not say.
+ */
+extern int	ke_topic_browse_partitions(KeTaskContext *taskctx,
+									   const KeTaskOrder *order);
+extern int64 *ke_topic_browse_offsets(KeTaskContext *taskctx,
+									  const KeTaskOrder *order,
+									  int partitions, int64 time_ms);
 
 /* reprocess.c */
 extern void ke_reprocess_run(KeTaskContext *taskctx, KeTask *task);

@@ -37,12 +37,15 @@ typedef struct KeTaskOrder
 {
 	KeTaskKind	kind;
 	Oid			server;
-	char		topic[KE_TOPIC_LEN];	/* the DLQ topic */
+	char		topic[KE_TOPIC_LEN];	/* the DLQ topic, unless any_topic */
 	int32		partition;
 	int64		offset;			/* BROWSE: the first; REPROCESS: the only */
 	int64		max_messages;
 	bool		pending_only;	/* BROWSE, as the next */
 	bool		foreign_only;	/* of other services, among the newest */
+	bool		any_topic;		/* messages, and not dead letters; then offset
+								 * or from_ms may be given */
+	int64		from_ms;		/* since 1970 */
 	KeTaskTarget target;		/* REPROCESS, as the next */
 	bool		target_given;	/* the user has said it */
 	char		to_topic[KE_TOPIC_LEN]; /* for all letters; empty: none */

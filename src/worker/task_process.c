@@ -53,7 +53,10 @@ carry_out(void *argument)
 	switch (order->kind)
 	{
 		case KE_TASK_BROWSE:
-			ke_dlq_browse(work->taskctx, work->task);
+			if (order->any_topic)
+				ke_topic_browse(work->taskctx, work->task);
+			else
+				ke_dlq_browse(work->taskctx, work->task);
 			break;
 		case KE_TASK_REPROCESS:
 			ke_reprocess_run(work->taskctx, work->task);
@@ -115,7 +118,9 @@ serve_next(KeTaskContext *taskctx, const KeIdentityOfProcess *who)
 							 ke_runtime_should_stop);
 	if (task == NULL)
 		return false;
-	ke_runtime_activity("working on dead letters of topic %s",
+	ke_runtime_activity(ke_task_work_order(task)->any_topic ?
+						"reading topic %s" :
+						"working on dead letters of topic %s",
 						ke_task_work_order(task)->topic);
 	serve(taskctx, task);
 	return true;

@@ -20,7 +20,8 @@
  *   {"key":, "value":, "headers": {}, "partition":, "timestamp": ms}
  * of which only value is required; key, value and header values are a string,
  * {"base64": "..."} or {"repeat": "x", "times": n}; a header may be an array
- * of them; key and value may be null.  (KafkaJS reads null headers but
+ * of them; where their order matters, headers are a list [[name, value], ...].
+ * Key and value may be null.  (KafkaJS reads null headers but
  * cannot send them; kcat does: -H name.)
  *
  *   --transactional ID  in transactions, one per request
@@ -70,7 +71,8 @@ function messageOfLine(line) {
   const message = { key: bytes(input.key), value: bytes(input.value), id: null };
   if (input.headers) {
     message.headers = {};
-    for (const [name, value] of Object.entries(input.headers)) {
+    const headers = Array.isArray(input.headers) ? input.headers : Object.entries(input.headers);
+    for (const [name, value] of headers) {
       message.headers[name] = Array.isArray(value) ? value.map(bytes) : bytes(value);
     }
   }

@@ -60,6 +60,7 @@ foreach my $call (
 	q{kafka_unsubscribe('t')}, q{kafka_produce('t', 'v')},
 	q{kafka_outbox_retry(1)}, q{kafka_outbox_discard(1)},
 	q{kafka_dlq_stats()}, q{kafka_dlq_messages('t')},
+	q{kafka_messages('t')},
 	q{kafka_dlq_reprocess('t')}, q{kafka_consumer_pause('t')},
 	q{kafka_consumer_resume('t')}, q{kafka_consumer_seek('t', 1)},
 	q{kafka_circuit_reset('t')}, q{kafka_topics()},

@@ -11,10 +11,12 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 
+#include "core/dead_letter.h"
 #include "core/retry_headers.h"
 
 PG_FUNCTION_INFO_V1(unit_copy_read);
 PG_FUNCTION_INFO_V1(unit_copy_hops);
+PG_FUNCTION_INFO_V1(unit_dead_letter);
 PG_FUNCTION_INFO_V1(unit_show_time);
 PG_FUNCTION_INFO_V1(unit_copy_id);
 
@@ -180,4 +182,46 @@ Datum
 unit_copy_id(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_TEXT_P(cstring_to_text(ke_retry_headers_make_copy_id()));
+}
+
+static const char *
+writer_name(KeDeadLetterWriter writer)
+{
+	switch (writer)
+	{
+		case KE_WRITER_UNKNOWN:
+			return "nobody";
+		case KE_WRITER_OURS:
+			return "ours";
+		case KE_WRITER_SPRING:
+			return "Spring";
+		case KE_WRITER_SPRING_RETRY:
+			return "Spring's retries";
+		case KE_WRITER_CONNECT:
+			return "Connect";
+	}
+	pg_unreachable();
+}
+
+/* Who has written a dead letter, what it says, and which headers stay. */
+Datum
+unit_dead_letter(PG_FUNCTION_ARGS)
+{
+	KeMessage	msg = message_of(PG_GETARG_ARRAYTYPE_P(0));
+	KeDeadLetterWriter writer = ke_dead_letter_writer(&msg);
+	KeDeadLetter letter;
+	KeCopyHistory history;
+	StringInfoData text;
+
+	ke_dead_letter_read(&msg, writer, &letter);
+	initStringInfo(&text);
+	appendStringInfo(&text, "%s: %s; attempts %d, because %s, stays",
+					 writer_name(writer), show(&letter.origin),
+					 letter.attempts, or_none(letter.reason));
+	for (int i = 0; i < msg.nheaders; i++)
+		if (!ke_dead_letter_is_past(writer, msg.headers[i].name))
+			appendStringInfo(&text, " %s", msg.headers[i].name);
+	if (ke_dead_letter_read_history(&msg, &history))
+		appendStringInfoString(&text, ", has a history");
+	PG_RETURN_TEXT_P(cstring_to_text(text.data));
 }

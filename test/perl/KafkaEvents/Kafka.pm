@@ -279,6 +279,22 @@ sub _producer
 		@options);
 }
 
+# Let Spring Kafka write dead letters: see test/spring/SpringLetters.java.
+# spring('dead', $topic), or spring('retry', $topic, $count).
+sub spring
+{
+	my ($self, $what, @arguments) = @_;
+	my $home = "$here/../../build/spring";
+	my $err = '';
+
+	IPC::Run::run([ 'java', '-Xmx256m', '-XX:+UseSerialGC',
+			'-XX:TieredStopAtLevel=1', '-cp', "$home/libs/*:$home/classes",
+			'SpringLetters', $what, $self->address, @arguments ],
+		'<', \undef, '2>', \$err)
+	  or croak "Spring could not write dead letters of $arguments[0]: $err";
+	return;
+}
+
 # What produce_events wrote down: a list of hashes with id, key, state.
 sub read_journal
 {

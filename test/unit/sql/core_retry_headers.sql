@@ -84,3 +84,36 @@ SELECT unit_copy_read(copy_with('x-message-id', NULL)) AS made_of_the_original,
 SELECT ms, unit_show_time(ms) FROM unnest(ARRAY[0, 1, 999, 86399999, 86400000, 951782400000, 1767323045678, 4102444800000, -1]) AS ms;
 SELECT bool_and(id ~ '^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$') AS uuids, count(DISTINCT id)
   FROM (SELECT unit_copy_id() AS id FROM generate_series(1, 1000)) AS ids;
+
+-- dead letters of others: who has written them, what they say, which headers stay
+CREATE FUNCTION unit_dead_letter(headers bytea[]) RETURNS text LANGUAGE C STRICT AS :'module';
+SELECT unit_dead_letter('{}'), unit_dead_letter(ARRAY['x-message-id', 'm', 'kafka_correlationId', 'c']::bytea[]);
+CREATE FUNCTION spring(prefix text, topic bytea, partition bytea, "offset" bytea) RETURNS bytea[] LANGUAGE sql AS
+  $$SELECT ARRAY['own', 'x', prefix || 'original-topic', topic, prefix || 'original-partition', partition,
+                 prefix || 'original-offset', "offset", prefix || 'original-timestamp', '\x0000019bae6e5d6e',
+                 prefix || 'original-timestamp-type', 'CreateTime', 'kafka_dlt-original-consumer-group', 'g',
+                 prefix || 'exception-fqcn', 'java.lang.X', prefix || 'exception-message', 'no stock', 'last', 'y']::bytea[]$$;
+SELECT unit_dead_letter(spring('kafka_dlt-', 'orders', '\x00000003', '\x0000000000000105'));
+SELECT unit_dead_letter(spring('kafka_', 'orders', '\x00000003', '\x0000000000000105') ||
+                        ARRAY['retry_topic-attempts', '\x00000002', 'retry_topic-attempts', '\x00000004']::bytea[]);
+-- the newest of several; no message, so the class is the reason
+SELECT unit_dead_letter(spring('kafka_dlt-', 'orders', '\x00000003', '\x0000000000000105') ||
+                        ARRAY['kafka_dlt-original-topic', 'orders-dlt', 'kafka_dlt-original-partition', '\x00000001',
+                              'kafka_dlt-original-offset', '\x7fffffffffffffff', 'kafka_dlt-exception-message', NULL,
+                              'kafka_deliveryAttempt', '\x00000007']::bytea[]);
+-- damaged: too short, too long, negative, empty, null, not text
+SELECT unit_dead_letter(spring('kafka_dlt-', topic::bytea, partition, "offset"))
+  FROM (VALUES ('\xff'::bytea, '\x000003'::bytea, '\x00000000000105'::bytea), ('\x6f00', '\x0000000003', '\x000000000000000105'),
+               ('', '\xffffffff', '\xffffffffffffffff'), (NULL, NULL, NULL), ('o', '', ''), ('o', '3', '5')) v (topic, partition, "offset");
+SELECT unit_dead_letter(ARRAY['kafka_dlt-original-topic', repeat('x', 1025)]::bytea[]);
+-- Connect: all text; a null message; the last of two sets
+SELECT unit_dead_letter(ARRAY['__connect.errors.topic', 'orders', '__connect.errors.partition', '3', '__connect.errors.offset', '261',
+                              '__connect.errors.exception.class.name', 'org.X', '__connect.errors.exception.message', NULL]::bytea[]),
+       unit_dead_letter(ARRAY['__connect.errors.topic', 'orders', '__connect.errors.partition', '3', '__connect.errors.offset', '261',
+                              'own', 'x', '__connect.errors.topic', 'pays', '__connect.errors.partition', '-1', '__connect.errors.offset', '1e3',
+                              '__connect.errors.exception.message', 'no way']::bytea[]);
+-- several systems: who writes last counts, and the others' headers are the message's
+SELECT unit_dead_letter(copy_with('x-retry-attempts', '2', 'x-copy-history', 'ke1;s=42;d=5;t=1;h=00000000000000a0;l=0/1000',
+                                  '__connect.errors.topic', 'pays')),
+       unit_dead_letter(ARRAY['__connect.errors.topic', 'pays']::bytea[] || spring('kafka_', 'orders', '\x00000003', '\x0000000000000105')),
+       unit_dead_letter(spring('kafka_', 'orders', '\x00000003', '\x0000000000000105') || copy_with('x-dlq-reason', 'ours', 'x-copy-history', 'ke1;s=42;d=5;t=1;h=00000000000000a0;l=0/1000'));
