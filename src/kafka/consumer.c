@@ -22,9 +22,12 @@
 #include "kafka/partition_list.h"
 #include "kafka/query.h"
 
-/* How long ke_consumer_close waits for the group to let go, at most. */
-#define LEAVE_MS 2000
-#define LEAVE_CONFIRM_MS 1000
+/*
+ * How long ke_consumer_close waits at most for the group to let go.  The other
+ * members join again within a heartbeat_interval, unless they are busy.
+ */
+#define LEAVE_MS 4000
+#define LEAVE_SLICE_MS 20
 
 /* Bounds of a partition that are older are asked for anew. */
 #define BOUNDS_MS 20000
@@ -183,6 +186,7 @@ ke_consumer_subscribe(KeConsumer *consumer, const char **topics, int ntopics)
 	err = rd_kafka_subscribe(consumer->handle.rk, list);
 	rd_kafka_topic_partition_list_destroy(list);
 	check_code(err, "subscribe to Kafka topics");
+	consumer->subscribed = true;
 }
 
 void
@@ -191,6 +195,7 @@ ke_consumer_unsubscribe(KeConsumer *consumer)
 	check_settled(consumer);
 	check_code(rd_kafka_unsubscribe(consumer->handle.rk),
 			   "unsubscribe from Kafka topics");
+	consumer->subscribed = false;
 }
 
 /* ---- assignment ---- */
@@ -482,47 +487,60 @@ give_up_everything(KeConsumer *consumer)
 
 /*
  * Wait until the coordinator has heard that we leave: it answers one
- * connection's requests in order, so any answer to a later one will do.
+ * connection's requests in order, so any answer to a later one will do.  It
+ * does so only when the group has joined, if we are just joining again.
  */
 static void
-confirm_leave(KeConsumer *consumer)
+confirm_leave(KeConsumer *consumer, int64 deadline)
 {
 	rd_kafka_topic_partition_list_t *any;
+	int64		left = deadline - ke_query_now_ms();
 
 	any = rd_kafka_topic_partition_list_new(1);
 	rd_kafka_topic_partition_list_add(any, "any", 0);
-	(void) rd_kafka_committed(consumer->handle.rk, any, LEAVE_CONFIRM_MS);
+	(void) rd_kafka_committed(consumer->handle.rk, any,
+							  (int) Max(left, LEAVE_SLICE_MS));
 	rd_kafka_topic_partition_list_destroy(any);
+}
+
+/* Serve the queue until we are a member, or are none, or time is up. */
+static void
+await_membership(KeConsumer *consumer, bool wanted, int64 deadline)
+{
+	while (is_member(consumer) != wanted && ke_query_slice(deadline) > 0)
+	{
+		rd_kafka_event_t *rkev;
+
+		rkev = rd_kafka_queue_poll(consumer->handle.queue, LEAVE_SLICE_MS);
+		if (rd_kafka_event_type(rkev) == RD_KAFKA_EVENT_REBALANCE)
+			give_up_everything(consumer);
+		rd_kafka_event_destroy(rkev);
+	}
 }
 
 /*
  * A static member leaves only by unsubscribing; closing keeps its place.  The
- * member's id is taken from it when the request to leave is sent.  While it
- * waits for its group to join, that is not possible: the group may wait for a
- * dead member until its session_timeout, and so do we not.
+ * member's id is taken from it when the request to leave is sent.  Who has
+ * just asked to join has no id yet, and would stay as a member that is dead:
+ * the whole group would wait for it until its session_timeout.  So we wait
+ * for the group to join; but it may itself wait for a dead member that long,
+ * and so do we not.
  */
 static void
 leave_group(KeConsumer *consumer)
 {
 	int64		deadline = ke_query_now_ms() + LEAVE_MS;
 
-	if (!is_member(consumer))
-		return;
 	if (consumer->rebalancing)
 		give_up_everything(consumer);
-	rd_kafka_unsubscribe(consumer->handle.rk);
-
-	while (is_member(consumer) && ke_query_slice(deadline) > 0)
-	{
-		rd_kafka_event_t *rkev;
-
-		rkev = rd_kafka_queue_poll(consumer->handle.queue, 20);
-		if (rd_kafka_event_type(rkev) == RD_KAFKA_EVENT_REBALANCE)
-			give_up_everything(consumer);
-		rd_kafka_event_destroy(rkev);
-	}
+	if (consumer->subscribed)
+		await_membership(consumer, true, deadline);
 	if (!is_member(consumer))
-		confirm_leave(consumer);
+		return;
+	rd_kafka_unsubscribe(consumer->handle.rk);
+	await_membership(consumer, false, deadline);
+	if (!is_member(consumer))
+		confirm_leave(consumer, deadline);
 }
 
 void

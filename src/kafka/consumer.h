@@ -158,7 +158,7 @@ extern int64 ke_consumer_poll_idle_ms(KeConsumer *consumer);
 
 /*
  * The last call; the process is to end soon after.  leave: leave the group,
- * so that others take over at once, waiting 3 s at most.  Otherwise nothing
+ * so that others take over at once, waiting 4 s at most.  Otherwise nothing
  * is said, and the static place stays until session_timeout: a process with
  * the same instance_id that comes within it has its partitions back at once.
  *

@@ -46,6 +46,9 @@ struct KeConsumer
 	rd_kafka_topic_t *last_topic;
 	const char *last_name;
 
+	/* The group was asked for partitions. */
+	bool		subscribed;
+
 	/* A rebalance event was handed out and waits for its answer. */
 	bool		rebalancing;
 
