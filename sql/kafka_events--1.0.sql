@@ -1094,7 +1094,21 @@ RETURNS text
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'kafka_metrics_prometheus';
 COMMENT ON FUNCTION @extschema@.kafka_metrics_prometheus() IS
-  'Everything that is counted, as text for Prometheus; asks no broker';
+  'Everything that is counted, in the Prometheus text format 0.0.4; asks no broker';
+
+CREATE FUNCTION @extschema@.kafka_metrics_samples(
+  OUT metric    text,
+  OUT server    name,
+  OUT topic     text,
+  OUT role      text,
+  OUT partition integer,
+  OUT le        text,
+  OUT value     double precision)
+RETURNS SETOF record
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'kafka_metrics_samples';
+COMMENT ON FUNCTION @extschema@.kafka_metrics_samples() IS
+  'The samples of kafka_metrics_prometheus as rows, for exporters that run queries; asks no broker';
 
 GRANT SELECT ON @extschema@.kafka_metrics TO PUBLIC;
 

@@ -30,7 +30,8 @@ SELECT kafka_topic_create('t');
 SELECT * FROM kafka_production_check() \gx
 SELECT * FROM kafka_production_check('nothing');
 SELECT line FROM regexp_split_to_table(kafka_metrics_prometheus(), '\n') line
-  WHERE line NOT LIKE '# %' OR line = '# EOF';
+  WHERE line NOT LIKE '# %' AND line <> '';
+SELECT * FROM kafka_metrics_samples();
 
 SET ROLE regress_kafka_owner;
 CREATE SERVER shop FOREIGN DATA WRAPPER kafka_events

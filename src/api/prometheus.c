@@ -1,25 +1,23 @@
 /*
  * prometheus.c
- *	  Everything that is counted, as text for Prometheus.
+ *	  Everything that is counted, as text for Prometheus or as rows.
  *
  * All of it comes from shared memory, the catalogs and the outbox, so a
  * scrape asks neither a broker nor a process.  Names follow Prometheus' rules:
- * base units (seconds, bytes), counters that end in _total.  The text is read
- * as OpenMetrics (it ends with # EOF) and as the older text format, which
- * knows a counter only if its TYPE line has the whole name, _total included.
+ * base units (seconds, bytes), counters that end in _total.
  */
 #include "postgres.h"
 #include "core/compat.h"
 
-#include "commands/dbcommands.h"
 #include "fmgr.h"
-#include "lib/stringinfo.h"
+#include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
 #include "api/monitor.h"
+#include "api/sample.h"
 #include "api/subscription_state.h"
 #include "api/visible.h"
 #include "core/unix_time.h"
@@ -30,13 +28,14 @@
 #include "shm/ready.h"
 
 PG_FUNCTION_INFO_V1(kafka_metrics_prometheus);
+PG_FUNCTION_INFO_V1(kafka_metrics_samples);
 
 /* A subscription with what was counted for it. */
 typedef struct Subject
 {
 	KeServer   *server;
 	Oid			subscription;
-	char	   *labels;
+	KeSampleLabels labels;
 	KeMetrics	metrics;
 	KeSubscriptionState state;
 } Subject;
@@ -44,7 +43,7 @@ typedef struct Subject
 /* What one scrape looks at, read once. */
 typedef struct Scrape
 {
-	StringInfo	out;
+	KeSampleOutput *out;
 	List	   *servers;		/* of KeServer */
 	List	   *subjects;		/* of Subject */
 	KeLagRow   *partitions;
@@ -53,66 +52,15 @@ typedef struct Scrape
 	int			nreports;
 } Scrape;
 
-/* ------------------------------------------------------------ the format */
-
-/* The value of a label: backslashes, quotes and line feeds are escaped. */
-static void
-append_quoted(StringInfo out, const char *value)
+/* role may be NULL */
+static KeSampleLabels
+server_labels(const KeServer *server, const char *role)
 {
-	appendStringInfoChar(out, '"');
-	for (; *value != '\0'; value++)
-	{
-		if (*value == '\n')
-			appendStringInfoString(out, "\\n");
-		else
-		{
-			if (*value == '\\' || *value == '"')
-				appendStringInfoChar(out, '\\');
-			appendStringInfoChar(out, *value);
-		}
-	}
-	appendStringInfoChar(out, '"');
-}
+	KeSampleLabels labels = {.partition = -1};
 
-static char *
-labels_of(const KeServer *server, const char *topic)
-{
-	StringInfoData labels;
-
-	initStringInfo(&labels);
-	appendStringInfoString(&labels, "database=");
-	append_quoted(&labels, get_database_name(MyDatabaseId));
-	appendStringInfoString(&labels, ",server=");
-	append_quoted(&labels, server->name);
-	if (topic != NULL)
-	{
-		appendStringInfoString(&labels, ",topic=");
-		append_quoted(&labels, topic);
-	}
-	return labels.data;
-}
-
-static void
-begin_family(StringInfo out, const char *name, const char *type,
-			 const char *help)
-{
-	appendStringInfo(out, "# HELP kafka_events_%s %s\n# TYPE kafka_events_%s %s\n",
-					 name, help, name, type);
-}
-
-static void
-put_sample(StringInfo out, const char *name, const char *labels, int64 value)
-{
-	appendStringInfo(out, "kafka_events_%s{%s} " INT64_FORMAT "\n",
-					 name, labels, value);
-}
-
-/* value is in millionths of a second */
-static void
-put_seconds(StringInfo out, const char *name, const char *labels, int64 value)
-{
-	appendStringInfo(out, "kafka_events_%s{%s} %.6f\n", name, labels,
-					 value / 1000000.0);
+	labels.server = server->name;
+	labels.role = role;
+	return labels;
 }
 
 /* ---------------------------------------------------------- subscriptions */
@@ -160,45 +108,48 @@ put_counters(Scrape *scrape)
 
 	for (int i = 0; i < lengthof(counters); i++)
 	{
-		begin_family(scrape->out, counters[i].name, "counter",
-					 counters[i].help);
+		ke_sample_family(scrape->out, counters[i].name, "counter",
+						 counters[i].help);
 		foreach(lc, scrape->subjects)
 		{
 			Subject    *subject = (Subject *) lfirst(lc);
 			const char *base = (const char *) &subject->metrics.counters;
 
-			put_sample(scrape->out, counters[i].name, subject->labels,
-					   *(const int64 *) (base + counters[i].offset));
+			ke_sample_put(scrape->out, counters[i].name, subject->labels,
+						  *(const int64 *) (base + counters[i].offset));
 		}
 	}
 
-	begin_family(scrape->out, "processing_seconds_total", "counter",
-				 "Time spent in transactions that processed messages.");
+	ke_sample_family(scrape->out, "processing_seconds_total", "counter",
+					 "Time spent in transactions that processed messages.");
 	foreach(lc, scrape->subjects)
 	{
 		Subject    *subject = (Subject *) lfirst(lc);
 
-		put_seconds(scrape->out, "processing_seconds_total", subject->labels,
-					subject->metrics.counters.processing_us);
+		ke_sample_put_seconds(scrape->out, "processing_seconds_total", subject->labels,
+							  subject->metrics.counters.processing_us);
 	}
 }
 
 /* Bounds are some of the buckets' own: powers of two, in milliseconds. */
 static void
-put_histogram(StringInfo out, const Subject *subject)
+put_histogram(KeSampleOutput *output, const Subject *subject)
 {
 	const KeHistogram *histogram = &subject->metrics.total;
-	uint64		total = ke_histogram_upto(histogram, PG_INT64_MAX);
+	KeSampleLabels labels = subject->labels;
+	int64		total = (int64) ke_histogram_upto(histogram, PG_INT64_MAX);
 
 	for (int64 bound = 1; bound <= INT64CONST(1) << 22; bound *= 2)
-		appendStringInfo(out, "kafka_events_latency_seconds_bucket{%s,le=\"%.3f\"} " UINT64_FORMAT "\n",
-						 subject->labels, bound / 1000.0,
-						 ke_histogram_upto(histogram, bound));
-	appendStringInfo(out, "kafka_events_latency_seconds_bucket{%s,le=\"+Inf\"} " UINT64_FORMAT "\n",
-					 subject->labels, total);
-	put_seconds(out, "latency_seconds_sum", subject->labels,
-				subject->metrics.counters.latency_ms * 1000);
-	put_sample(out, "latency_seconds_count", subject->labels, (int64) total);
+	{
+		labels.le = psprintf("%.3f", bound / 1000.0);
+		ke_sample_put(output, "latency_seconds_bucket", labels,
+					  (int64) ke_histogram_upto(histogram, bound));
+	}
+	labels.le = "+Inf";
+	ke_sample_put(output, "latency_seconds_bucket", labels, total);
+	ke_sample_put_seconds(output, "latency_seconds_sum", subject->labels,
+						  subject->metrics.counters.latency_ms * 1000);
+	ke_sample_put(output, "latency_seconds_count", subject->labels, total);
 }
 
 static void
@@ -206,8 +157,8 @@ put_latencies(Scrape *scrape)
 {
 	ListCell   *lc;
 
-	begin_family(scrape->out, "latency_seconds", "histogram",
-				 "From a message's timestamp to the commit of its effects.");
+	ke_sample_family(scrape->out, "latency_seconds", "histogram",
+					 "From a message's timestamp to the commit of its effects.");
 	foreach(lc, scrape->subjects)
 		put_histogram(scrape->out, (Subject *) lfirst(lc));
 }
@@ -217,7 +168,7 @@ put_time(Scrape *scrape, const char *name, const char *help, bool success)
 {
 	ListCell   *lc;
 
-	begin_family(scrape->out, name, "gauge", help);
+	ke_sample_family(scrape->out, name, "gauge", help);
 	foreach(lc, scrape->subjects)
 	{
 		Subject    *subject = (Subject *) lfirst(lc);
@@ -225,8 +176,8 @@ put_time(Scrape *scrape, const char *name, const char *help, bool success)
 		subject->metrics.last_failure_at;
 
 		if (time != 0)
-			put_seconds(scrape->out, name, subject->labels,
-						ke_unix_us(time));
+			ke_sample_put_seconds(scrape->out, name, subject->labels,
+								  ke_unix_us(time));
 	}
 }
 
@@ -235,15 +186,15 @@ put_dead_letters(Scrape *scrape)
 {
 	ListCell   *lc;
 
-	begin_family(scrape->out, "dlq_pending_messages", "gauge",
-				 "Dead letters nobody has reprocessed or discarded yet.");
+	ke_sample_family(scrape->out, "dlq_pending_messages", "gauge",
+					 "Dead letters nobody has reprocessed or discarded yet.");
 	foreach(lc, scrape->subjects)
 	{
 		Subject    *subject = (Subject *) lfirst(lc);
 
 		if (subject->metrics.dlq_pending >= 0)
-			put_sample(scrape->out, "dlq_pending_messages", subject->labels,
-					   subject->metrics.dlq_pending);
+			ke_sample_put(scrape->out, "dlq_pending_messages", subject->labels,
+						  subject->metrics.dlq_pending);
 	}
 }
 
@@ -252,16 +203,16 @@ put_circuits(Scrape *scrape)
 {
 	ListCell   *lc;
 
-	begin_family(scrape->out, "circuit_open", "gauge",
-				 "1 for a subscription whose circuit breaker is not closed.");
+	ke_sample_family(scrape->out, "circuit_open", "gauge",
+					 "1 for a subscription whose circuit breaker is not closed.");
 	foreach(lc, scrape->subjects)
 	{
 		Subject    *subject = (Subject *) lfirst(lc);
 		KeCircuitReport report;
 
 		ke_circuit_look(MyDatabaseId, subject->subscription, &report);
-		put_sample(scrape->out, "circuit_open", subject->labels,
-				   report.breaker.state != KE_BREAKER_CLOSED);
+		ke_sample_put(scrape->out, "circuit_open", subject->labels,
+					  report.breaker.state != KE_BREAKER_CLOSED);
 	}
 }
 
@@ -270,23 +221,23 @@ put_states(Scrape *scrape)
 {
 	ListCell   *lc;
 
-	begin_family(scrape->out, "subscription_broken", "gauge",
-				 "1 for a subscription whose status is broken.");
+	ke_sample_family(scrape->out, "subscription_broken", "gauge",
+					 "1 for a subscription whose status is broken.");
 	foreach(lc, scrape->subjects)
 	{
 		Subject    *subject = (Subject *) lfirst(lc);
 
-		put_sample(scrape->out, "subscription_broken", subject->labels,
-				   subject->state.is_broken);
+		ke_sample_put(scrape->out, "subscription_broken", subject->labels,
+					  subject->state.is_broken);
 	}
-	begin_family(scrape->out, "subscription_troubled", "gauge",
-				 "1 for a subscription that has a status_reason, and is not paused.");
+	ke_sample_family(scrape->out, "subscription_troubled", "gauge",
+					 "1 for a subscription that has a status_reason, and is not paused.");
 	foreach(lc, scrape->subjects)
 	{
 		Subject    *subject = (Subject *) lfirst(lc);
 
-		put_sample(scrape->out, "subscription_troubled", subject->labels,
-				   subject->state.is_troubled);
+		ke_sample_put(scrape->out, "subscription_troubled", subject->labels,
+					  subject->state.is_troubled);
 	}
 }
 
@@ -307,18 +258,21 @@ subject_of(const Scrape *scrape, const KeLagRow *row)
 	return NULL;
 }
 
-static char *
+static KeSampleLabels
 partition_labels(const Subject *subject, const KeLagRow *row)
 {
-	return psprintf("%s,role=\"%s\",partition=\"%d\"", subject->labels,
-					ke_slot_role_name(row->role), row->partition);
+	KeSampleLabels labels = subject->labels;
+
+	labels.role = ke_slot_role_name(row->role);
+	labels.partition = row->partition;
+	return labels;
 }
 
 static void
 put_partitions(Scrape *scrape)
 {
-	begin_family(scrape->out, "lag_messages", "gauge",
-				 "Messages from a partition's position to its end.");
+	ke_sample_family(scrape->out, "lag_messages", "gauge",
+					 "Messages from a partition's position to its end.");
 	for (int i = 0; i < scrape->npartitions; i++)
 	{
 		const KeLagRow *row = &scrape->partitions[i];
@@ -326,21 +280,21 @@ put_partitions(Scrape *scrape)
 		int64		lag = ke_monitor_lag(row);
 
 		if (subject != NULL && row->partition != KE_LAG_TOPIC && lag >= 0)
-			put_sample(scrape->out, "lag_messages",
-					   partition_labels(subject, row), lag);
+			ke_sample_put(scrape->out, "lag_messages",
+						  partition_labels(subject, row), lag);
 	}
 
-	begin_family(scrape->out, "partition_stopped", "gauge",
-				 "1 for a partition that does not go on without help.");
+	ke_sample_family(scrape->out, "partition_stopped", "gauge",
+					 "1 for a partition that does not go on without help.");
 	for (int i = 0; i < scrape->npartitions; i++)
 	{
 		const KeLagRow *row = &scrape->partitions[i];
 		const Subject *subject = subject_of(scrape, row);
 
 		if (subject != NULL && row->partition != KE_LAG_TOPIC)
-			put_sample(scrape->out, "partition_stopped",
-					   partition_labels(subject, row),
-					   row->status == KE_PARTITION_STOPPED);
+			ke_sample_put(scrape->out, "partition_stopped",
+						  partition_labels(subject, row),
+						  row->status == KE_PARTITION_STOPPED);
 	}
 }
 
@@ -359,12 +313,6 @@ has_subject(const Scrape *scrape, const KeServer *server)
 	return false;
 }
 
-static char *
-role_labels(const KeServer *server, KeRole role)
-{
-	return psprintf("%s,role=\"%s\"", labels_of(server, NULL),
-					ke_slot_role_name(role));
-}
 
 static int64
 count_healthy(const Scrape *scrape, const KeServer *server, KeRole role)
@@ -425,16 +373,16 @@ put_consumers(Scrape *scrape)
 
 	for (int i = 0; i < lengthof(families); i++)
 	{
-		begin_family(scrape->out, families[i].name, families[i].type,
-					 families[i].help);
+		ke_sample_family(scrape->out, families[i].name, families[i].type,
+						 families[i].help);
 		foreach(lc, scrape->servers)
 		{
 			KeServer   *server = (KeServer *) lfirst(lc);
 
 			for (KeRole role = KE_ROLE_MAIN; role <= KE_ROLE_RETRY; role++)
-				put_sample(scrape->out, families[i].name,
-						   role_labels(server, role),
-						   families[i].count(scrape, server, role));
+				ke_sample_put(scrape->out, families[i].name,
+							  server_labels(server, ke_slot_role_name(role)),
+							  families[i].count(scrape, server, role));
 		}
 	}
 }
@@ -450,28 +398,28 @@ put_clusters(Scrape *scrape)
 
 	if (ke_monitor_obstacle() != NULL)
 		return;
-	begin_family(scrape->out, "cluster_up", "gauge",
-				 "1 for a cluster that has answered in the last 30 s.");
+	ke_sample_family(scrape->out, "cluster_up", "gauge",
+					 "1 for a cluster that has answered in the last 30 s.");
 	foreach(lc, scrape->servers)
 	{
 		KeServer   *server = (KeServer *) lfirst(lc);
 
 		if (ke_cluster_contact_get(MyDatabaseId, server->oid, &contact))
-			put_sample(scrape->out, "cluster_up", labels_of(server, NULL),
-					   ke_cluster_contact_silent_us(&contact) <
-					   KE_CLUSTER_CONTACT_FRESH_MS * INT64CONST(1000) &&
-					   contact.answered_at != 0);
+			ke_sample_put(scrape->out, "cluster_up", server_labels(server, NULL),
+						  ke_cluster_contact_silent_us(&contact) <
+						  KE_CLUSTER_CONTACT_FRESH_MS * INT64CONST(1000) &&
+						  contact.answered_at != 0);
 	}
-	begin_family(scrape->out, "cluster_silent_seconds", "gauge",
-				 "Since when no broker has answered; it is asked every 10 s.");
+	ke_sample_family(scrape->out, "cluster_silent_seconds", "gauge",
+					 "Since when no broker has answered; it is asked every 10 s.");
 	foreach(lc, scrape->servers)
 	{
 		KeServer   *server = (KeServer *) lfirst(lc);
 
 		if (ke_cluster_contact_get(MyDatabaseId, server->oid, &contact))
-			put_seconds(scrape->out, "cluster_silent_seconds",
-						labels_of(server, NULL),
-						ke_cluster_contact_silent_us(&contact));
+			ke_sample_put_seconds(scrape->out, "cluster_silent_seconds",
+								  server_labels(server, NULL),
+								  ke_cluster_contact_silent_us(&contact));
 	}
 }
 
@@ -504,13 +452,13 @@ put_outboxes(Scrape *scrape)
 							  &status[i]);
 	for (int f = 0; f < lengthof(families); f++)
 	{
-		begin_family(scrape->out, families[f].name, families[f].type,
-					 families[f].help);
+		ke_sample_family(scrape->out, families[f].name, families[f].type,
+						 families[f].help);
 		for (int i = 0; i < count; i++)
-			put_sample(scrape->out, families[f].name,
-					   labels_of(list_nth(scrape->servers, i), NULL),
-					   *(const int64 *) ((char *) &status[i] +
-										 families[f].offset));
+			ke_sample_put(scrape->out, families[f].name,
+						  server_labels(list_nth(scrape->servers, i), NULL),
+						  *(const int64 *) ((char *) &status[i] +
+											families[f].offset));
 	}
 }
 
@@ -537,7 +485,8 @@ look(Scrape *scrape)
 
 			subject->server = server;
 			subject->subscription = sub->oid;
-			subject->labels = labels_of(server, sub->topic);
+			subject->labels = server_labels(server, NULL);
+			subject->labels.topic = sub->topic;
 			(void) ke_metrics_read(MyDatabaseId, sub->oid, &subject->metrics);
 			subject->state = ke_subscription_state_of(server, sub, observed);
 			scrape->subjects = lappend(scrape->subjects, subject);
@@ -545,29 +494,45 @@ look(Scrape *scrape)
 	}
 }
 
+static void
+put_all(Scrape *scrape)
+{
+	look(scrape);
+	put_counters(scrape);
+	put_latencies(scrape);
+	put_time(scrape, "last_success_timestamp_seconds",
+			 "When a message last had its effect.", true);
+	put_time(scrape, "last_failure_timestamp_seconds",
+			 "When a message last failed for good, or was to be tried again.",
+			 false);
+	put_partitions(scrape);
+	put_dead_letters(scrape);
+	put_circuits(scrape);
+	put_states(scrape);
+	put_clusters(scrape);
+	put_outboxes(scrape);
+	put_consumers(scrape);
+}
+
 Datum
 kafka_metrics_prometheus(PG_FUNCTION_ARGS)
 {
-	Scrape		scrape = {.out = makeStringInfo()};
+	KeSampleOutput out = {.text = makeStringInfo()};
+	Scrape		scrape = {.out = &out};
 
 	ke_ready_require();
-	look(&scrape);
-	put_counters(&scrape);
-	put_latencies(&scrape);
-	put_time(&scrape, "last_success_timestamp_seconds",
-			 "When a message last had its effect.", true);
-	put_time(&scrape, "last_failure_timestamp_seconds",
-			 "When a message last failed for good, or was to be tried again.",
-			 false);
-	put_partitions(&scrape);
-	put_dead_letters(&scrape);
-	put_circuits(&scrape);
-	put_states(&scrape);
-	put_clusters(&scrape);
-	put_outboxes(&scrape);
-	put_consumers(&scrape);
-	appendStringInfoString(scrape.out, "# EOF\n");
+	put_all(&scrape);
+	PG_RETURN_TEXT_P(cstring_to_text_with_len(out.text->data, out.text->len));
+}
 
-	PG_RETURN_TEXT_P(cstring_to_text_with_len(scrape.out->data,
-											  scrape.out->len));
+Datum
+kafka_metrics_samples(PG_FUNCTION_ARGS)
+{
+	KeSampleOutput out = {.rows = fcinfo};
+	Scrape		scrape = {.out = &out};
+
+	ke_ready_require();
+	InitMaterializedSRF(fcinfo, 0);
+	put_all(&scrape);
+	return (Datum) 0;
 }
