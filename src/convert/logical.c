@@ -322,16 +322,16 @@ little_endian(const char *bytes)
 static void
 add_duration(KeJson *json, const char *bytes)
 {
-	uint32		ms = little_endian(bytes + 8);
-	char	   *text = ke_json_nodes_room(json, KE_PRINT_SCALAR_ROOM);
-	int			len = pg_snprintf(text, KE_PRINT_SCALAR_ROOM, "P%uM%uDT%u",
+	char	   *text = ke_json_nodes_room(json, 2 * KE_PRINT_SCALAR_ROOM);
+	int			len = pg_snprintf(text, KE_PRINT_SCALAR_ROOM, "P%uM%uD",
 								  little_endian(bytes),
-								  little_endian(bytes + 4), ms / 1000);
+								  little_endian(bytes + 4));
+	char	   *time = text + len - 1;
+	char		day = *time;
 
-	if (ms % 1000 != 0)
-		len += pg_snprintf(text + len, KE_PRINT_SCALAR_ROOM - len, ".%03u",
-						   ms % 1000);
-	text[len++] = 'S';
+	/* the time begins with a P of its own, where the D is */
+	len += ke_print_scalar_seconds(time, little_endian(bytes + 8), 3) - 1;
+	*time = day;
 	add_string(json, text, len);
 }
 

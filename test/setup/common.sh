@@ -5,6 +5,7 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 pg_major=${PG_MAJOR:-15}
 kafka_home=$top/build/kafka
 kafkajs_home=$top/build/kafkajs
+python_home=$top/build/python
 spring_home=$top/build/spring
 
 die()
