@@ -26,6 +26,9 @@
 #define FREE_NODES 1000000
 #define NODES_PER_BYTE 64
 
+/* The bytes that 64 bits take. */
+#define MAX_VARINT 10
+
 typedef struct Reader
 {
 	const unsigned char *p;		/* what is to be read */
@@ -78,6 +81,21 @@ read_long_varint(Reader *reader)
 	const unsigned char *p = reader->p;
 	uint64		value = 0;
 
+	if (reader->end - p >= MAX_VARINT)
+	{
+		/* no end in sight: no need to look for it */
+		for (int shift = 0; shift < 63; shift += 7)
+		{
+			value |= (uint64) (*p & 0x7f) << shift;
+			if (*p++ < 0x80)
+			{
+				reader->p = p;
+				return value;
+			}
+		}
+		p = reader->p;
+		value = 0;
+	}
 	for (int shift = 0; shift < 70; shift += 7)
 	{
 		if (p >= reader->end)
@@ -213,17 +231,42 @@ bad_text(Reader *reader, const char *text, int valid, int len)
 			 errdetail("It is %s.", position(reader))));
 }
 
+#define BYTES(c) (UINT64CONST(0x0101010101010101) * (unsigned char) (c))
+
+/* Whether all are ASCII and none is zero. */
+static inline bool
+is_plain(const char *text, int64 len)
+{
+	const char *end = text + len;
+	uint64		word;
+
+	for (; end - text >= sizeof(word); text += sizeof(word))
+	{
+		memcpy(&word, text, sizeof(word));
+		if ((word | (word - BYTES(1))) & BYTES(0x80))
+			return false;
+	}
+	for (; text < end; text++)
+		if ((signed char) *text <= 0)
+			return false;
+	return true;
+}
+
 /* The next string, checked and in the server's encoding. */
 static inline const char *
 read_text(Reader *reader, int32 *len)
 {
 	int64		size = read_integer(reader);
 	const char *text = take(reader, size);
-	int			valid = pg_encoding_verifymbstr(PG_UTF8, text, (int) size);
 	char	   *server;
 
-	if (valid != size)
-		bad_text(reader, text, valid, (int) size);
+	if (!is_plain(text, size))
+	{
+		int			valid = pg_encoding_verifymbstr(PG_UTF8, text, (int) size);
+
+		if (valid != size)
+			bad_text(reader, text, valid, (int) size);
+	}
 	*len = (int32) size;
 	if (reader->is_utf8 || size == 0)
 		return text;
@@ -459,7 +502,7 @@ decode(Reader *reader, const KeAvroType *type)
 
 void
 ke_avro_decode(const KeAvroSchema *schema, const char *bytes, int32 len,
-			   bool bare, KeJson *json)
+			   int flags, KeJson *json)
 {
 	const KeAvroType *root = schema->root;
 	Reader		reader = {
@@ -474,7 +517,8 @@ ke_avro_decode(const KeAvroSchema *schema, const char *bytes, int32 len,
 
 	ke_json_nodes_reset(json);
 	json->unescape = true;
-	if (bare && root->op == KE_AVRO_BYTES &&
+	json->lazy = (flags & KE_AVRO_LAZY) != 0;
+	if ((flags & KE_AVRO_BARE) != 0 && root->op == KE_AVRO_BYTES &&
 		root->logical.kind == KE_LOGICAL_NONE)
 		decode_bytes(&reader, root, len);
 	else

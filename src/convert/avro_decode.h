@@ -50,10 +50,22 @@
 #include "convert/json_scan.h"
 
 /*
+ * A value whose schema is nothing but "bytes" has no length before them, as
+ * Confluent's serializers write it.
+ */
+#define KE_AVRO_BARE 1
+
+/*
+ * Numbers, dates and bytes get no text before ke_json_nodes_print gives them
+ * one.  ke_convert_json, ke_jsonb_build and ke_json_write see to that; who
+ * else reads the text of nodes must not have them so.
+ */
+#define KE_AVRO_LAZY 2
+
+/*
  * Decode one value, framing taken off, into json, which ke_json_scan_init
  * made; the root is node 0.  Nodes point into bytes and schema: both must
- * outlive them.  With bare, a schema that is nothing but "bytes" has no length
- * before them, as Confluent's serializers write it.
+ * outlive them.
  *
  * Raises 22P03 for bytes that the schema did not write, 22021 and 22008 as
  * above, 54001 for too deep a nesting and 54000 for too many values.  Every
@@ -61,6 +73,6 @@
  * is made of it.  Errors tell the byte and the field, never what is there.
  */
 extern void ke_avro_decode(const KeAvroSchema *schema, const char *bytes,
-						   int32 len, bool bare, KeJson *json);
+						   int32 len, int flags, KeJson *json);
 
 #endif							/* KE_AVRO_DECODE_H */

@@ -228,6 +228,41 @@ convert_numeric(KeConverter *conv, const char *text, int32 len, bool *done)
 	return PointerGetDatum(result);
 }
 
+/* Whether the typmod leaves value / 10^scale as it is, but for zeros. */
+static bool
+fits_decimal(int32 typmod, int64 value, int scale)
+{
+	int			digits;
+	uint64		limit = 1;
+
+	if (typmod < VARHDRSZ)
+		return true;
+	if (scale > NUMERIC_SCALE(typmod))
+		return false;
+	/* that all of the value's digits may be */
+	digits = NUMERIC_PRECISION(typmod) - NUMERIC_SCALE(typmod) + scale;
+	if (digits < 0)
+		return value == 0;
+	for (int i = 0; i < Min(digits, 19); i++)
+		limit *= 10;
+	return (value < 0 ? -(uint64) value : (uint64) value) < limit;
+}
+
+static bool
+convert_decimal(KeConverter *conv, int64 value, int scale, Datum *datum)
+{
+	int			min_scale = conv->typmod < VARHDRSZ ? 0
+		: NUMERIC_SCALE(conv->typmod);
+	char	   *result;
+
+	if (conv->kind != KE_CONVERT_NUMERIC ||
+		!fits_decimal(conv->typmod, value, scale))
+		return false;
+	result = palloc(KE_NUMERIC_INT_ROOM);
+	*datum = PointerGetDatum(result);
+	return ke_numeric_build_int(result, value, scale, min_scale) > 0;
+}
+
 /* A varchar that may be too long is left to varcharin. */
 static Datum
 convert_chars(KeConverter *conv, const char *text, int32 len, bool *done)
@@ -321,7 +356,9 @@ convert_form(KeConverter *conv, const KeJsonNode *node, Datum *datum)
 			return false;
 		case KE_JSON_FORM_INT:
 			*datum = convert_integer(conv, value, &done);
-			return done;
+			return done || convert_decimal(conv, value, 0, datum);
+		case KE_JSON_FORM_DECIMAL:
+			return convert_decimal(conv, value, node->count, datum);
 		case KE_JSON_FORM_FLOAT4:
 			if (conv->kind == KE_CONVERT_FLOAT4)
 				*datum = Float4GetDatum((float4) node->value.number);
@@ -491,7 +528,8 @@ ke_convert_json(KeConverter *conv, const KeJson *json, int node,
 	if (value->form != KE_JSON_FORM_TEXT)
 	{
 		if (convert_form(conv, value, &datum))
-			return ke_convert_check(conv, datum, false);
+			return conv->is_domain ? ke_convert_check(conv, datum, false)
+				: datum;
 		if (value->text == NULL)
 			ke_json_nodes_print(json, node);
 	}

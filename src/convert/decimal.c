@@ -36,8 +36,8 @@ ke_decimal_room(int32 len, int32 scale)
 	return (Size) len * 5 / 2 + abs(scale) + STEP_DIGITS + 4;
 }
 
-static int64
-small_value(const char *bytes, int32 len)
+int64
+ke_decimal_int(const char *bytes, int32 len)
 {
 	uint64		value = (signed char) bytes[0] < 0 ? ~UINT64CONST(0) : 0;
 
@@ -137,33 +137,33 @@ place_point(char *dst, const char *digits, int32 n, int32 scale)
 }
 
 int32
+ke_decimal_print_int(char *dst, int64 value, int32 scale)
+{
+	char		digits[MAXINT8LEN + 1];
+	char	   *p = dst;
+	int			n = pg_ulltoa_n(value < 0 ? -(uint64) value : (uint64) value,
+								digits);
+
+	if (value < 0)
+		*p++ = '-';
+	return (int32) (place_point(p, digits, n, scale) - dst);
+}
+
+int32
 ke_decimal_print(char *dst, const char *bytes, int32 len, int32 scale)
 {
-	char		small[MAXINT8LEN + 1];
-	char	   *large = NULL;
-	const char *digits = small;
-	bool		negative = (signed char) bytes[0] < 0;
+	Size		room = ke_decimal_room(len, 0);
+	char	   *digits;
+	char	   *first;
 	char	   *p = dst;
-	int32		n;
 
 	if (len <= sizeof(int64))
-	{
-		int64		value = small_value(bytes, len);
-
-		n = pg_ulltoa_n(negative ? -(uint64) value : (uint64) value, small);
-	}
-	else
-	{
-		Size		room = ke_decimal_room(len, 0);
-
-		large = palloc(room);
-		digits = print_large(large + room, bytes, len);
-		n = (int32) (large + room - digits);
-	}
-	if (negative)
+		return ke_decimal_print_int(dst, ke_decimal_int(bytes, len), scale);
+	digits = palloc(room);
+	first = print_large(digits + room, bytes, len);
+	if ((signed char) bytes[0] < 0)
 		*p++ = '-';
-	p = place_point(p, digits, n, scale);
-	if (large != NULL)
-		pfree(large);
+	p = place_point(p, first, (int32) (digits + room - first), scale);
+	pfree(digits);
 	return (int32) (p - dst);
 }

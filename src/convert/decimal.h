@@ -14,6 +14,16 @@
 /* Leave out the bytes at the front that only repeat the sign. */
 extern void ke_decimal_strip(const char **bytes, int32 *len);
 
+/* The integer, of 8 bytes at most. */
+extern int64 ke_decimal_int(const char *bytes, int32 len);
+
+/*
+ * Such an integer divided by 10^scale, which is from 0 to
+ * KE_DECIMAL_INT_SCALE, as ke_decimal_print prints it.
+ */
+#define KE_DECIMAL_INT_SCALE 40
+extern int32 ke_decimal_print_int(char *dst, int64 value, int32 scale);
+
 /* The bytes that ke_decimal_print may write. */
 extern Size ke_decimal_room(int32 len, int32 scale);
 

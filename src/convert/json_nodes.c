@@ -10,6 +10,7 @@
 #include "common/base64.h"
 #include "utils/memutils.h"
 
+#include "convert/decimal.h"
 #include "convert/json_nodes.h"
 #include "convert/print_scalar.h"
 
@@ -98,6 +99,7 @@ ke_json_nodes_reset(KeJson *json)
 	json->text = NULL;
 	json->end = NULL;
 	json->field = NULL;
+	json->lazy = false;
 	reset_room(json);
 }
 
@@ -158,6 +160,8 @@ print_form(char *dst, const KeJsonNode *node)
 		case KE_JSON_FORM_FLOAT4:
 		case KE_JSON_FORM_FLOAT8:
 			return print_float(dst, node->value.number, node->form);
+		case KE_JSON_FORM_DECIMAL:
+			return ke_decimal_print_int(dst, node->value.integer, node->count);
 		case KE_JSON_FORM_DATE:
 			return ke_print_scalar_date(dst, (DateADT) node->value.integer);
 		case KE_JSON_FORM_TIME:

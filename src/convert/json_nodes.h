@@ -30,6 +30,7 @@ typedef enum KeJsonForm
 	KE_JSON_FORM_INT,			/* integer */
 	KE_JSON_FORM_FLOAT4,		/* number, NaN and infinity included */
 	KE_JSON_FORM_FLOAT8,
+	KE_JSON_FORM_DECIMAL,		/* integer, divided by 10^count */
 	KE_JSON_FORM_BYTES,			/* bytes, of which there are count */
 	KE_JSON_FORM_DATE,			/* integer: DateADT, infinity included */
 	KE_JSON_FORM_TIME,			/* integer: TimeADT */
@@ -77,7 +78,7 @@ typedef struct KeJson
 	const char *text;			/* what was scanned; NULL: nothing was */
 	const char *end;
 	bool		unescape;		/* strings will be needed without escapes */
-	bool		lazy;			/* forms are printed by ke_json_nodes_print */
+	bool		lazy;			/* forms may have no text yet */
 	KeJsonChunk *chunks;
 	char	   *room;			/* what is free of the first chunk */
 	char	   *room_end;

@@ -115,13 +115,15 @@ out_of_range(const KeJson *json, const char *type)
 }
 
 static void
-add_form(KeJson *json, KeJsonKind kind, KeJsonForm form, int64 value)
+add_form(KeJson *json, KeJsonKind kind, KeJsonForm form, int64 value,
+		 int32 count)
 {
 	int			index = json->nnodes;
 	KeJsonNode *node = ke_json_nodes_add(json, kind);
 
 	node->form = form;
 	node->value.integer = value;
+	node->count = count;
 	if (!json->lazy)
 		ke_json_nodes_print(json, index);
 }
@@ -148,7 +150,7 @@ add_date(KeJson *json, const KeLogical *logical, int64 days)
 	else if (days < PG_INT32_MIN || days > PG_INT32_MAX ||
 			 !IS_VALID_DATE(date))
 		out_of_range(json, "date");
-	add_form(json, KE_JSON_STRING, KE_JSON_FORM_DATE, date);
+	add_form(json, KE_JSON_STRING, KE_JSON_FORM_DATE, date, 0);
 }
 
 /* A time that is none of a day has a text, which an interval takes. */
@@ -170,7 +172,7 @@ add_time(KeJson *json, const KeLogical *logical, int64 value)
 			value *= 1000;
 		else if (logical->scale == 9)
 			value /= 1000;
-		add_form(json, KE_JSON_STRING, KE_JSON_FORM_TIME, value);
+		add_form(json, KE_JSON_STRING, KE_JSON_FORM_TIME, value, 0);
 		return;
 	}
 	text = ke_json_nodes_room(json, KE_PRINT_SCALAR_ROOM);
@@ -216,7 +218,7 @@ add_timestamp(KeJson *json, const KeLogical *logical, int64 value)
 		out_of_range(json, "timestamp");
 	add_form(json, KE_JSON_STRING,
 			 logical->kind == KE_LOGICAL_TIMESTAMPTZ ? KE_JSON_FORM_TIMESTAMPTZ
-			 : KE_JSON_FORM_TIMESTAMP, moment);
+			 : KE_JSON_FORM_TIMESTAMP, moment, 0);
 }
 
 void
@@ -242,7 +244,7 @@ ke_logical_integer(KeJson *json, const KeLogical *logical, int64 value)
 														   logical->scale));
 			break;
 		default:
-			add_form(json, KE_JSON_NUMBER, KE_JSON_FORM_INT, value);
+			add_form(json, KE_JSON_NUMBER, KE_JSON_FORM_INT, value, 0);
 			break;
 	}
 }
@@ -257,6 +259,12 @@ add_decimal(KeJson *json, int32 scale, const char *bytes, int32 len)
 	KeJsonNode *node;
 
 	ke_decimal_strip(&bytes, &len);
+	if (len <= sizeof(int64) && scale >= 0 && scale <= KE_DECIMAL_INT_SCALE)
+	{
+		add_form(json, KE_JSON_NUMBER, KE_JSON_FORM_DECIMAL,
+				 ke_decimal_int(bytes, len), scale);
+		return;
+	}
 	if (len > KE_DECIMAL_MAX_BYTES)
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),

@@ -13,6 +13,7 @@
 
 /* As in numeric.c. */
 #define DIGITS_PER_GROUP 4
+#define GROUP 10000
 #define SHORT_FORM 0x8000
 #define SHORT_NEGATIVE 0x2000
 #define SHORT_SCALE_SHIFT 7
@@ -22,6 +23,9 @@
 /* Well inside what the short form holds: 63 decimals, 64 groups. */
 #define MAX_SCALE 60
 #define MAX_TEXT 120
+
+/* A thousand times this is still one of 64 bits. */
+#define MAX_INT INT64CONST(9000000000000000)
 
 /* The value of n digits, n at most 4. */
 static inline int
@@ -71,6 +75,35 @@ append_groups(int16 *groups, int n, const char *p, const char *end, int first,
 	return n;
 }
 
+/*
+ * Complete the numeric whose groups are in their place, the first one not
+ * zero; weight is the first one's.  Returns its size.
+ */
+static int
+finish(char *dst, const int16 *groups, int n, int weight, bool negative,
+	   int scale)
+{
+	uint16		header;
+
+	while (n > 0 && groups[n - 1] == 0)
+		n--;
+	if (n == 0)
+	{
+		weight = 0;
+		negative = false;
+	}
+
+	header = SHORT_FORM | (scale << SHORT_SCALE_SHIFT) |
+		(weight & SHORT_WEIGHT_MASK);
+	if (negative)
+		header |= SHORT_NEGATIVE;
+	if (weight < 0)
+		header |= SHORT_WEIGHT_NEGATIVE;
+	memcpy(dst + VARHDRSZ, &header, sizeof(header));
+	SET_VARSIZE(dst, VARHDRSZ + sizeof(header) + n * sizeof(int16));
+	return VARSIZE(dst);
+}
+
 int
 ke_numeric_build(char *dst, const char *text, int len, int min_scale)
 {
@@ -84,7 +117,6 @@ ke_numeric_build(char *dst, const char *text, int len, int min_scale)
 	int			weight;
 	int			skipped = 0;
 	int			n;
-	uint16		header;
 
 	if (len == 0 || len > MAX_TEXT || min_scale > MAX_SCALE)
 		return 0;
@@ -116,21 +148,33 @@ ke_numeric_build(char *dst, const char *text, int len, int min_scale)
 		n = append_groups(groups, n, point + 1, end, DIGITS_PER_GROUP,
 						  &skipped);
 	weight -= skipped;
-	while (n > 0 && groups[n - 1] == 0)
-		n--;
-	if (n == 0)
-	{
-		weight = 0;
-		negative = false;
-	}
+	return finish(dst, groups, n, weight, negative, Max(scale, min_scale));
+}
 
-	header = SHORT_FORM | (Max(scale, min_scale) << SHORT_SCALE_SHIFT) |
-		(weight & SHORT_WEIGHT_MASK);
-	if (negative)
-		header |= SHORT_NEGATIVE;
-	if (weight < 0)
-		header |= SHORT_WEIGHT_NEGATIVE;
-	memcpy(dst + VARHDRSZ, &header, sizeof(header));
-	SET_VARSIZE(dst, VARHDRSZ + sizeof(header) + n * sizeof(int16));
-	return VARSIZE(dst);
+/*
+ * value has its scale's groups behind the point and up to 5 before, after
+ * being made a multiple of a group.
+ */
+int
+ke_numeric_build_int(char *dst, int64 value, int scale, int min_scale)
+{
+	static const int fill[] = {1, 1000, 100, 10};
+	int16	   *groups = (int16 *) (dst + VARHDRSZ + sizeof(uint16));
+	int16		reverse[8];
+	uint64		rest = value < 0 ? -(uint64) value : (uint64) value;
+	int			n = 0;
+	int			behind = (scale + DIGITS_PER_GROUP - 1) / DIGITS_PER_GROUP;
+
+	if (scale < 0 || Max(scale, min_scale) > MAX_SCALE || rest > MAX_INT)
+		return 0;
+	rest *= fill[scale % DIGITS_PER_GROUP];
+	while (rest > 0)
+	{
+		reverse[n++] = (int16) (rest % GROUP);
+		rest /= GROUP;
+	}
+	for (int i = 0; i < n; i++)
+		groups[i] = reverse[n - 1 - i];
+	return finish(dst, groups, n, n - 1 - behind, value < 0,
+				  Max(scale, min_scale));
 }

@@ -17,4 +17,14 @@
 extern int	ke_numeric_build(char *dst, const char *text, int len,
 							 int min_scale);
 
+/* Room for any number that ke_numeric_build_int writes. */
+#define KE_NUMERIC_INT_ROOM 64
+
+/*
+ * The same for value / 10^scale, with at least min_scale decimals; 0 where it
+ * leaves the number to the text's way.
+ */
+extern int	ke_numeric_build_int(char *dst, int64 value, int scale,
+								 int min_scale);
+
 #endif							/* KE_NUMERIC_BUILD_H */

@@ -10,7 +10,6 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "portability/instr_time.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -30,7 +29,6 @@ PG_FUNCTION_INFO_V1(unit_avro_text);
 PG_FUNCTION_INFO_V1(unit_avro_column);
 PG_FUNCTION_INFO_V1(unit_avro_describe);
 PG_FUNCTION_INFO_V1(unit_avro_damage);
-PG_FUNCTION_INFO_V1(unit_avro_speed);
 
 static KeAvroSchema *
 parse(text *schema, ArrayType *references)
@@ -66,9 +64,9 @@ decode(FunctionCallInfo fcinfo)
 								 PG_GETARG_ARRAYTYPE_P(2));
 
 	ke_json_scan_init(json, "message value", CurrentMemoryContext);
-	json->lazy = PG_GETARG_BOOL(4);
 	ke_avro_decode(schema, VARDATA_ANY(data), VARSIZE_ANY_EXHDR(data),
-				   PG_GETARG_BOOL(3), json);
+				   (PG_GETARG_BOOL(3) ? KE_AVRO_BARE : 0) |
+				   (PG_GETARG_BOOL(4) ? KE_AVRO_LAZY : 0), json);
 	return json;
 }
 
@@ -184,7 +182,7 @@ try_decode(const KeAvroSchema *schema, const char *bytes, int len,
 		/* as text: jsonb refuses more */
 		StringInfoData out;
 
-		ke_avro_decode(schema, bytes, len, false, json);
+		ke_avro_decode(schema, bytes, len, KE_AVRO_LAZY, json);
 		initStringInfo(&out);
 		ke_json_write(&out, json, 0);
 		ReleaseCurrentSubTransaction();
@@ -248,27 +246,4 @@ unit_avro_damage(PG_FUNCTION_ARGS)
 		raised++;
 	}
 	PG_RETURN_INT32(raised);
-}
-
-/* Decode the data n times; nanoseconds each. */
-Datum
-unit_avro_speed(PG_FUNCTION_ARGS)
-{
-	KeAvroSchema *schema = parse(PG_GETARG_TEXT_PP(0),
-								 PG_GETARG_ARRAYTYPE_P(2));
-	bytea	   *data = PG_GETARG_BYTEA_PP(1);
-	int			n = PG_GETARG_INT32(3);
-	instr_time	start;
-	instr_time	duration;
-	KeJson		json;
-
-	ke_json_scan_init(&json, "message value", CurrentMemoryContext);
-	json.lazy = PG_GETARG_BOOL(4);
-	INSTR_TIME_SET_CURRENT(start);
-	for (int i = 0; i < n; i++)
-		ke_avro_decode(schema, VARDATA_ANY(data), VARSIZE_ANY_EXHDR(data),
-					   false, &json);
-	INSTR_TIME_SET_CURRENT(duration);
-	INSTR_TIME_SUBTRACT(duration, start);
-	PG_RETURN_FLOAT8(INSTR_TIME_GET_DOUBLE(duration) * 1e9 / n);
 }

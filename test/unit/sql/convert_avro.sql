@@ -174,6 +174,26 @@ SELECT avro(dc(0), sized(decode('1249ad2594c37ceb0b2784c4ce0bf38ace408e211a7caab
        avro(dc(0), sized('\xff'::bytea || decode(repeat('00', 1000), 'hex')))::numeric = -(2::numeric ^ 8000) AS bigger,
        avro(dc(7), sized('\xff'::bytea || decode(repeat('00', 1000), 'hex')))::numeric * 10::numeric ^ 7 = -(2::numeric ^ 8000) AS scaled;
 
+-- into numeric, bounded or not: what its input function makes of the text
+CREATE FUNCTION outcome(command text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE result text;
+BEGIN
+  EXECUTE command INTO result;
+  RETURN result;
+EXCEPTION WHEN OTHERS THEN
+  RETURN SQLSTATE;
+END $$;
+SELECT n, scale, bounds, got, wanted
+  FROM (VALUES (0), (1), (-1), (9), (10), (9999), (10000), (-10001), (99999999), (123456789), (100000000), (8999999999999999), (9000000000000001),
+               (-9223372036854775808), (9223372036854775807)) AS numbers (n),
+       (VALUES (0), (1), (2), (3), (4), (5), (8), (17), (40)) AS scales (scale),
+       (VALUES ('1000,0'), ('12,2'), ('5,5'), ('4,0'), ('20,4'), ('3,-2'), ('10,12')) AS typmods (bounds),
+       LATERAL (SELECT outcome(format('SELECT avro_column(%L, %L, type => ''numeric'', typmod => %s, lazy => true)', dc(scale), sized(int8send(n)), numerictypmodin(ARRAY[split_part(bounds, ',', 1), split_part(bounds, ',', 2)]::cstring[]))),
+                       outcome(format('SELECT %L::numeric(%s)::text', avro_text(dc(scale), sized(int8send(n))), bounds)),
+                       avro_column(dc(scale), sized(int8send(n)), type => 'numeric', lazy => true) = avro_text(dc(scale), sized(int8send(n))),
+                       avro_column('"long"', varint(n), type => 'numeric', lazy => true) = n::text) AS of_both (got, wanted, unbounded, of_long)
+  WHERE got IS DISTINCT FROM wanted OR NOT unbounded OR NOT of_long;
+
 -- types of Connect and Debezium
 CREATE FUNCTION named(base text, name text, more text DEFAULT '') RETURNS text LANGUAGE sql
 RETURN format('{"type":"%s","connect.version":1,"connect.name":"%s"%s}', base, name, more);
