@@ -6,12 +6,12 @@ DATA = $(wildcard sql/kafka_events--*.sql)
 PGFILEDESC = "kafka_events - Kafka topics into tables and SQL functions"
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*/*.c)))
 
-PG_CPPFLAGS = -Isrc $(shell pkg-config --cflags rdkafka jansson)
+PG_CPPFLAGS = -Isrc $(shell pkg-config --cflags rdkafka libcurl jansson)
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Werror
 # OpenSSL where PostgreSQL is built with it
-SHLIB_LINK = $(shell pkg-config --libs rdkafka jansson) $(filter -lcrypto,$(LIBS))
+SHLIB_LINK = $(shell pkg-config --libs rdkafka libcurl jansson) $(filter -lcrypto,$(LIBS))
 
-REGRESS = connect tls subscribe mapping ddl control failures dlq privileges outbox views
+REGRESS = connect tls subscribe mapping registry ddl control failures dlq privileges outbox views
 REGRESS_OPTS = --inputdir=.
 
 ISOLATION = $(patsubst test/isolation/specs/%.spec,%,$(wildcard test/isolation/specs/*.spec))

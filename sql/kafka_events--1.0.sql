@@ -79,6 +79,23 @@ CREATE TABLE kafka_events.takeovers (
 COMMENT ON TABLE kafka_events.takeovers IS
   'Databases, by their uuid, whose positions in a service''s groups this one continues until its own commits have replaced theirs';
 
+CREATE TABLE kafka_events.schemas (
+  url              text COLLATE "C" NOT NULL,  -- of the registry that said it
+  kind             text COLLATE "C" NOT NULL,  -- confluent, content, global, guid
+  id               text COLLATE "C" NOT NULL,
+  type             text COLLATE "C" NOT NULL,  -- AVRO, JSON, PROTOBUF, ...
+  subject          text COLLATE "C",           -- the first one, where the registry tells
+  name             text COLLATE "C",
+  fields           text[] NOT NULL,            -- names of the first 1000
+  schema           text COLLATE "C" NOT NULL,
+  reference_names  text[] NOT NULL,            -- of schemas it uses, in the order
+  reference_texts  text[] NOT NULL,            --   in which they can be read
+  first_seen_at    timestamptz NOT NULL,
+  PRIMARY KEY (url, kind, id)
+);
+COMMENT ON TABLE kafka_events.schemas IS
+  'What schema registries have said; not dumped, because elsewhere the same URL may be another registry';
+
 CREATE TABLE kafka_events.positions (
   cluster_id        text COLLATE "C" NOT NULL,
   group_id          text COLLATE "C" NOT NULL,
@@ -319,11 +336,13 @@ CREATE FUNCTION @extschema@.kafka_subscribe(
   breaker_timeout    interval  DEFAULT '30 s',
   column_map         jsonb     DEFAULT '{}',
   field_names        text      DEFAULT 'exact',
+  value_format       text      DEFAULT 'json',
+  key_format         text      DEFAULT 'text',
   server             name      DEFAULT NULL)
 RETURNS regclass
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'kafka_subscribe';
-COMMENT ON FUNCTION @extschema@.kafka_subscribe(text, text, regclass, text, text, text, text, text[], text, integer, interval, integer, text, interval, interval, float8, boolean, integer, interval, jsonb, text, name) IS
+COMMENT ON FUNCTION @extschema@.kafka_subscribe(text, text, regclass, text, text, text, text, text[], text, integer, interval, integer, text, interval, interval, float8, boolean, integer, interval, jsonb, text, text, text, name) IS
   'Consume a topic into a table, a handler function, or both';
 
 CREATE FUNCTION @extschema@.kafka_subscription_alter(
@@ -348,11 +367,13 @@ CREATE FUNCTION @extschema@.kafka_subscription_alter(
   breaker_timeout    interval  DEFAULT NULL,
   column_map         jsonb     DEFAULT NULL,
   field_names        text      DEFAULT NULL,
+  value_format       text      DEFAULT NULL,
+  key_format         text      DEFAULT NULL,
   server             name      DEFAULT NULL)
 RETURNS regclass
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'kafka_subscription_alter';
-COMMENT ON FUNCTION @extschema@.kafka_subscription_alter(text, text, regclass, text, text, text, text, text[], text, integer, interval, integer, text, interval, interval, float8, boolean, integer, interval, jsonb, text, name) IS
+COMMENT ON FUNCTION @extschema@.kafka_subscription_alter(text, text, regclass, text, text, text, text, text[], text, integer, interval, integer, text, interval, interval, float8, boolean, integer, interval, jsonb, text, text, text, name) IS
   'Change a subscription; NULL leaves an option as it is';
 
 CREATE FUNCTION @extschema@.kafka_unsubscribe(topic text, server name DEFAULT NULL)
@@ -362,12 +383,15 @@ AS 'MODULE_PATHNAME', 'kafka_unsubscribe';
 COMMENT ON FUNCTION @extschema@.kafka_unsubscribe(text, name) IS
   'Drop a subscription and return its name; its positions stay, so that it can come back';
 
-CREATE FUNCTION @extschema@.kafka_table_create(name text)
+CREATE FUNCTION @extschema@.kafka_table_create(
+  name    text,
+  topic   text  DEFAULT NULL,
+  server  name  DEFAULT NULL)
 RETURNS regclass
-LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE
+LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'kafka_table_create';
-COMMENT ON FUNCTION @extschema@.kafka_table_create(text) IS
-  'Create a table for row_format "envelope" with primary key (topic, partition, "offset")';
+COMMENT ON FUNCTION @extschema@.kafka_table_create(text, text, name) IS
+  'Create a table for a topic as its latest schema in the schema registry says, or, without a topic, one for row_format "envelope" with primary key (topic, partition, "offset")';
 
 CREATE FUNCTION @extschema@.kafka_current_message()
 RETURNS @extschema@.kafka_message
@@ -811,7 +835,9 @@ CREATE FUNCTION kafka_events.subscriptions(
   OUT breaker_threshold  integer,
   OUT breaker_timeout    interval,
   OUT column_map         jsonb,
-  OUT field_names        text)
+  OUT field_names        text,
+  OUT value_format       text,
+  OUT key_format         text)
 RETURNS SETOF record
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'kafka_subscriptions';
@@ -874,6 +900,53 @@ COMMENT ON COLUMN @extschema@.kafka_subscriptions.column_map IS
   'Path in the value of each column that is not a field of its own name; {} without any';
 COMMENT ON COLUMN @extschema@.kafka_subscriptions.field_names IS
   'How fields are called: exact (as the columns) or snake_case (userId goes to user_id)';
+COMMENT ON COLUMN @extschema@.kafka_subscriptions.value_format IS
+  'What values are: json, or registry (what the schema registry says)';
+COMMENT ON COLUMN @extschema@.kafka_subscriptions.key_format IS
+  'What keys are: text, or registry (what the schema registry says)';
+
+CREATE FUNCTION kafka_events.schemas(
+  OUT server         name,
+  OUT id             text,
+  OUT subject        text,
+  OUT type           text,
+  OUT name           text,
+  OUT fields         text[],
+  OUT first_seen_at  timestamptz,
+  OUT url            text)
+RETURNS SETOF record
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'kafka_schemas';
+COMMENT ON FUNCTION kafka_events.schemas() IS
+  'The rows of view kafka_schemas';
+
+CREATE VIEW @extschema@.kafka_schemas AS
+  SELECT * FROM kafka_events.schemas();
+COMMENT ON VIEW @extschema@.kafka_schemas IS
+  'What schema registries have said so far: the schemas of messages that were read';
+COMMENT ON COLUMN @extschema@.kafka_schemas.server IS
+  'Name of the foreign server whose registry it is of';
+COMMENT ON COLUMN @extschema@.kafka_schemas.id IS
+  'Id that messages name it by: a number, or a UUID';
+COMMENT ON COLUMN @extschema@.kafka_schemas.subject IS
+  'Subject that it is registered for, one of them; NULL where the registry does not tell';
+COMMENT ON COLUMN @extschema@.kafka_schemas.type IS
+  'What it is written in: AVRO, JSON, PROTOBUF';
+COMMENT ON COLUMN @extschema@.kafka_schemas.name IS
+  'Name in the schema: of a record with its namespace, of JSON Schema the title; NULL if it has none';
+COMMENT ON COLUMN @extschema@.kafka_schemas.fields IS
+  'Names of its fields, of the first 1000 of them; empty if it has none';
+COMMENT ON COLUMN @extschema@.kafka_schemas.first_seen_at IS
+  'When the registry was asked for it';
+COMMENT ON COLUMN @extschema@.kafka_schemas.url IS
+  'URL of the registry that said it';
+
+CREATE FUNCTION @extschema@.kafka_schema_forget(id text DEFAULT NULL, server name DEFAULT NULL)
+RETURNS bigint
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'kafka_schema_forget';
+COMMENT ON FUNCTION @extschema@.kafka_schema_forget(text, name) IS
+  'Forget what a server''s schema registry has said, of one id or of all, so that it is asked again; returns how many schemas were forgotten';
 
 CREATE FUNCTION kafka_events.consumer_health(
   OUT server               name,
@@ -1194,5 +1267,6 @@ COMMENT ON COLUMN @extschema@.kafka_retries.sqlstate IS
 GRANT SELECT ON @extschema@.kafka_retries TO PUBLIC;
 
 GRANT SELECT ON
-  @extschema@.kafka_subscriptions, @extschema@.kafka_consumer_health, @extschema@.kafka_consumer_lag
+  @extschema@.kafka_subscriptions, @extschema@.kafka_consumer_health, @extschema@.kafka_consumer_lag,
+  @extschema@.kafka_schemas
   TO PUBLIC;

@@ -18,6 +18,7 @@
 #include "core/clock.h"
 #include "core/guc.h"
 #include "shm/shmem.h"
+#include "state/schema_cache.h"
 
 PG_MODULE_MAGIC;
 
@@ -63,5 +64,6 @@ _PG_init(void)
 		return;
 
 	ke_hooks_install();
+	ke_schema_cache_init();
 	register_launcher();
 }

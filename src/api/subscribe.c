@@ -9,10 +9,8 @@
 #include "postgres.h"
 #include "core/compat.h"
 
-#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
-#include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
@@ -21,7 +19,6 @@
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
-#include "utils/varlena.h"
 
 #include "api/fcinfo.h"
 #include "api/group_owner.h"
@@ -43,7 +40,6 @@
 PG_FUNCTION_INFO_V1(kafka_subscribe);
 PG_FUNCTION_INFO_V1(kafka_subscription_alter);
 PG_FUNCTION_INFO_V1(kafka_unsubscribe);
-PG_FUNCTION_INFO_V1(kafka_table_create);
 
 /* How long subscribing waits for an answer of the cluster. */
 #define ASK_TIMEOUT_MS 5000
@@ -89,7 +85,9 @@ static const struct
 	{"breaker_threshold", ARG_INTEGER, "10"},
 	{"breaker_timeout", ARG_INTERVAL, "30 s"},
 	{"column_map", ARG_JSONB, "{}"},
-	{"field_names", ARG_TEXT, "exact"}
+	{"field_names", ARG_TEXT, "exact"},
+	{"value_format", ARG_TEXT, "json"},
+	{"key_format", ARG_TEXT, "text"}
 };
 
 #define ARG_TOPIC 0
@@ -430,39 +428,4 @@ kafka_unsubscribe(PG_FUNCTION_ARGS)
 	server = ke_subscription_ddl_server(ke_fcinfo_name(fcinfo, 1));
 	ke_subscription_ddl_drop(ke_subscription_ddl_find(server, topic));
 	PG_RETURN_TEXT_P(cstring_to_text(topic));
-}
-
-Datum
-kafka_table_create(PG_FUNCTION_ARGS)
-{
-	List	   *names = textToQualifiedNameList(PG_GETARG_TEXT_PP(0));
-	RangeVar   *name = makeRangeVarFromNameList(names);
-	char	   *quoted;
-	int			result;
-
-	if (name->catalogname != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("table name \"%s\" must not name a database",
-						text_to_cstring(PG_GETARG_TEXT_PP(0)))));
-	if (name->schemaname == NULL)
-		name->schemaname =
-			get_namespace_name(RangeVarGetCreationNamespace(name));
-	quoted = quote_qualified_identifier(name->schemaname, name->relname);
-
-	SPI_connect();
-	result = SPI_execute(psprintf("CREATE TABLE %s ("
-								  "topic pg_catalog.text NOT NULL, "
-								  "partition pg_catalog.int4 NOT NULL, "
-								  "\"offset\" pg_catalog.int8 NOT NULL, "
-								  "\"timestamp\" pg_catalog.timestamptz, "
-								  "key pg_catalog.text, "
-								  "value pg_catalog.jsonb, "
-								  "headers pg_catalog.jsonb, "
-								  "PRIMARY KEY (topic, partition, \"offset\"))",
-								  quoted), false, 0);
-	if (result != SPI_OK_UTILITY)
-		elog(ERROR, "SPI_execute returned %s", SPI_result_code_string(result));
-	SPI_finish();
-	PG_RETURN_OID(RangeVarGetRelid(name, NoLock, false));
 }

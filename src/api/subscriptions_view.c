@@ -25,7 +25,7 @@
 
 PG_FUNCTION_INFO_V1(kafka_subscriptions);
 
-#define COLUMNS 26
+#define COLUMNS 28
 
 static Datum
 interval_datum(int ms)
@@ -140,6 +140,10 @@ set_options(Row *row, const KeSubscription *sub)
 	set(row, column_map_datum(options));
 	set_text(row,
 			 ke_options_subscription_field_names_name(options->field_names));
+	set_text(row,
+			 ke_options_subscription_value_format_name(options->value_format));
+	set_text(row,
+			 ke_options_subscription_key_format_name(options->key_format));
 }
 
 static void

@@ -56,6 +56,7 @@ asked_time(const KeQuestion *question)
 		case KE_ASK_CONFIG:
 		case KE_ASK_CREATE:
 		case KE_ASK_OWNERS:
+		case KE_ASK_SCHEMA:
 			break;
 		case KE_ASK_EARLIEST:
 			return KE_KAFKA_BEGINNING;
@@ -394,6 +395,8 @@ ke_answers_try(KeWatch *watch, const KeServer *server,
 								 problem);
 		case KE_ASK_CREATE:
 			return answer_create(cluster, server, question);
+		case KE_ASK_SCHEMA:
+			break;				/* no question to a cluster */
 	}
 	pg_unreachable();
 }

@@ -23,6 +23,7 @@
 #include "consumer/progress.h"
 #include "consumer/returned.h"
 #include "consumer/routing.h"
+#include "consumer/schema_wait.h"
 #include "core/classify.h"
 #include "core/clock.h"
 #include "core/testing.h"
@@ -493,8 +494,10 @@ ke_batch_run(KeEngine *engine, KeStage *stage)
 	int			left = admit(engine, stage, &outcome);
 	Redo		redo = {-1, 0};
 	Attempt		attempt = {.effects.stage = stage};
-	int			waited = stage->count;
+	int			waited;
 
+	left = ke_schema_wait_check(engine, stage, left);
+	waited = stage->count;
 	attempt.progress = ke_progress_make(engine);
 	while (left > 0 && outcome == KE_BATCH_PROGRESS &&
 		   (attempt.settlement.pending || !is_over(started)))

@@ -16,6 +16,7 @@
 #include "core/failure.h"
 #include "core/message.h"
 #include "core/pace.h"
+#include "core/schema_id.h"
 #include "handler/handler.h"
 #include "handler/inspect.h"
 #include "kafka/consumer.h"
@@ -75,6 +76,10 @@ typedef struct KePartition
 	KeFetchTrial trial;			/* fetch_trouble.c's */
 	bool		heard;			/* it delivered something, lately */
 	KeMoment	heard_at;		/* when that was last noticed; 0: never */
+	bool		awaits;			/* not fetched until a schema is known;
+								 * schema_wait.c's, as the next two */
+	KeSchemaId	awaited;
+	char		awaits_reason[KE_REASON_LEN];
 	bool		counted;		/* scratch of ke_progress_collect */
 	char		reason[KE_REASON_LEN];
 	char		fault[KE_REASON_LEN];	/* RUNNING, but why it delivers
@@ -158,6 +163,10 @@ typedef struct KeEngine
 	KeMoment	trial_at;		/* fetch_trouble.c: when the next step of a
 								 * trial is due; 0: none is under way */
 	int			too_big_for;	/* likewise: receive.message.max.bytes */
+	KeMoment	schemas_at;		/* schema_wait.c: when to look again for
+								 * schemas that partitions wait for; 0: none
+								 * does */
+	uint64		schema_answers; /* likewise: as of the last look */
 	KePosition	runner;			/* retry consumers: see retry_due.c */
 	bool		has_runner;
 	int			runner_careful; /* parked messages still to be announced */
@@ -196,6 +205,7 @@ extern void ke_stage_push(KeStage *stage, KePartition *part,
 						  const KeMessage *msg);
 extern void ke_stage_discard(KeStage *stage, int count);
 extern void ke_stage_drop(KeStage *stage, KePartition *part);
+extern void ke_stage_drop_from(KeStage *stage, KePartition *part, int from);
 extern void ke_stage_bring_forward(KeStage *stage, int32 after);
 extern bool ke_stage_is_ready(const KeStage *stage);
 extern bool ke_stage_is_full(const KeStage *stage);
@@ -210,6 +220,7 @@ extern KePartition *ke_partition_find(KeEngine *engine, const char *topic,
 extern const char *ke_partition_obstacle(const KeStage *stage);
 extern void ke_partition_enter(KePartition *part);
 extern void ke_partition_hold(KeEngine *engine, KePartition *part);
+extern void ke_partition_stop_fetching(KeEngine *engine, KePartition *part);
 extern void ke_partition_stop(KeEngine *engine, KePartition *part,
 							  const char *reason);
 extern void ke_partition_restart(KeEngine *engine, KePartition *part,

@@ -41,6 +41,13 @@ ke_partition_hold(KeEngine *engine, KePartition *part)
 {
 	if (part->stage != NULL)
 		ke_stage_drop(part->stage, part);
+	ke_partition_stop_fetching(engine, part);
+}
+
+/* Pause it in the library; what has come of it runs. */
+void
+ke_partition_stop_fetching(KeEngine *engine, KePartition *part)
+{
 	part->end = -1;
 	if (part->fetching)
 	{
@@ -72,6 +79,7 @@ ke_partition_enter(KePartition *part)
 
 	part->decided = false;
 	part->verifying = false;
+	part->awaits = false;
 	part->status = reason ? KE_PARTITION_PAUSED : KE_PARTITION_STARTING;
 	part->start_at = 0;
 	strlcpy(part->reason, reason ? reason : "", sizeof(part->reason));
@@ -262,8 +270,10 @@ add_fetch_reason(const KePartition *part, KeLagRow *row)
 {
 	if (part->status != KE_PARTITION_RUNNING)
 		return;
-	if (part->held || ke_fetch_trouble_holds(part))
+	if (part->held || part->awaits || ke_fetch_trouble_holds(part))
 		row->status = KE_PARTITION_PAUSED;
+	if (part->awaits)
+		strlcpy(row->reason, part->awaits_reason, sizeof(row->reason));
 	if (row->reason[0] != '\0')
 		return;
 	if (ke_fetch_trouble_holds(part))

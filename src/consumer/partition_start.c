@@ -543,7 +543,7 @@ ke_partition_start_finish(KeEngine *engine, KeMoment now, bool in_library)
 		KePartition *part = engine->parts[i];
 
 		if (part->status != KE_PARTITION_RUNNING || part->fetching ||
-			part->held || ke_fetch_trouble_holds(part))
+			part->held || part->awaits || ke_fetch_trouble_holds(part))
 			continue;
 		ke_partition_list_add(list, part->topic, part->partition,
 							  part->fetch_from);

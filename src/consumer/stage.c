@@ -196,14 +196,17 @@ ke_stage_discard(KeStage *stage, int count)
 		stage->head = 0;
 }
 
-/* Release all messages of one partition; the others keep their order. */
+/*
+ * Release the messages of one partition that are at this place or behind it;
+ * the others keep their order.
+ */
 void
-ke_stage_drop(KeStage *stage, KePartition *part)
+ke_stage_drop_from(KeStage *stage, KePartition *part, int from)
 {
 	int			i;
-	int			kept = stage->head;
+	int			kept = from;
 
-	for (i = stage->head; i < stage->head + stage->count; i++)
+	for (i = from; i < stage->head + stage->count; i++)
 	{
 		if (stage->parts[i] == part)
 		{
@@ -216,6 +219,13 @@ ke_stage_drop(KeStage *stage, KePartition *part)
 		kept++;
 	}
 	stage->count = kept - stage->head;
+}
+
+/* Release all messages of one partition. */
+void
+ke_stage_drop(KeStage *stage, KePartition *part)
+{
+	ke_stage_drop_from(stage, part, stage->head);
 }
 
 /*
@@ -266,7 +276,10 @@ void
 ke_stage_wait_for_database(KeStage *stage, const KeFailure *fail)
 {
 	char	   *description = ke_failure_describe(fail);
-	char	   *trouble = psprintf("waits for the database: %s", description);
+	bool		of_registry = fail->ours &&
+		ERRCODE_TO_CATEGORY(fail->sqlstate) == ERRCODE_CONNECTION_EXCEPTION;
+	char	   *trouble = psprintf(of_registry ? "waits: %s" :
+								   "waits for the database: %s", description);
 
 	stage->backoff_ms = stage->backoff_ms == 0 ? BACKOFF_FIRST_MS :
 		Min(2 * stage->backoff_ms, BACKOFF_LAST_MS);
@@ -277,8 +290,7 @@ ke_stage_wait_for_database(KeStage *stage, const KeFailure *fail)
 							   description));
 	if (stage->backoff_ms == BACKOFF_FIRST_MS)
 		ereport(LOG,
-				(errmsg("topic \"%s\" waits for the database: %s",
-						stage->topic, description)));
+				(errmsg("topic \"%s\" %s", stage->topic, trouble)));
 }
 
 /*

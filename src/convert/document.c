@@ -11,10 +11,13 @@
 
 #include "utils/builtins.h"
 
+#include "convert/avro_decode.h"
 #include "convert/decode.h"
 #include "convert/document.h"
 #include "convert/json_write.h"
 #include "convert/jsonb_build.h"
+#include "convert/schema_source.h"
+#include "core/framing.h"
 
 KeDocument *
 ke_document_open(const KeSubscriptionOptions *options, KeDocumentPart part,
@@ -25,8 +28,65 @@ ke_document_open(const KeSubscriptionOptions *options, KeDocumentPart part,
 	document->part = part;
 	document->subject = part == KE_DOCUMENT_KEY ? "message key"
 		: "message value";
+	if (options != NULL && KE_FORMAT_REGISTRY ==
+		(part == KE_DOCUMENT_KEY ? options->key_format
+		 : options->value_format))
+		document->registry = options->registry;
 	ke_json_scan_init(&document->json, document->subject, parent);
 	return document;
+}
+
+static void
+refuse_type(const KeDocument *document, const KeFraming *framing,
+			const char *type)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("%s is written in %s (%s), which cannot be decoded",
+					document->subject, type,
+					ke_schema_id_describe(&framing->id)),
+			 errhint("Set %s to %s, and take the bytes: a handler with an argument of type bytea or kafka_message, or a column value of type bytea.",
+					 document->part == KE_DOCUMENT_KEY ? "key_format" :
+					 "value_format",
+					 document->part == KE_DOCUMENT_KEY ? "text" : "json")));
+}
+
+/* What stands behind an id of the schema registry. */
+static void
+read_framed(KeDocument *document, KeMessage *msg)
+{
+	const KeRegistry *registry = document->registry;
+	const KeSchema *schema;
+	KeFraming	framing;
+	const char *problem;
+
+	if (!ke_framing_read(msg, document->part == KE_DOCUMENT_KEY,
+						 registry->ids, &framing, &problem))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+				 errmsg("%s %s", document->subject, problem)));
+	schema = ke_schema_source_find(registry, &framing.id, document->subject);
+	document->text += framing.skip;
+	document->text_len -= framing.skip;
+	switch (schema->type)
+	{
+		case KE_SCHEMA_JSON:
+			break;
+		case KE_SCHEMA_AVRO:
+			if (framing.is_json)
+				refuse_type(document, &framing, "Avro's JSON encoding");
+			document->plain = false;
+			document->scanned = true;
+			document->root = 0;
+			ke_avro_decode(schema->avro, document->text, document->text_len,
+						   framing.id.kind == KE_SCHEMA_ID_CONFLUENT ||
+						   framing.id.kind == KE_SCHEMA_ID_GUID,
+						   &document->json);
+			break;
+		case KE_SCHEMA_PROTOBUF:
+		case KE_SCHEMA_OTHER:
+			refuse_type(document, &framing, schema->type_name);
+	}
 }
 
 KeDocumentOp
@@ -36,10 +96,14 @@ ke_document_read(KeDocument *document, KeMessage *msg)
 
 	document->bytes = is_key ? msg->key : msg->value;
 	document->len = is_key ? msg->key_len : msg->value_len;
+	document->text = document->bytes;
+	document->text_len = document->len;
 	document->plain = true;
 	document->scanned = false;
 	document->op = document->bytes == NULL ? KE_DOCUMENT_NONE
 		: KE_DOCUMENT_WHOLE;
+	if (document->registry != NULL && document->op == KE_DOCUMENT_WHOLE)
+		read_framed(document, msg);
 	return document->op;
 }
 
@@ -60,12 +124,12 @@ is_json_key(const char *text, int32 len)
 int
 ke_document_scan(KeDocument *document)
 {
-	int32		len = document->len;
+	int32		len = document->text_len;
 	const char *text;
 
 	if (document->scanned)
 		return document->root;
-	text = ke_json_scan_to_server(document->bytes, &len, document->subject);
+	text = ke_json_scan_to_server(document->text, &len, document->subject);
 	if (document->part == KE_DOCUMENT_KEY && !is_json_key(text, len))
 		ke_json_scan_plain(&document->json, text, len);
 	else
@@ -89,7 +153,7 @@ Datum
 ke_document_jsonb(KeDocument *document)
 {
 	if (!document->scanned)
-		return ke_decode_jsonb(document->bytes, document->len,
+		return ke_decode_jsonb(document->text, document->text_len,
 							   document->subject);
 	return ke_jsonb_build(&document->json, document->root);
 }
@@ -98,7 +162,7 @@ Datum
 ke_document_json(KeDocument *document)
 {
 	if (document->plain)
-		return ke_decode_json(document->bytes, document->len,
+		return ke_decode_json(document->text, document->text_len,
 							  document->subject);
 	return write_json(document);
 }
@@ -112,7 +176,7 @@ ke_document_text(KeDocument *document)
 	int32		len;
 
 	if (document->plain)
-		return ke_decode_text(document->bytes, document->len,
+		return ke_decode_text(document->text, document->text_len,
 							  document->subject);
 	root = &document->json.nodes[document->root];
 	if (root->kind != KE_JSON_STRING)
@@ -131,8 +195,11 @@ Datum
 ke_document_convert(KeDocument *document, KeConverter *conv, bool *isnull)
 {
 	*isnull = false;
-	if (document->plain || conv->kind == KE_CONVERT_BYTEA)
+	if (conv->kind == KE_CONVERT_BYTEA)
 		return ke_decode_whole(conv, document->bytes, document->len,
+							   document->subject);
+	if (document->plain)
+		return ke_decode_whole(conv, document->text, document->text_len,
 							   document->subject);
 	return ke_convert_json(conv, &document->json, document->root, isnull);
 }

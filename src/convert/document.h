@@ -35,12 +35,15 @@ typedef struct KeDocument
 {
 	KeDocumentPart part;
 	const char *subject;		/* "message value": for errors */
+	const KeRegistry *registry; /* it is framed by an id of this; or NULL */
 
 	/* Of the message read last */
 	KeDocumentOp op;
 	const char *bytes;			/* as they came; NULL with KE_DOCUMENT_NONE */
 	int32		len;
-	bool		plain;			/* they are the value's JSON, or its text */
+	const char *text;			/* of these what is JSON, or text: where a */
+	int32		text_len;		/* framing is before that, it is without it */
+	bool		plain;			/* the value is that text, as it is */
 	bool		scanned;		/* the next two are there */
 	int			root;			/* the node that is the value */
 	KeJson		json;
@@ -51,7 +54,11 @@ extern KeDocument *ke_document_open(const KeSubscriptionOptions *options,
 									KeDocumentPart part,
 									MemoryContext parent);
 
-/* Turn to this message, and say what it has. */
+/*
+ * Turn to this message, and say what it has.  With a registry: in a
+ * transaction; raises as ke_schema_source_find does, 22P03 for a value without
+ * a framing, 0A000 for what no schema type of ours can read.
+ */
 extern KeDocumentOp ke_document_read(KeDocument *document, KeMessage *msg);
 
 /*

@@ -274,7 +274,7 @@ parse_one(const KeOption *option, List *options, bool production, void *out,
 	rule = ke_option_table_assign(option, value, out);
 	if (rule == NULL)
 		return;
-	if (option->kind == KE_OPTION_SECRET || *value == '\0')
+	if (option->kind == KE_OPTION_SECRET || option->quiet || *value == '\0')
 		ke_options_problem(problems, NULL, "Option \"%s\" %s",
 						   option->name, rule);
 	else

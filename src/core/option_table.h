@@ -53,6 +53,7 @@ typedef struct KeOption
 	const char *form;			/* of text, for people; or NULL */
 	const char *type;			/* of what parse reads; NULL: text[] */
 	bool		required;
+	bool		quiet;			/* might hold a secret: no error quotes it */
 } KeOption;
 
 typedef struct KeOptionSet

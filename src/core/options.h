@@ -53,6 +53,29 @@ typedef enum KeFieldNames
 	KE_NAMES_SNAKE_CASE			/* userId goes to user_id */
 } KeFieldNames;
 
+/* How a message's value or key is written. */
+typedef enum KeFormat
+{
+	KE_FORMAT_PLAIN,			/* JSON; a key: text */
+	KE_FORMAT_REGISTRY			/* what the schema registry says */
+} KeFormat;
+
+/* What the number before a value means to the schema registry. */
+typedef enum KeRegistryId
+{
+	KE_REGISTRY_ID_CONFLUENT,	/* an id of Confluent's API */
+	KE_REGISTRY_ID_CONTENT,		/* Apicurio's contentId */
+	KE_REGISTRY_ID_GLOBAL		/* Apicurio's globalId */
+} KeRegistryId;
+
+/* The schema registry of a server. */
+typedef struct KeRegistry
+{
+	Oid			server;
+	List	   *urls;			/* of char *, tried in turn */
+	KeRegistryId ids;
+} KeRegistry;
+
 /* A librdkafka property given as a server option ("linger.ms"). */
 typedef struct KeProperty
 {
@@ -84,6 +107,9 @@ typedef struct KeServerOptions
 	int			topic_partitions;
 	int			topic_replication_factor;
 	int64		dlq_retention_ms;
+	char	   *schema_registry_url;	/* or NULL */
+	char	   *schema_registry_ca_pem; /* or NULL */
+	KeRegistryId schema_registry_id;
 	List	   *properties;		/* of KeProperty */
 } KeServerOptions;
 
@@ -94,6 +120,9 @@ typedef struct KeMappingOptions
 	char	   *ssl_certificate_pem;
 	char	   *ssl_key_pem;
 	char	   *ssl_key_password;
+	char	   *schema_registry_username;
+	char	   *schema_registry_password;
+	char	   *schema_registry_token;
 
 	/* filled in by subscription/catalog, for errors; else NULL */
 	bool		exists;
@@ -131,6 +160,11 @@ typedef struct KeSubscriptionOptions
 	int			ncolumn_map;
 	KeFieldNames field_names;
 	bool		paused;			/* set by kafka_consumer_pause */
+	KeFormat	value_format;
+	KeFormat	key_format;
+
+	/* filled in by subscription/catalog; NULL: the server has none */
+	const KeRegistry *registry;
 } KeSubscriptionOptions;
 
 /*
@@ -192,5 +226,7 @@ extern const char *
 ke_options_subscription_retry_strategy_name(KeRetryStrategy value);
 extern const char *
 ke_options_subscription_field_names_name(KeFieldNames value);
+extern const char *ke_options_subscription_value_format_name(KeFormat value);
+extern const char *ke_options_subscription_key_format_name(KeFormat value);
 
 #endif							/* KE_OPTIONS_H */

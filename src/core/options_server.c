@@ -13,6 +13,7 @@
 #include "core/options.h"
 #include "core/pem.h"
 #include "core/properties.h"
+#include "core/registry_url.h"
 
 /* Longest service name, and longest suffix of retry and DLQ topics. */
 #define NAME_MAX_LEN	100
@@ -30,11 +31,16 @@ static const char *const mechanisms[] =
 static const char *const compressions[] =
 {"none", "gzip", "snappy", "lz4", "zstd", NULL};
 
+static const char *const registry_ids[] =
+{"confluent", "content", "global", NULL};
+
 static const char *check_bootstrap_servers(const char *value);
 static const char *check_service_name(const char *value);
 static const char *check_suffix(const char *value);
 static const char *check_certificate(const char *value);
 static const char *check_key(const char *value);
+static const char *check_token(const char *value);
+static const char *check_registry_user(const char *value);
 
 #define SERVER(option, type, ...) \
 	{.name = #option, .kind = KE_OPTION_##type, \
@@ -72,7 +78,12 @@ static const KeOption server_options[] = {
 	SERVER(topic_replication_factor, INTEGER, "-1", -1, 32767),
 	{.name = "dlq_retention", .kind = KE_OPTION_LONG_INTERVAL,
 		.offset = offsetof(KeServerOptions, dlq_retention_ms),
-	"30 days", 1000, 36500 * 86400000.0}
+	"30 days", 1000, 36500 * 86400000.0},
+	SERVER(schema_registry_url, TEXT, .check = ke_registry_url_check,
+		   .form = "http://host:port/path, ...", .quiet = true),
+	SERVER(schema_registry_ca_pem, TEXT, .check = check_certificate,
+		   .form = "certificates in PEM text"),
+	SERVER(schema_registry_id, CHOICE, "confluent", .choices = registry_ids)
 };
 
 static bool add_property(const char *name, const char *value, void *out,
@@ -97,7 +108,10 @@ static const KeOption mapping_options[] = {
 			.form = "certificates in PEM text"),
 	MAPPING(ssl_key_pem, SECRET, .check = check_key,
 			.form = "private key in PEM text"),
-	MAPPING(ssl_key_password, SECRET)
+	MAPPING(ssl_key_password, SECRET),
+	MAPPING(schema_registry_username, TEXT, .check = check_registry_user),
+	MAPPING(schema_registry_password, SECRET),
+	MAPPING(schema_registry_token, SECRET, .check = check_token)
 };
 
 static const KeOptionSet mapping_set = {
@@ -238,6 +252,33 @@ check_key(const char *value)
 	return NULL;
 }
 
+/* What may stand in a header of HTTP. */
+static const char *
+check_token(const char *value)
+{
+	const char *p;
+
+	if (*value == '\0')
+		return "must not be empty";
+	for (p = value; *p != '\0'; p++)
+	{
+		if (*p <= ' ' || *p > '~')
+			return "must consist of ASCII characters without blanks";
+	}
+	return NULL;
+}
+
+/* Basic authentication has a colon behind the name. */
+static const char *
+check_registry_user(const char *value)
+{
+	if (*value == '\0')
+		return "must not be empty";
+	if (strchr(value, ':') != NULL)
+		return "must not contain \":\"";
+	return NULL;
+}
+
 static bool
 add_property(const char *name, const char *value, void *out, List **problems)
 {
@@ -262,6 +303,16 @@ static bool
 uses_sasl(const KeServerOptions *server)
 {
 	return strncmp(server->security_protocol, "sasl_", 5) == 0;
+}
+
+static void
+check_registry(const KeServerOptions *server, List **problems)
+{
+	if (server->schema_registry_ca_pem != NULL &&
+		(server->schema_registry_url == NULL ||
+		 !ke_registry_url_is_secure(server->schema_registry_url, false)))
+		ke_options_problem(problems, NULL,
+						   "Option \"schema_registry_ca_pem\" needs a schema_registry_url that begins with https://");
 }
 
 /* What no single option can break. */
@@ -294,6 +345,7 @@ check_together(const KeServerOptions *server, List *options, List **problems)
 	if (server->topic_replication_factor == 0)
 		ke_options_problem(problems, NULL,
 						   "Option \"topic_replication_factor\" must be -1, the broker's default, or at least 1");
+	check_registry(server, problems);
 	ke_properties_check_together(server->properties, problems);
 }
 
@@ -326,6 +378,10 @@ check_production(const KeServerOptions *server, List **problems)
 	if (server->topic_replication_factor == 1)
 		ke_options_problem(problems, NULL,
 						   "Option \"topic_replication_factor\" must not be 1 with profile production");
+	if (server->schema_registry_url != NULL &&
+		!ke_registry_url_is_secure(server->schema_registry_url, true))
+		ke_options_problem(problems, NULL,
+						   "Option \"schema_registry_url\" must begin with https:// with profile production");
 	if (ke_options_server_is_stock_name(server->service_name))
 		ke_options_problem(problems,
 						   "Name the service after what it does, so that no other service uses its consumer groups.",
@@ -376,8 +432,26 @@ ke_options_server_parse(List *options, KeServerOptions *out, List **problems)
 	if (problems != NULL && out->ssl_ca_pem != NULL)
 		check_pem("ssl_ca_pem", ke_pem_certificates_problem(out->ssl_ca_pem),
 				  problems);
+	if (problems != NULL && out->schema_registry_ca_pem != NULL)
+		check_pem("schema_registry_ca_pem",
+				  ke_pem_certificates_problem(out->schema_registry_ca_pem),
+				  problems);
 	if (out->production)
 		check_production(out, problems);
+}
+
+static void
+check_registry_login(List *options, List **problems)
+{
+	bool		user = ke_option_table_written(options,
+											   "schema_registry_username") != NULL;
+
+	if (user != (ke_option_table_written(options, "schema_registry_password") != NULL))
+		ke_options_problem(problems, NULL,
+						   "Options \"schema_registry_username\" and \"schema_registry_password\" need each other");
+	if (user && ke_option_table_written(options, "schema_registry_token") != NULL)
+		ke_options_problem(problems, NULL,
+						   "Options \"schema_registry_username\" and \"schema_registry_token\" exclude each other");
 }
 
 void
@@ -398,6 +472,7 @@ ke_options_server_parse_mapping(List *options, KeMappingOptions *out,
 		ke_option_table_written(options, "ssl_key_pem") == NULL)
 		ke_options_problem(problems, NULL,
 						   "Option \"ssl_key_password\" needs option \"ssl_key_pem\"");
+	check_registry_login(options, problems);
 	if (problems != NULL)
 		check_client_certificate(out, problems);
 }

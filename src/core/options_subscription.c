@@ -26,6 +26,8 @@ static const char *const strategies[] =
 {"exponential", "linear", "fixed", NULL};
 
 static const char *const field_names[] = {"exact", "snake_case", NULL};
+static const char *const value_formats[] = {"json", "registry", NULL};
+static const char *const key_formats[] = {"text", "registry", NULL};
 
 static const char *parse_required_headers(const char *value, void *out);
 static const char *parse_column_map(const char *value, void *out);
@@ -64,6 +66,8 @@ static const KeOption subscription_options[] = {
 	{"column_map", KE_OPTION_PARSED, .parse = parse_column_map,
 	.type = "jsonb", .form = "{\"column\": \"path\", ...}"},
 	OPTION(field_names, CHOICE, "exact", .choices = field_names),
+	OPTION(value_format, CHOICE, "json", .choices = value_formats),
+	OPTION(key_format, CHOICE, "text", .choices = key_formats),
 	OPTION(paused, BOOLEAN, "false")
 };
 
@@ -125,6 +129,21 @@ ke_options_subscription_parse(List *options, bool production,
 						   "At least one of the options \"handler\" and \"into_table\" is required");
 }
 
+/* Who says what the schemas are? */
+static void
+check_formats(const KeServerOptions *server, const KeSubscriptionOptions *sub,
+			  List **problems)
+{
+	bool		by_value = sub->value_format == KE_FORMAT_REGISTRY;
+
+	if (server->schema_registry_url == NULL &&
+		(by_value || sub->key_format == KE_FORMAT_REGISTRY))
+		ke_options_problem(problems,
+						   "Say where the schema registry is: ALTER SERVER ... OPTIONS (ADD schema_registry_url 'https://host:port').",
+						   "Option \"%s\" is registry, but the server has no schema_registry_url",
+						   by_value ? "value_format" : "key_format");
+}
+
 void
 ke_options_subscription_check(const KeServerOptions *server,
 							  const char *topic,
@@ -166,6 +185,7 @@ ke_options_subscription_check(const KeServerOptions *server,
 						   "Option \"max_delay\" (%s) must be at least initial_delay (%s)",
 						   ke_literal_show_interval(sub->max_delay_ms),
 						   ke_literal_show_interval(sub->initial_delay_ms));
+	check_formats(server, sub, problems);
 }
 
 bool
@@ -208,4 +228,16 @@ const char *
 ke_options_subscription_field_names_name(KeFieldNames value)
 {
 	return field_names[value];
+}
+
+const char *
+ke_options_subscription_value_format_name(KeFormat value)
+{
+	return value_formats[value];
+}
+
+const char *
+ke_options_subscription_key_format_name(KeFormat value)
+{
+	return key_formats[value];
 }

@@ -28,7 +28,9 @@ typedef enum KeQuestionKind
 	KE_ASK_CONFIG,				/* properties of a topic; both ways */
 	KE_ASK_CREATE,				/* make a topic; both ways */
 	KE_ASK_OWNERS,				/* whose the main group is: likewise */
-	KE_ASK_DLQ					/* both ends, and the admin group's position */
+	KE_ASK_DLQ,					/* both ends, and the admin group's position */
+	KE_ASK_SCHEMA				/* the latest schema of the subject that topic
+								 * holds: payload of cluster/registry */
 } KeQuestionKind;
 
 typedef struct KeQuestion

@@ -24,6 +24,7 @@
 #include "shm/reason.h"
 #include "shm/request.h"
 #include "shm/role_demand.h"
+#include "shm/schema_demand.h"
 #include "shm/shmem.h"
 #include "shm/slot_table.h"
 #include "shm/task.h"
@@ -47,6 +48,7 @@ request(void)
 	ke_circuit_shmem_request();
 	ke_request_shmem_request();
 	ke_task_shmem_request();
+	ke_schema_demand_shmem_request();
 }
 
 static void
@@ -66,6 +68,7 @@ startup(void)
 	ke_circuit_shmem_init();
 	ke_request_shmem_init();
 	ke_task_shmem_init();
+	ke_schema_demand_shmem_init();
 	LWLockRelease(AddinShmemInitLock);
 
 	ke_ready_set();

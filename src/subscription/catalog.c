@@ -35,6 +35,7 @@
 #include "utils/syscache.h"
 
 #include "core/guc.h"
+#include "core/registry_url.h"
 #include "subscription/catalog.h"
 #include "subscription/checks.h"
 #include "subscription/extension.h"
@@ -112,6 +113,21 @@ load_mapping(KeServer *server, List **options)
 	server->mapping.server = pstrdup(quote_identifier(server->name));
 }
 
+static void
+load_registry(KeServer *server)
+{
+	KeRegistry *registry;
+
+	if (server->options.schema_registry_url == NULL)
+		return;
+	registry = palloc(sizeof(KeRegistry));
+	registry->server = server->oid;
+	registry->urls =
+		ke_registry_url_split(server->options.schema_registry_url);
+	registry->ids = server->options.schema_registry_id;
+	server->registry = registry;
+}
+
 static KeServer *
 load_server(HeapTuple tuple)
 {
@@ -140,6 +156,7 @@ load_server(HeapTuple tuple)
 		server->options.service_name = "";
 
 	load_mapping(server, &mapping);
+	load_registry(server);
 
 	server->fingerprint = fingerprint(server, options, mapping);
 	return server;
@@ -352,6 +369,8 @@ ke_catalog_read(KeServer *server, Oid relid, bool text_decides,
 	sub->topic = pstrdup(sub->options.topic != NULL ? sub->options.topic :
 						 NameStr(((Form_pg_class) GETSTRUCT(tuple))->relname));
 	ReleaseSysCache(tuple);
+
+	sub->options.registry = server->registry;
 
 	ke_references_resolve(sub, text_decides, problems);
 	return sub;

@@ -18,6 +18,7 @@ typedef struct KeServer
 	char	   *name;
 	KeServerOptions options;
 	KeMappingOptions mapping;	/* the owner's, else PUBLIC's, else empty */
+	KeRegistry *registry;		/* or NULL */
 	uint64		fingerprint;	/* changes whenever a worker must restart */
 } KeServer;
 

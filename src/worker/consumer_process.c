@@ -24,6 +24,7 @@
 #include "consumer/ordered.h"
 #include "consumer/retry_due.h"
 #include "consumer/retry_store.h"
+#include "consumer/schema_wait.h"
 #include "core/clock.h"
 #include "session/session.h"
 #include "worker/consumer_errors.h"
@@ -452,6 +453,7 @@ keep_house(Consumer *consumer, KeMoment now)
 	if (consumer->resubscribe_at != 0 && now >= consumer->resubscribe_at)
 		subscribe(consumer);
 	ke_fetch_trouble_step(engine, now);
+	ke_schema_wait_step(engine, now);
 	ke_partition_start_decide(engine, now);
 	ke_partition_start_finish(engine, now, true);
 	foreach(lc, engine->stages)
@@ -496,6 +498,7 @@ idle_ms(Consumer *consumer)
 
 	sooner(&deadline, engine->commit_at);
 	sooner(&deadline, engine->trial_at);
+	sooner(&deadline, engine->schemas_at);
 	sooner(&deadline, consumer->resubscribe_at);
 	foreach(lc, engine->stages)
 	{

@@ -26,6 +26,7 @@
 #include "shm/metrics.h"
 #include "shm/reason.h"
 #include "shm/role_demand.h"
+#include "shm/schema_demand.h"
 #include "shm/roster.h"
 #include "worker/child.h"
 #include "worker/launcher.h"
@@ -318,6 +319,7 @@ step_all(KeMoment now)
 		ke_reason_forget(database->oid);
 		ke_cluster_contact_forget(database->oid, InvalidOid);
 		ke_role_demand_forget(database->oid, InvalidOid);
+		ke_schema_demand_forget(database->oid, InvalidOid);
 		if (ke_guc_enabled)
 		{
 			ke_lag_forget(database->oid, InvalidOid);

@@ -20,6 +20,8 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "cluster/http.h"
+#include "cluster/registry.h"
 #include "core/clock.h"
 #include "core/guc.h"
 #include "outbox/outbox_read.h"
@@ -415,6 +417,37 @@ look_at_clusters(Manager *manager, KeMoment now)
 	return due;
 }
 
+/* Carry on what is asked of schema registries. */
+static KeMoment
+ask_registries(Manager *manager, KeMoment now)
+{
+	const KeHttpSocket *sockets;
+	KeRuntimeSocket watched[KE_RUNTIME_SOCKETS];
+	List	   *servers = NIL;
+	uint64		version;
+	KeMoment	due;
+	int			count;
+	ListCell   *lc;
+
+	foreach(lc, manager->services)
+	{
+		const KeService *service = (KeService *) lfirst(lc);
+
+		if (service->server != NULL)
+			servers = lappend(servers, service->server);
+	}
+	due = ke_registry_step(servers, now);
+	count = Min(ke_http_sockets(&sockets, &version), KE_RUNTIME_SOCKETS);
+	for (int i = 0; i < count; i++)
+	{
+		watched[i].fd = sockets[i].fd;
+		watched[i].readable = sockets[i].readable;
+		watched[i].writable = sockets[i].writable;
+	}
+	ke_runtime_watch(watched, count, version);
+	return due;
+}
+
 static bool
 has_nothing_to_do(const Manager *manager)
 {
@@ -435,6 +468,7 @@ run_round(Manager *manager)
 	due = step_services(manager, now);
 	due = Min(due, ke_requests_serve(manager->services, now));
 	due = Min(due, look_at_clusters(manager, now));
+	due = Min(due, ask_registries(manager, now));
 	return due;
 }
 

@@ -17,6 +17,7 @@
 #include "utils/timestamp.h"
 
 #include "cluster/answers.h"
+#include "cluster/registry.h"
 #include "cluster/watch_handles.h"
 #include "core/clock.h"
 #include "session/attempt.h"
@@ -157,6 +158,34 @@ gives_up(const Inquiry *inquiry, const KeService *service)
 		ke_clock_passed(inquiry->taken_at, ke_clock_now(), patience_ms);
 }
 
+static void
+try_schema(void *argument)
+{
+	Try		   *attempt = (Try *) argument;
+
+	attempt->answer = ke_registry_latest(attempt->service->server,
+										 attempt->question->topic);
+}
+
+/* A question to the server's schema registry: libcurl keeps the time. */
+static KeAnswer *
+find_schema(Try *attempt)
+{
+	char	   *error;
+
+	if (attempt->service->server->registry == NULL)
+		return ke_answers_refuse("the server has no schema_registry_url",
+								 "Say where the schema registry is: ALTER SERVER ... OPTIONS (ADD schema_registry_url 'https://host:port').");
+	error = ke_failure_describe(ke_attempt(try_schema, attempt));
+	if (error != NULL)
+		return ke_answers_refuse(error, NULL);
+	if (attempt->answer == NULL &&
+		ke_clock_now() >= attempt->question->answer_by)
+		return ke_answers_refuse("the schema registry has not answered yet",
+								 NULL);
+	return attempt->answer;
+}
+
 /* The answer, or NULL: try again later. */
 static KeAnswer *
 find_answer(const Inquiry *inquiry, List *services, List **silences)
@@ -173,6 +202,9 @@ find_answer(const Inquiry *inquiry, List *services, List **silences)
 	if (attempt.service == NULL)
 		return inquiry->slice_ms == FIRST_SLICE_MS ? NULL :
 			ke_answers_refuse("the server does not run yet", NULL);
+
+	if (attempt.question->kind == KE_ASK_SCHEMA)
+		return find_schema(&attempt);
 
 	/* What is asked once, and waited for, is not asked of the silent. */
 	silence = find_silence(*silences, attempt.service);

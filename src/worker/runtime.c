@@ -40,9 +40,15 @@ static volatile KeMoment terminated_at = 0;
 /* The foreign server that this process works for; empty: for all, or none. */
 static char served[NAMEDATALEN] = "";
 
-/* Latch, postmaster death and wait_fd; made again when the fd changes. */
+/* Latch, postmaster death, wait_fd and watched; made again as they change. */
 static WaitEventSet *wait_set = NULL;
 static int	wait_fd = PGINVALID_SOCKET;
+
+/* What else is waited for; wait_set was made for wait_version of it. */
+static KeRuntimeSocket watched[KE_RUNTIME_SOCKETS];
+static int	nwatched = 0;
+static uint64 watched_version = 0;
+static uint64 wait_version = 0;
 
 /* What a stop must not wait for. */
 static bool
@@ -148,13 +154,29 @@ make_wait_set(int fd)
 {
 	if (wait_set != NULL)
 		FreeWaitEventSet(wait_set);
-	wait_set = ke_create_wait_event_set(3);
+	wait_set = ke_create_wait_event_set(3 + nwatched);
 	AddWaitEventToSet(wait_set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
 	AddWaitEventToSet(wait_set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL,
 					  NULL);
 	if (fd != PGINVALID_SOCKET)
 		AddWaitEventToSet(wait_set, WL_SOCKET_READABLE, fd, NULL, NULL);
+	for (int i = 0; i < nwatched; i++)
+		AddWaitEventToSet(wait_set,
+						  (watched[i].readable ? WL_SOCKET_READABLE : 0) |
+						  (watched[i].writable ? WL_SOCKET_WRITEABLE : 0),
+						  watched[i].fd, NULL, NULL);
 	wait_fd = fd;
+	wait_version = watched_version;
+}
+
+void
+ke_runtime_watch(const KeRuntimeSocket *sockets, int count, uint64 version)
+{
+	if (version == watched_version)
+		return;
+	nwatched = Min(count, KE_RUNTIME_SOCKETS);
+	memcpy(watched, sockets, nwatched * sizeof(KeRuntimeSocket));
+	watched_version = version;
 }
 
 void
@@ -171,7 +193,7 @@ ke_runtime_wait(int fd, long timeout_ms)
 	int			nevents;
 	KeWake		wake = KE_WAKE_TIMEOUT;
 
-	if (wait_set == NULL || fd != wait_fd)
+	if (wait_set == NULL || fd != wait_fd || wait_version != watched_version)
 		make_wait_set(fd);
 
 	nevents = WaitEventSetWait(wait_set,
@@ -179,7 +201,7 @@ ke_runtime_wait(int fd, long timeout_ms)
 							   events, lengthof(events), PG_WAIT_EXTENSION);
 	for (int i = 0; i < nevents; i++)
 	{
-		if ((events[i].events & WL_SOCKET_READABLE) != 0)
+		if ((events[i].events & WL_SOCKET_MASK) != 0)
 			wake = KE_WAKE_FD;
 		else if (wake != KE_WAKE_FD)
 			wake = KE_WAKE_LATCH;

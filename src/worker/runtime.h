@@ -41,6 +41,20 @@ extern KeWake ke_runtime_wait(int fd, long timeout_ms);
 /* The same without an fd, until then or 1 s. */
 extern void ke_runtime_sleep_until(KeMoment then);
 
+/* A socket that the process waits for in every wait from then on. */
+typedef struct KeRuntimeSocket
+{
+	int			fd;
+	bool		readable;		/* either, or both */
+	bool		writable;
+} KeRuntimeSocket;
+
+#define KE_RUNTIME_SOCKETS 64
+
+/* These, and no others any more; version differs when they do. */
+extern void ke_runtime_watch(const KeRuntimeSocket *sockets, int count,
+							 uint64 version);
+
 /* The fd is about to be closed: forget it. */
 extern void ke_runtime_forget_fd(void);
 

@@ -20,6 +20,7 @@
 #include "kafka/client.h"
 #include "shm/cluster_contact.h"
 #include "shm/role_demand.h"
+#include "shm/schema_demand.h"
 #include "shm/task.h"
 #include "worker/child.h"
 #include "worker/service.h"
@@ -582,6 +583,7 @@ ke_service_free(KeService *service)
 	ke_reason_set(MyDatabaseId, service->oid, NULL);
 	ke_cluster_contact_forget(MyDatabaseId, service->oid);
 	ke_role_demand_forget(MyDatabaseId, service->oid);
+	ke_schema_demand_forget(MyDatabaseId, service->oid);
 	ke_watch_free(service->watch);
 	pfree(service);
 }

@@ -11,6 +11,7 @@ use Time::HiRes qw(usleep);
 
 use PostgreSQL::Test::Utils;
 
+use KafkaEvents::Registry;
 use KafkaEvents::Test;
 
 my $top = File::Spec->rel2abs(dirname(__FILE__) . '/../..');
@@ -19,6 +20,9 @@ my @files =
   ? map { "$top/$_" } split ' ', $ENV{DOCS}
   : ("$top/README.md", sort glob "$top/docs/*.md");
 my $node = KafkaEvents::Node->start_new('docs');
+
+# Examples in Python use what was installed for the tests.
+$ENV{PATH} = "$top/build/registry/venv/bin:$ENV{PATH}";
 
 run_file($_) foreach @files;
 done_testing();
@@ -38,6 +42,11 @@ sub run_file
 	$node->safe_psql('postgres', "CREATE DATABASE $database");
 	$kafka->create_topic($_, partitions => 4) foreach @$topics;
 
+	# one registry for the pages that need it
+	my $registry;
+	$registry = KafkaEvents::Registry->start
+	  if grep { is_run($_) && $_->{text} =~ /localhost:8081/ } @blocks;
+
 	my $ran = 0;
 	while (my $block = shift @blocks)
 	{
@@ -47,6 +56,7 @@ sub run_file
 		$expected = shift(@blocks)->{text}
 		  if @blocks && $blocks[0]->{lang} eq 'text' && $blocks[0]->{adjacent};
 		$block->{text} =~ s/localhost:9092/$kafka->address/ge;
+		$block->{text} =~ s/http:\/\/localhost:8081/$registry->url/ge;
 		check("$name:$block->{line}", $block, $expected, $database);
 		$ran++;
 	}
@@ -56,6 +66,7 @@ sub run_file
 	# roles are the whole server's, and the next page may make them too
 	$node->safe_psql('postgres', "DROP ROLE $_") foreach made_roles();
 	$kafka->stop;
+	$registry->kill9 if $registry;
 	return;
 }
 
