@@ -256,30 +256,55 @@ make_run(KeTaskContext *taskctx, const KeTaskOrder *order)
 	return run;
 }
 
-void
-ke_reprocess_run(KeTaskContext *taskctx, KeTask *task)
+static void
+move_letters(KeReprocessRun *run)
+{
+	begin_run(run);
+	ke_reprocess_target_check_source(run);
+	if (run->order->offset != KE_TASK_ANY)
+		(void) move_ranges(run, single_range(run), true);
+	else
+		move_pending(run);
+	if (run->stale)
+		return;
+	ke_xact_run(note_end, run, true);
+	wait_for_positions(run);
+	run->totals.left = 0;
+	ke_reprocess_report_totals(run, true);
+	if (ke_reprocess_fence_is_wanted(run))
+		ke_reprocess_fence_keep(run);
+}
+
+/*
+ * False: the producer that the run before had left was fenced meanwhile, and
+ * nothing was moved or told.  Who comes later takes over, so it begins anew.
+ */
+static bool
+run_once(KeTaskContext *taskctx, KeTask *task)
 {
 	KeReprocessRun *run = make_run(taskctx, ke_task_work_order(task));
 
 	run->task = task;
 	PG_TRY();
 	{
-		begin_run(run);
-		ke_reprocess_target_check_source(run);
-		if (run->order->offset != KE_TASK_ANY)
-			(void) move_ranges(run, single_range(run), true);
-		else
-			move_pending(run);
-		ke_xact_run(note_end, run, true);
-		wait_for_positions(run);
-		run->totals.left = 0;
-		ke_reprocess_report_totals(run, true);
+		move_letters(run);
+		if (run->stale && run->told_orphans)
+			ke_reprocess_fence_raise(run, KE_TRANSACTION_FENCED,
+									 &(KeTrouble) {0});
 	}
 	PG_FINALLY();
 	{
 		end_run(run);
 	}
 	PG_END_TRY();
+	return !run->stale;
+}
+
+void
+ke_reprocess_run(KeTaskContext *taskctx, KeTask *task)
+{
+	while (!run_once(taskctx, task))
+		 /* with a new producer */ ;
 }
 
 /* ------------------------------------------------------------------ upkeep */

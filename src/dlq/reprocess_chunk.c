@@ -336,6 +336,7 @@ complete(KeReprocessPart *part)
 
 	ke_xact_run(ke_reprocess_records_complete, part, true);
 	KE_CRASH_POINT("dlq_recorded");
+	run->reused = false;
 	run->markers[p] = part->marker;
 	dlq->forgotten[p] = false;
 	if (!run->recorded)
@@ -411,6 +412,18 @@ try_to_end(KeReprocessPart *part)
 	return verdict;
 }
 
+/*
+ * Is nothing known yet of the producer that the run before has left, and
+ * nothing done?  What comes of a doubt is a run that begins anew.
+ */
+static bool
+is_doubtful(KeReprocessRun *run, KeTransactionResult verdict)
+{
+	run->stale = run->reused && verdict != KE_TRANSACTION_DONE &&
+		verdict != KE_TRANSACTION_ABORT;
+	return run->stale;
+}
+
 static Outcome
 move_part(KeReprocessPart *part)
 {
@@ -426,12 +439,16 @@ move_part(KeReprocessPart *part)
 		prepared = true;
 		if (is_idle(part))
 		{
+			if (is_doubtful(run, KE_TRANSACTION_FENCED))
+				return PART_STOPPED;
 			ke_reprocess_report(run, part->moves, part->count);
 			return PART_MOVED;
 		}
 		if (!ke_reprocess_fence_is_wanted(run))
 			return PART_STOPPED;
 		verdict = try_to_end(part);
+		if (is_doubtful(run, verdict))
+			return PART_STOPPED;
 		if (verdict == KE_TRANSACTION_RENEW && tries < MAX_TRIES)
 		{
 			verdict = renew(part);

@@ -46,6 +46,33 @@ ke_reprocess_fence_raise(KeReprocessRun *run, KeTransactionResult verdict,
 			 hint != NULL ? errhint("%s", hint) : 0));
 }
 
+/* The producer of the run before, if that was about the same letters. */
+static bool
+reuse_producer(KeReprocessRun *run)
+{
+	KeTaskContext *taskctx = run->taskctx;
+
+	if (taskctx->producer == NULL)
+		return false;
+	run->producer = taskctx->producer;
+	taskctx->producer = NULL;
+	run->reused = strcmp(taskctx->producer_topic, run->order->topic) == 0;
+	if (!run->reused)
+		ke_reprocess_fence_close(run);
+	return run->reused;
+}
+
+void
+ke_reprocess_fence_keep(KeReprocessRun *run)
+{
+	KeTaskContext *taskctx = run->taskctx;
+
+	taskctx->producer = run->producer;
+	strlcpy(taskctx->producer_topic, run->order->topic,
+			sizeof(taskctx->producer_topic));
+	run->producer = NULL;
+}
+
 static void
 open_producer(KeReprocessRun *run)
 {
@@ -177,7 +204,9 @@ ke_reprocess_fence(KeReprocessRun *run)
 
 	if (run->taskctx->uuid[0] == '\0')
 		ke_xact_run(establish_identity, run->taskctx, true);
-	open_producer(run);
+	run->reused = false;
+	if (!reuse_producer(run))
+		open_producer(run);
 	ke_reprocess_target_teach(run);
 	run->dlq = ke_dlq_topic_look(run->taskctx, run->order);
 	find_markers(run);

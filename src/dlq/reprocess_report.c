@@ -70,8 +70,10 @@ tell_result(KeReprocessRun *run, const KeReprocessMove *move,
 void
 ke_reprocess_report_orphan(KeReprocessRun *run, const KeReprocessMove *move)
 {
-	if (run->task != NULL)
-		tell_result(run, move, KE_DLQ_REPLY_ORPHAN);
+	if (run->task == NULL)
+		return;
+	run->told_orphans = true;
+	tell_result(run, move, KE_DLQ_REPLY_ORPHAN);
 }
 
 void

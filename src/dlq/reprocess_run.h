@@ -68,6 +68,10 @@ typedef struct KeReprocessRun
 	const KeTaskOrder *order;
 	bool		(*should_stop) (void);
 	KeProducer *producer;
+	bool		reused;			/* it is the run before's, and nobody knows
+								 * yet whether it is fenced */
+	bool		stale;			/* it is: the run is to begin anew */
+	bool		told_orphans;
 	KeDlqTopic *dlq;
 	int64	   *markers;		/* the last one of each partition */
 	const char *source;			/* the topic whose letters they are; NULL: the
@@ -122,6 +126,12 @@ extern bool ke_reprocess_fence_renew(KeReprocessRun *run, int64 marker);
  */
 extern bool ke_reprocess_fence_was_passed(KeReprocessRun *run);
 extern void ke_reprocess_fence_close(KeReprocessRun *run);
+
+/*
+ * The run has ended well: the next one of these letters need not connect.  If
+ * somebody else has taken over until then, its first transaction is refused.
+ */
+extern void ke_reprocess_fence_keep(KeReprocessRun *run);
 extern void ke_reprocess_fence_raise(KeReprocessRun *run,
 									 KeTransactionResult verdict,
 									 const KeTrouble *trouble)

@@ -13,6 +13,7 @@
 #include "core/message.h"
 #include "kafka/cluster.h"
 #include "kafka/consumer.h"
+#include "kafka/producer.h"
 #include "shm/task.h"
 #include "state/dlq_records.h"
 #include "state/histories.h"
@@ -31,6 +32,9 @@ typedef struct KeTaskContext
 	KeConsumer *reader;			/* reads committed, never joins its group */
 	KePast	   *past;			/* of this database; as the task began */
 	KePartitionList *assigned;	/* to reader, in context; NULL: nothing */
+	KeProducer *producer;		/* of the run before, which has ended well;
+								 * NULL: none */
+	char		producer_topic[KE_TOPIC_LEN];	/* whose letters it moved */
 } KeTaskContext;
 
 /* The letters of a topic, as they are when the task begins. */
