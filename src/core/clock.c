@@ -60,6 +60,12 @@ ke_clock_left(KeMoment now, KeMoment then)
 	return (long) ((then - now + 999) / 1000);
 }
 
+KeMoment
+ke_clock_earlier(KeMoment a, KeMoment b)
+{
+	return a < b ? a : b;
+}
+
 bool
 ke_clock_passed(KeMoment since, KeMoment now, int64 ms)
 {

@@ -25,6 +25,9 @@ extern KeMoment ke_clock_in(int64 ms);
 /* What is left until then, rounded up to ms; 0 when it has passed. */
 extern long ke_clock_left(KeMoment now, KeMoment then);
 
+/* Min() evaluates its arguments twice: not for what does something. */
+extern KeMoment ke_clock_earlier(KeMoment a, KeMoment b);
+
 /* Have ms passed from since to now? */
 extern bool ke_clock_passed(KeMoment since, KeMoment now, int64 ms);
 

@@ -51,11 +51,22 @@ call_offsets(rd_kafka_t *rk, KeAsked *asked, int timeout_ms)
 	return rd_kafka_offsets_for_times(rk, asked->list, timeout_ms);
 }
 
+/*
+ * The library's own wait for the id sleeps on when it comes with metadata of
+ * no topic, as it does on a new connection: so ask, and then read.
+ */
 static int
 call_cluster_id(rd_kafka_t *rk, KeAsked *asked, int timeout_ms)
 {
-	char	   *id = rd_kafka_clusterid(rk, timeout_ms);
+	const rd_kafka_metadata_t *brokers;
+	rd_kafka_resp_err_t err;
+	char	   *id;
 
+	err = rd_kafka_metadata(rk, 0, NULL, &brokers, timeout_ms);
+	if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return err;
+	rd_kafka_metadata_destroy(brokers);
+	id = rd_kafka_clusterid(rk, 0);
 	if (id == NULL)
 		return RD_KAFKA_RESP_ERR__TIMED_OUT;
 	asked->text = strdup(id);

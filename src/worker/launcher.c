@@ -311,7 +311,7 @@ step_all(KeMoment now)
 	{
 		Database   *database = (Database *) lfirst(lc);
 
-		due = Min(due, step(database, now));
+		due = ke_clock_earlier(due, step(database, now));
 		if (!ke_child_is_over(database->manager) || sweep(database->oid))
 			continue;
 		databases = foreach_delete_current(databases, lc);

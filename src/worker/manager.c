@@ -247,7 +247,7 @@ note_identity(Manager *manager, const Reading *reading)
 	{
 		KeService  *service = (KeService *) lfirst(lc);
 
-		service->watch->next_look = 0;
+		service->watch->next_look = service->watch->whole_due = 0;
 		service->watch->looked = false;
 		service->watch->owner[0] = '\0';
 	}
@@ -370,8 +370,8 @@ step_services(Manager *manager, KeMoment now)
 	{
 		KeService  *service = (KeService *) lfirst(lc);
 
-		due = Min(due, ke_service_step(service, &manager->facts,
-									   manager->obstacle, now));
+		due = ke_clock_earlier(due, ke_service_step(service, &manager->facts,
+													manager->obstacle, now));
 		manager->facts.orphans |= ke_service_has_orphans(service);
 		if (ke_service_is_over(service))
 		{
@@ -466,10 +466,9 @@ run_round(Manager *manager)
 		read_configuration(manager, now);
 
 	due = step_services(manager, now);
-	due = Min(due, ke_requests_serve(manager->services, now));
-	due = Min(due, look_at_clusters(manager, now));
-	due = Min(due, ask_registries(manager, now));
-	return due;
+	due = ke_clock_earlier(due, ke_requests_serve(manager->services, now));
+	due = ke_clock_earlier(due, look_at_clusters(manager, now));
+	return ke_clock_earlier(due, ask_registries(manager, now));
 }
 
 /* Take all processes along. */
@@ -489,7 +488,8 @@ stop_services(Manager *manager)
 		{
 			KeService  *service = (KeService *) lfirst(lc);
 
-			due = Min(due, ke_service_stop(service, ke_clock_now()));
+			due = ke_clock_earlier(due, ke_service_stop(service,
+														ke_clock_now()));
 			busy |= ke_service_has_processes(service);
 		}
 		if (busy)
