@@ -10,6 +10,7 @@
 
 #include "cluster/survey.h"
 #include "cluster/survey_ask.h"
+#include "cluster/watch_handles.h"
 #include "core/clock.h"
 #include "core/stamp.h"
 #include "core/unix_time.h"
@@ -105,6 +106,54 @@ topic_problem(const char *name, const KeTopicInfo *topic)
 					hint ? ": " : "", hint ? hint : "");
 }
 
+KeTopicInfo *
+ke_survey_find_topic(List *topics, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, topics)
+	{
+		KeTopicInfo *known = (KeTopicInfo *) lfirst(lc);
+
+		if (strcmp(known->name, name) == 0)
+			return known;
+	}
+	return NULL;
+}
+
+List *
+ke_survey_note_topic(KeWatch *watch, List *topics, const char *name,
+					 int partitions)
+{
+	MemoryContext old = MemoryContextSwitchTo(watch->context);
+	KeTopicInfo *known = palloc0(sizeof(KeTopicInfo));
+
+	known->name = pstrdup(name);
+	known->partitions = partitions;
+	topics = lappend(topics, known);
+	MemoryContextSwitchTo(old);
+	return topics;
+}
+
+/* Ask for a topic; -1: nobody answers.  What is well is kept. */
+static int
+ask_partitions(KeSurvey *survey, const KeSubscription *sub)
+{
+	KeWatch    *watch = survey->watch;
+	KeTopicInfo *topic;
+	char	   *problem;
+
+	survey->topics_asked++;
+	if (ke_survey_ask_topic(survey, sub->topic, &topic) != 0)
+		return -1;
+	problem = topic_problem(sub->topic, topic);
+	publish_topic(survey, sub, problem);
+	if (problem == NULL)
+		watch->topics = ke_survey_note_topic(watch, watch->topics,
+											 sub->topic, topic->partitions);
+	return topic->error == 0 ? topic->partitions : 0;
+}
+
 bool
 ke_survey_topics(KeSurvey *survey)
 {
@@ -116,22 +165,21 @@ ke_survey_topics(KeSurvey *survey)
 	survey->group = ke_catalog_main_group(survey->server);
 	survey->partitions = palloc0((list_length(survey->subscriptions) + 1) *
 								 sizeof(int));
+	if (!survey->brief)
+		ke_watch_handles_forget(&survey->watch->topics);
 	foreach(lc, survey->subscriptions)
 	{
 		KeSubscription *sub = (KeSubscription *) lfirst(lc);
-		KeTopicInfo *topic;
+		KeTopicInfo *known = ke_survey_find_topic(survey->watch->topics,
+												  sub->topic);
+		int			partitions = known != NULL ? known->partitions :
+			ask_partitions(survey, sub);
 
 		/* Put all of the questions, also when the first one has to wait. */
-		if (ke_survey_ask_topic(survey, sub->topic, &topic) != 0)
-		{
+		if (partitions < 0)
 			answered = false;
-			continue;
-		}
-		if (topic->error == 0)
-			survey->partitions[i] = topic->partitions;
-		publish_topic(survey, sub, topic_problem(sub->topic, topic));
-		total += survey->partitions[i];
-		i++;
+		survey->partitions[i++] = Max(partitions, 0);
+		total += Max(partitions, 0);
 	}
 	if (answered)
 		survey->watch->partitions = total;

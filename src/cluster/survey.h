@@ -17,17 +17,20 @@ typedef struct KeSurvey
 	KeServer   *server;
 	List	   *subscriptions;	/* of KeSubscription */
 	KeMoment	now;
+	bool		brief;			/* about what has changed since a whole look */
 
 	/* filled in by ke_survey_topics, in the current context */
 	char	   *group;
 	int		   *partitions;		/* of each subscription's topic; 0: missing */
 
 	int			unanswered;		/* questions of this look, so far */
+	int			topics_asked;	/* subscribed ones that were asked for */
 } KeSurvey;
 
 /*
  * Count the partitions of the subscribed topics, and tell the views which
- * are missing.  False when nobody answers.
+ * are missing; a brief look asks only for topics that nothing good is known
+ * of.  False when nobody answers.
  */
 extern bool ke_survey_topics(KeSurvey *survey);
 
@@ -37,9 +40,15 @@ extern void ke_survey_group(KeSurvey *survey);
 /*
  * Make the topics for retry copies and dead letters that are not there, and
  * count the partitions of the former.  What is known to be there is not
- * asked for again.
+ * asked for again.  True: some are left for a look soon, because somebody
+ * waits for other answers, or because they are many.
  */
-extern void ke_survey_missing_topics(KeSurvey *survey);
+extern bool ke_survey_missing_topics(KeSurvey *survey);
+
+/* In the list, of KeTopicInfo, or NULL. */
+extern KeTopicInfo *ke_survey_find_topic(List *topics, const char *name);
+extern List *ke_survey_note_topic(KeWatch *watch, List *topics,
+								  const char *name, int partitions);
 
 /* Have retry consumers started if there is something for them. */
 extern void ke_survey_retry_demand(KeSurvey *survey);

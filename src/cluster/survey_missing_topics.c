@@ -4,8 +4,9 @@
  *	  retry copies and dead letters.
  *
  * They are made here, before anything has failed, so that the retry consumers
- * have partitions to wait for.  What cannot be made now is tried again by the
- * next look, and by the relay when a copy has nowhere to go.
+ * have partitions to wait for; but after what somebody waits for, as do the
+ * consumers of what was just subscribed.  What cannot be made now is tried
+ * again by the next look, and by the relay when a copy has nowhere to go.
  */
 #include "postgres.h"
 #include "core/compat.h"
@@ -17,39 +18,21 @@
 #include "cluster/survey_ask.h"
 #include "kafka/retry_dlq_topics.h"
 
-static KeTopicInfo *
-find_known(const KeWatch *watch, const char *name)
-{
-	ListCell   *lc;
-
-	foreach(lc, watch->copy_topics)
-	{
-		KeTopicInfo *known = (KeTopicInfo *) lfirst(lc);
-
-		if (strcmp(known->name, name) == 0)
-			return known;
-	}
-	return NULL;
-}
+/*
+ * Making a topic takes its time, and whoever asks the manager something waits
+ * that long.  So none is made while somebody asks, unless that goes on and on;
+ * and not many in one look.
+ */
+#define QUIET_MS 200
+#define PATIENCE_MS 30000
+#define MAKING_MS 500
 
 int
 ke_survey_missing_topics_partitions(const KeWatch *watch, const char *topic)
 {
-	KeTopicInfo *known = find_known(watch, topic);
+	KeTopicInfo *known = ke_survey_find_topic(watch->copy_topics, topic);
 
 	return known != NULL ? known->partitions : 0;
-}
-
-static void
-remember(KeWatch *watch, const char *name, int partitions)
-{
-	MemoryContext old = MemoryContextSwitchTo(watch->context);
-	KeTopicInfo *known = palloc0(sizeof(KeTopicInfo));
-
-	known->name = pstrdup(name);
-	known->partitions = partitions;
-	watch->copy_topics = lappend(watch->copy_topics, known);
-	MemoryContextSwitchTo(old);
 }
 
 static bool
@@ -83,15 +66,35 @@ ask_for(KeSurvey *survey, const char *name, bool *missing)
 	*missing = ke_client_is_missing_topic(found->error);
 	if (found->error != 0)
 		return 0;
-	remember(survey->watch, name, found->partitions);
+	survey->watch->copy_topics =
+		ke_survey_note_topic(survey->watch, survey->watch->copy_topics, name,
+							 found->partitions);
 	return found->partitions;
 }
 
-/* Have a topic for copies; returns its partitions, 0: there are none yet. */
-static int
-see_to(KeSurvey *survey, const KeRetryDlqTopic *topic)
+/* Is it somebody else's turn? */
+static bool
+has_to_wait(const KeSurvey *survey)
 {
-	KeTopicInfo *known = find_known(survey->watch, topic->name);
+	const KeWatch *watch = survey->watch;
+	KeMoment	now = ke_clock_now();
+
+	if (ke_clock_passed(survey->now, now, MAKING_MS))
+		return true;
+	return watch->questioned_at != 0 &&
+		!ke_clock_passed(watch->questioned_at, now, QUIET_MS) &&
+		!ke_clock_passed(watch->making_since, now, PATIENCE_MS);
+}
+
+/*
+ * Have a topic for copies; returns its partitions, 0: there are none yet, or
+ * *left: it is left for later.
+ */
+static int
+see_to(KeSurvey *survey, const KeRetryDlqTopic *topic, bool *left)
+{
+	KeWatch    *watch = survey->watch;
+	KeTopicInfo *known = ke_survey_find_topic(watch->copy_topics, topic->name);
 	bool		missing;
 	int			partitions;
 
@@ -99,6 +102,13 @@ see_to(KeSurvey *survey, const KeRetryDlqTopic *topic)
 		return known->partitions;
 	if (topic->source_partitions == 0)
 		return 0;
+	if (watch->making_since == 0)
+		watch->making_since = survey->now;
+	if (has_to_wait(survey))
+	{
+		*left = true;
+		return 0;
+	}
 	partitions = ask_for(survey, topic->name, &missing);
 	if (missing && survey->server->options.create_topics &&
 		make(survey, topic))
@@ -106,16 +116,17 @@ see_to(KeSurvey *survey, const KeRetryDlqTopic *topic)
 	return partitions;
 }
 
-void
+bool
 ke_survey_missing_topics(KeSurvey *survey)
 {
 	const KeServerOptions *options = &survey->server->options;
+	bool		left = false;
 	int			total = 0;
 	int			i = 0;
 	ListCell   *lc;
 
 	if (survey->facts->identity != KE_IDENTITY_OURS)
-		return;
+		return false;
 	foreach(lc, survey->subscriptions)
 	{
 		KeSubscription *sub = (KeSubscription *) lfirst(lc);
@@ -127,14 +138,17 @@ ke_survey_missing_topics(KeSurvey *survey)
 		if (ke_options_subscription_retries_by_topic(&sub->options))
 		{
 			topic.name = psprintf("%s%s", sub->topic, options->retry_suffix);
-			total += see_to(survey, &topic);
+			total += see_to(survey, &topic, &left);
 		}
 		if (sub->options.dlq)
 		{
 			topic.name = psprintf("%s%s", sub->topic, options->dlq_suffix);
 			topic.dead = true;
-			(void) see_to(survey, &topic);
+			(void) see_to(survey, &topic, &left);
 		}
 	}
+	if (!left)
+		survey->watch->making_since = 0;
 	survey->watch->retry_partitions = total;
+	return left;
 }

@@ -23,6 +23,9 @@
 #define LOOK_INTERVAL_MS 10000
 #define FIRST_DELAY_MS 1000
 
+/* Topics for copies are to be made as soon as nobody asks. */
+#define MAKING_INTERVAL_MS 250
+
 /* While partitions have no owner, or deliver nothing. */
 #define UNOWNED_INTERVAL_MS 3000
 
@@ -138,6 +141,27 @@ put_off(KeWatch *watch, KeMoment now)
 	watch->delay_ms = Min(Max(watch->delay_ms * 2, FIRST_DELAY_MS),
 						  LOOK_INTERVAL_MS);
 	watch->next_look = TimestampTzPlusMilliseconds(now, watch->delay_ms);
+	watch->whole_due = watch->next_look;
+}
+
+/* All questions have been answered. */
+static void
+schedule(KeWatch *watch, const KeSurvey *survey, bool making)
+{
+	bool		trouble = watch->groups[0].trouble_since != 0 ||
+		watch->groups[1].trouble_since != 0;
+
+	watch->asking_since = 0;
+	watch->delay_ms = 0;
+	if (!survey->brief)
+		watch->whole_due =
+			TimestampTzPlusMilliseconds(survey->now,
+										trouble ? UNOWNED_INTERVAL_MS :
+										LOOK_INTERVAL_MS);
+	watch->next_look = watch->whole_due;
+	if (making)
+		watch->next_look = ke_clock_earlier(watch->next_look,
+											ke_clock_in(MAKING_INTERVAL_MS));
 }
 
 /*
@@ -189,9 +213,11 @@ ke_watch_look(KeWatch *watch, const KeWatchFacts *facts, KeServer *server,
 		.facts = facts,
 		.server = server,
 		.subscriptions = subscriptions,
-		.now = now
+		.now = now,
+		.brief = now < watch->whole_due
 	};
 	KePartitionList *committed;
+	bool		making;
 
 	begin_asking(watch);
 	if (watch->cluster != NULL)
@@ -217,33 +243,33 @@ ke_watch_look(KeWatch *watch, const KeWatchFacts *facts, KeServer *server,
 	}
 
 	ke_cluster_contact_note(facts->database, server->oid, true);
-	ke_survey_group(&survey);
 	ke_survey_starts(&survey);
-	ke_survey_missing_topics(&survey);
-	ke_survey_retry_demand(&survey);
-	ke_survey_dlq_counts(&survey);
+	making = ke_survey_missing_topics(&survey);
+	if (!survey.brief)
+	{
+		ke_survey_group(&survey);
+		ke_survey_retry_demand(&survey);
+		ke_survey_dlq_counts(&survey);
+	}
 	committed = ke_survey_committed(&survey);
 	if (committed != NULL)
 		ke_survey_owner(&survey, committed);
 	watch->looked = true;
 	ke_survey_unowned(&survey);
-	ke_survey_ends(&survey);
+	if (!survey.brief)
+		ke_survey_ends(&survey);
 	if (ke_survey_finds_copy(&survey, committed))
 		block(watch, psprintf("another PostgreSQL server with this database's identity consumes in group \"%s\": call kafka_identity_confirm('new') in one of the two",
 							  ke_catalog_main_group(server)));
 
 	ereport(DEBUG1,
-			(errmsg_internal("looked at the cluster of server \"%s\": %d partitions",
-							 server->name, watch->partitions)));
+			(errmsg_internal("looked at the cluster of server \"%s\"%s: %d partitions, %d topics asked for",
+							 server->name, survey.brief ? " for changes" : "",
+							 watch->partitions, survey.topics_asked)));
 	if (survey.unanswered > 0)
 	{
 		put_off(watch, now);
 		return;
 	}
-	watch->asking_since = 0;
-	watch->delay_ms = 0;
-	watch->next_look =
-		TimestampTzPlusMilliseconds(now, watch->groups[0].trouble_since != 0 ||
-									watch->groups[1].trouble_since != 0 ?
-									UNOWNED_INTERVAL_MS : LOOK_INTERVAL_MS);
+	schedule(watch, &survey, making);
 }

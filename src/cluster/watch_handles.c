@@ -8,17 +8,15 @@
 #include "cluster/watch_handles.h"
 #include "session/attempt.h"
 
-/* Another cluster, or other options, may have other ones. */
-static void
-forget_copy_topics(KeWatch *watch)
+void
+ke_watch_handles_forget(List **topics)
 {
 	ListCell   *lc;
 
-	foreach(lc, watch->copy_topics)
+	foreach(lc, *topics)
 		pfree(((KeTopicInfo *) lfirst(lc))->name);
-	list_free_deep(watch->copy_topics);
-	watch->copy_topics = NIL;
-	watch->retry_partitions = -1;
+	list_free_deep(*topics);
+	*topics = NIL;
 }
 
 void
@@ -33,7 +31,12 @@ ke_watch_handles_close(KeWatch *watch)
 	if (watch->cluster_id != NULL)
 		pfree(watch->cluster_id);
 	watch->cluster_id = NULL;
-	forget_copy_topics(watch);
+
+	/* Another cluster, or other options, may have other ones. */
+	ke_watch_handles_forget(&watch->copy_topics);
+	ke_watch_handles_forget(&watch->topics);
+	watch->retry_partitions = -1;
+	watch->whole_due = 0;
 }
 
 typedef struct Opening

@@ -20,4 +20,7 @@ extern KeCluster *ke_watch_handles_admin(KeWatch *watch, KeServer *server);
 /* Both are closed, and what only they could tell is forgotten. */
 extern void ke_watch_handles_close(KeWatch *watch);
 
+/* A list of KeTopicInfo in watch->context is emptied. */
+extern void ke_watch_handles_forget(List **topics);
+
 #endif							/* KE_WATCH_HANDLES_H */

@@ -54,11 +54,17 @@ typedef struct KeWatch
 	int			partitions;		/* of all subscribed topics; -1: not known */
 	int			retry_partitions;	/* of their retry topics; likewise */
 	List	   *copy_topics;	/* of KeTopicInfo: those that are there */
+	List	   *topics;			/* likewise: subscribed ones, well when last
+								 * asked for */
 
 	/* A look that missed answers is repeated with those that came; 0: not. */
 	KeMoment	asking_since;
 
 	KeMoment	next_look;
+	KeMoment	whole_due;		/* until then, a look is about changes alone */
+	KeMoment	questioned_at;	/* somebody has asked something; 0: never */
+	KeMoment	making_since;	/* topics for copies are to be made, when
+								 * nobody asks; 0: none */
 	int			delay_ms;		/* grows while nobody answers */
 	KeGroupWatch groups[2];		/* of the main and the retry consumers */
 	List	   *marks;			/* where other incarnations' commits were */

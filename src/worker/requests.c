@@ -202,6 +202,7 @@ find_answer(const Inquiry *inquiry, List *services, List **silences)
 	if (attempt.service == NULL)
 		return inquiry->slice_ms == FIRST_SLICE_MS ? NULL :
 			ke_answers_refuse("the server does not run yet", NULL);
+	attempt.service->watch->questioned_at = ke_clock_now();
 
 	if (attempt.question->kind == KE_ASK_SCHEMA)
 		return find_schema(&attempt);

@@ -75,7 +75,7 @@ ke_service_configure(KeService *service, KeServer *server,
 	/* Another service has other groups. */
 	if (server != NULL && service->fingerprint != server->fingerprint)
 	{
-		service->watch->next_look = 0;
+		service->watch->next_look = service->watch->whole_due = 0;
 		service->watch->looked = false;
 		service->watch->owner[0] = '\0';
 	}
