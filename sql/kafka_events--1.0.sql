@@ -338,11 +338,18 @@ CREATE FUNCTION @extschema@.kafka_subscribe(
   field_names        text      DEFAULT 'exact',
   value_format       text      DEFAULT 'json',
   key_format         text      DEFAULT 'text',
+  timestamp_unit     text      DEFAULT 'none',
+  bytes_encoding     text      DEFAULT 'text',
+  strip_nul          boolean   DEFAULT false,
+  tombstones         text      DEFAULT NULL,
+  update_columns     text      DEFAULT 'all',
+  update_if          text      DEFAULT NULL,
+  generated_columns  text      DEFAULT 'error',
   server             name      DEFAULT NULL)
 RETURNS regclass
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'kafka_subscribe';
-COMMENT ON FUNCTION @extschema@.kafka_subscribe(text, text, regclass, text, text, text, text, text[], text, integer, interval, integer, text, interval, interval, float8, boolean, integer, interval, jsonb, text, text, text, name) IS
+COMMENT ON FUNCTION @extschema@.kafka_subscribe(text, text, regclass, text, text, text, text, text[], text, integer, interval, integer, text, interval, interval, float8, boolean, integer, interval, jsonb, text, text, text, text, text, boolean, text, text, text, text, name) IS
   'Consume a topic into a table, a handler function, or both';
 
 CREATE FUNCTION @extschema@.kafka_subscription_alter(
@@ -369,11 +376,18 @@ CREATE FUNCTION @extschema@.kafka_subscription_alter(
   field_names        text      DEFAULT NULL,
   value_format       text      DEFAULT NULL,
   key_format         text      DEFAULT NULL,
+  timestamp_unit     text      DEFAULT NULL,
+  bytes_encoding     text      DEFAULT NULL,
+  strip_nul          boolean   DEFAULT NULL,
+  tombstones         text      DEFAULT NULL,
+  update_columns     text      DEFAULT NULL,
+  update_if          text      DEFAULT NULL,
+  generated_columns  text      DEFAULT NULL,
   server             name      DEFAULT NULL)
 RETURNS regclass
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'kafka_subscription_alter';
-COMMENT ON FUNCTION @extschema@.kafka_subscription_alter(text, text, regclass, text, text, text, text, text[], text, integer, interval, integer, text, interval, interval, float8, boolean, integer, interval, jsonb, text, text, text, name) IS
+COMMENT ON FUNCTION @extschema@.kafka_subscription_alter(text, text, regclass, text, text, text, text, text[], text, integer, interval, integer, text, interval, interval, float8, boolean, integer, interval, jsonb, text, text, text, text, text, boolean, text, text, text, text, name) IS
   'Change a subscription; NULL leaves an option as it is';
 
 CREATE FUNCTION @extschema@.kafka_unsubscribe(topic text, server name DEFAULT NULL)
@@ -837,7 +851,14 @@ CREATE FUNCTION kafka_events.subscriptions(
   OUT column_map         jsonb,
   OUT field_names        text,
   OUT value_format       text,
-  OUT key_format         text)
+  OUT key_format         text,
+  OUT timestamp_unit     text,
+  OUT bytes_encoding     text,
+  OUT strip_nul          boolean,
+  OUT tombstones         text,
+  OUT update_columns     text,
+  OUT update_if          text,
+  OUT generated_columns  text)
 RETURNS SETOF record
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'kafka_subscriptions';
@@ -904,6 +925,20 @@ COMMENT ON COLUMN @extschema@.kafka_subscriptions.value_format IS
   'What values are: json, or registry (what the schema registry says)';
 COMMENT ON COLUMN @extschema@.kafka_subscriptions.key_format IS
   'What keys are: text, or registry (what the schema registry says)';
+COMMENT ON COLUMN @extschema@.kafka_subscriptions.timestamp_unit IS
+  'What a bare number counts that goes into a date or time: s, ms, us, ns; none if such a number is refused';
+COMMENT ON COLUMN @extschema@.kafka_subscriptions.bytes_encoding IS
+  'How strings that go into bytea are written: text (as bytea reads them), base64 or hex';
+COMMENT ON COLUMN @extschema@.kafka_subscriptions.strip_nul IS
+  'Whether NUL characters, which no text can hold, are removed instead of refused';
+COMMENT ON COLUMN @extschema@.kafka_subscriptions.tombstones IS
+  'What a message without a value does: delete, ignore or dead_letter; NULL if row_format and on_conflict decide';
+COMMENT ON COLUMN @extschema@.kafka_subscriptions.update_columns IS
+  'What on_conflict update gives a row that is there: all columns, or those that are present in the message';
+COMMENT ON COLUMN @extschema@.kafka_subscriptions.update_if IS
+  'Column whose value must be newer than the row''s for an update; NULL if none must';
+COMMENT ON COLUMN @extschema@.kafka_subscriptions.generated_columns IS
+  'Whether a field for a generated or identity-always column is an error or ignored';
 
 CREATE FUNCTION kafka_events.schemas(
   OUT server         name,
@@ -1108,7 +1143,8 @@ CREATE FUNCTION kafka_events.metrics(
   OUT skipped_by_reset_total  bigint,
   OUT orphaned_total       bigint,
   OUT dropped_copies_total bigint,
-  OUT unmatched_total      bigint)
+  OUT unmatched_total      bigint,
+  OUT stripped_total       bigint)
 RETURNS SETOF record
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'kafka_metrics';
@@ -1161,6 +1197,8 @@ COMMENT ON COLUMN @extschema@.kafka_metrics.dropped_copies_total IS
   'Retry copies dropped because one with the same x-copy-id had come before; in none of the other counters';
 COMMENT ON COLUMN @extschema@.kafka_metrics.unmatched_total IS
   'Of succeeded_total: messages none of whose fields is a column of into_table, or an attribute of the handler''s argument';
+COMMENT ON COLUMN @extschema@.kafka_metrics.stripped_total IS
+  'Of succeeded_total: messages that NUL characters were taken out of, by option strip_nul';
 
 CREATE FUNCTION @extschema@.kafka_metrics_prometheus()
 RETURNS text

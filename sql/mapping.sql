@@ -42,7 +42,31 @@ ALTER TABLE orders RENAME note TO remark;
 SELECT status, status_reason FROM kafka_subscriptions WHERE topic = 'named';
 ALTER TABLE orders RENAME remark TO note;
 
-SELECT option, type, default_value, allowed_values FROM kafka_options() WHERE object = 'subscription' AND option IN ('column_map', 'field_names');
+-- values
+SELECT kafka_subscribe('values', into_table => 'orders', timestamp_unit => 'ms', bytes_encoding => 'base64', strip_nul => true);
+SELECT timestamp_unit, bytes_encoding, strip_nul FROM kafka_subscriptions WHERE topic IN ('plain', 'values') ORDER BY topic;
+SELECT kafka_subscription_alter('values', timestamp_unit => 'none', bytes_encoding => 'text', strip_nul => false);
+SELECT timestamp_unit, bytes_encoding, strip_nul FROM kafka_subscriptions WHERE topic = 'values';
+SELECT kafka_subscribe('bad', into_table => 'orders', timestamp_unit => 'minutes', bytes_encoding => 'base32');
+
+-- rows that are there
+SELECT kafka_subscribe('updates', into_table => 'orders', on_conflict => 'update', update_columns => 'present', update_if => 'id',
+  tombstones => 'ignore', generated_columns => 'ignore');
+SELECT tombstones, update_columns, update_if, generated_columns FROM kafka_subscriptions WHERE topic IN ('plain', 'updates') ORDER BY topic;
+SELECT kafka_subscription_alter('updates', update_columns => 'all', generated_columns => 'error', tombstones => 'delete');
+ALTER FOREIGN TABLE kafka_events.updates OPTIONS (DROP update_if);
+SELECT tombstones, update_columns, update_if, generated_columns FROM kafka_subscriptions WHERE topic = 'updates';
+SELECT kafka_subscribe('bad', into_table => 'orders', update_columns => 'some', tombstones => 'drop', generated_columns => 'no');
+SELECT kafka_subscribe('bad', into_table => 'orders', update_columns => 'present');
+SELECT kafka_subscribe('bad', into_table => 'orders', update_if => 'id');
+SELECT kafka_subscribe('bad', into_table => 'orders', tombstones => 'delete');
+SELECT kafka_subscribe('bad', into_table => 'orders', on_conflict => 'update', update_if => 'moment');
+CREATE TABLE places (id int PRIMARY KEY, at point);
+SELECT kafka_subscribe('bad', into_table => 'places', on_conflict => 'update', update_if => 'at');
+DROP TABLE places;
+
+SELECT option, type, default_value, allowed_values FROM kafka_options() WHERE object = 'subscription' AND option IN ('column_map', 'field_names', 'timestamp_unit', 'bytes_encoding', 'strip_nul',
+  'tombstones', 'update_columns', 'update_if', 'generated_columns');
 
 DROP EXTENSION kafka_events CASCADE;
 DROP TABLE orders;

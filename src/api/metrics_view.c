@@ -58,6 +58,7 @@ emit_subscription(FunctionCallInfo fcinfo, const KeServer *server,
 	ke_row_put_number(&row, counters->orphaned);
 	ke_row_put_number(&row, counters->dropped_copies);
 	ke_row_put_number(&row, counters->unmatched);
+	ke_row_put_number(&row, counters->stripped);
 	ke_row_emit(&row, fcinfo);
 }
 

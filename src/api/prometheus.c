@@ -97,6 +97,8 @@ put_counters(Scrape *scrape)
 		"Retry copies that had come before, and were dropped."},
 		{"unmatched_messages_total", offsetof(KeMetricsCounters, unmatched),
 		"Messages none of whose fields is a column, or an attribute."},
+		{"stripped_messages_total", offsetof(KeMetricsCounters, stripped),
+		"Messages that NUL characters were taken out of."},
 		{"written_rows_total", offsetof(KeMetricsCounters, rows),
 		"Rows inserted, updated or deleted."},
 		{"received_bytes_total", offsetof(KeMetricsCounters, bytes),

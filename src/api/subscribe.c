@@ -87,7 +87,14 @@ static const struct
 	{"column_map", ARG_JSONB, "{}"},
 	{"field_names", ARG_TEXT, "exact"},
 	{"value_format", ARG_TEXT, "json"},
-	{"key_format", ARG_TEXT, "text"}
+	{"key_format", ARG_TEXT, "text"},
+	{"timestamp_unit", ARG_TEXT, "none"},
+	{"bytes_encoding", ARG_TEXT, "text"},
+	{"strip_nul", ARG_BOOLEAN, "false"},
+	{"tombstones", ARG_TEXT, NULL},
+	{"update_columns", ARG_TEXT, "all"},
+	{"update_if", ARG_TEXT, NULL},
+	{"generated_columns", ARG_TEXT, "error"}
 };
 
 #define ARG_TOPIC 0

@@ -25,7 +25,7 @@
 
 PG_FUNCTION_INFO_V1(kafka_subscriptions);
 
-#define COLUMNS 28
+#define COLUMNS 35
 
 static Datum
 interval_datum(int ms)
@@ -116,6 +116,15 @@ set_options(Row *row, const KeSubscription *sub)
 	const KeSubscriptionOptions *options = &sub->options;
 	const char *strategy =
 		ke_options_subscription_retry_strategy_name(options->retry_strategy);
+	const char *unit =
+		ke_options_subscription_timestamp_unit_name(options->timestamp_unit);
+	const char *update_columns =
+		ke_options_subscription_update_columns_name(options->update_columns);
+	KeGeneratedColumns generated_columns = options->generated_columns;
+	const char *generated =
+		ke_options_subscription_generated_columns_name(generated_columns);
+	const char *encoding =
+		ke_options_subscription_bytes_encoding_name(options->bytes_encoding);
 
 	set_text(row,
 			 ke_options_subscription_row_format_name(options->row_format));
@@ -144,6 +153,14 @@ set_options(Row *row, const KeSubscription *sub)
 			 ke_options_subscription_value_format_name(options->value_format));
 	set_text(row,
 			 ke_options_subscription_key_format_name(options->key_format));
+	set_text(row, unit);
+	set_text(row, encoding);
+	set(row, BoolGetDatum(options->strip_nul));
+	set_text(row,
+			 ke_options_subscription_tombstones_name(options->tombstones));
+	set_text(row, update_columns);
+	set_text(row, options->update_if);
+	set_text(row, generated);
 }
 
 static void

@@ -104,12 +104,18 @@ call_handler(KeEffects *effects, int from, int upto)
 
 /* Forget what an earlier transaction counted. */
 static void
-reset_unmatched(KeStage *stage)
+reset_counts(KeStage *stage)
 {
 	if (stage->sink != NULL)
+	{
 		ke_unmatched_reset(ke_sink_unmatched(stage->sink));
+		*ke_sink_stripped(stage->sink) = 0;
+	}
 	if (stage->handler != NULL)
+	{
 		ke_unmatched_reset(ke_handler_unmatched(stage->handler));
+		*ke_handler_stripped(stage->handler) = 0;
+	}
 }
 
 /*
@@ -125,7 +131,7 @@ process(KeEffects *effects)
 	stage->sub->handler_argument != KE_ARG_BATCH;
 	int			chunk = by_chunks ? 1 : effects->count;
 
-	reset_unmatched(stage);
+	reset_counts(stage);
 	if (stage->inspector != NULL)
 		ke_inspect_begin(stage->inspector);
 	if (stage->handler != NULL)
@@ -245,6 +251,18 @@ count_unmatched(KeStage *stage, KeMetricsDelta *delta)
 				 errhint("See status_reason in view kafka_subscriptions.")));
 }
 
+/* Likewise, where NULs were taken out. */
+static int64
+count_stripped(KeStage *stage)
+{
+	int64		rows = stage->sink != NULL ?
+		*ke_sink_stripped(stage->sink) : 0;
+	int64		calls = stage->handler != NULL ?
+		*ke_handler_stripped(stage->handler) : 0;
+
+	return Max(rows, calls);
+}
+
 /* One addition to shared memory per transaction, whatever its size. */
 static void
 count_effects(const KeEngine *engine, const KeEffects *effects,
@@ -262,6 +280,7 @@ count_effects(const KeEngine *engine, const KeEffects *effects,
 	delta.counters.rows = effects->rows;
 	delta.counters.batches = 1;
 	delta.counters.processing_us = ke_clock_now() - started;
+	delta.counters.stripped = count_stripped(effects->stage);
 	count_unmatched(effects->stage, &delta);
 	ke_metrics_add(engine->database, effects->stage->sub->oid, &delta);
 }

@@ -22,6 +22,7 @@
 #include "utils/numeric.h"
 #include "utils/typcache.h"
 
+#include "convert/bytes_text.h"
 #include "convert/convert.h"
 #include "convert/jsonb_build.h"
 #include "convert/json_write.h"
@@ -72,20 +73,6 @@ kind_of_type(Oid type)
 }
 
 /*
- * Whether bytes inside a value of the type are for bytea: in an array of them,
- * and in a row, whose columns are not looked into.
- */
-static bool
-takes_hex(Oid type)
-{
-	Oid			element = get_base_element_type(type);
-
-	if (OidIsValid(element))
-		type = getBaseType(element);
-	return type == BYTEAOID || type_is_rowtype(type);
-}
-
-/*
  * json_populate_record with a row of one column: how arrays and composite
  * types take JSON.
  */
@@ -103,7 +90,6 @@ init_populate(KeConverter *conv, const char *name, int32 typmod)
 	conv->record_desc = BlessTupleDesc(desc);
 	conv->record = HeapTupleGetDatum(heap_form_tuple(desc, &value, &null));
 
-	conv->takes_hex = takes_hex(conv->base_type);
 	initStringInfo(&prefix);
 	appendStringInfoChar(&prefix, '{');
 	escape_json(&prefix, name);
@@ -125,7 +111,8 @@ init_populate(KeConverter *conv, const char *name, int32 typmod)
 
 void
 ke_convert_init(KeConverter *conv, const char *name, Oid type,
-				int32 typmod, MemoryContext context)
+				int32 typmod, const KeSubscriptionOptions *options,
+				MemoryContext context)
 {
 	MemoryContext old = MemoryContextSwitchTo(context);
 	Oid			input;
@@ -139,8 +126,17 @@ ke_convert_init(KeConverter *conv, const char *name, Oid type,
 	conv->kind = kind_of_type(conv->base_type);
 	getTypeInputInfo(conv->base_type, &input, &conv->input_param);
 	fmgr_info_cxt(input, &conv->input, context);
+	if (options != NULL)
+	{
+		conv->epoch = ke_epoch_type(conv->base_type);
+		conv->unit = options->timestamp_unit;
+		conv->encoding = options->bytes_encoding;
+	}
 	if (conv->kind == KE_CONVERT_NESTED)
+	{
 		init_populate(conv, name, typmod);
+		conv->nested = ke_nested_make(conv->base_type, options, context);
+	}
 	MemoryContextSwitchTo(old);
 }
 
@@ -445,6 +441,8 @@ convert_string(KeConverter *conv, const KeJson *json, int node)
 		escape_json(&buf, pnstrdup(text, len));
 		return PointerGetDatum(cstring_to_text_with_len(buf.data, buf.len));
 	}
+	if (conv->kind == KE_CONVERT_BYTEA && conv->encoding != KE_BYTES_TEXT)
+		return ke_bytes_text_decode(conv->encoding, text, len);
 	return convert_chars_of(conv, text, len);
 }
 
@@ -459,10 +457,7 @@ convert_nested(KeConverter *conv, const KeJson *json, int node, bool *isnull)
 
 	initStringInfo(&text);
 	appendStringInfoString(&text, conv->record_prefix);
-	if (conv->takes_hex)
-		ke_json_write_hex(&text, json, node);
-	else
-		ke_json_write(&text, json, node);
+	ke_nested_write(&text, conv->nested, json, node);
 	appendStringInfoChar(&text, '}');
 
 	InitFunctionCallInfoData(*fcinfo, &conv->populate, 3, InvalidOid, NULL,
@@ -500,6 +495,9 @@ convert_other(KeConverter *conv, const KeJson *json, int node)
 		text = written.data;
 		len = written.len;
 	}
+	if (conv->epoch != KE_EPOCH_NONE && value->kind == KE_JSON_NUMBER)
+		return ke_epoch_convert(conv->epoch, conv->typmod, conv->unit, text,
+								len);
 	switch (conv->kind)
 	{
 		case KE_CONVERT_JSONB:

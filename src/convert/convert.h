@@ -7,7 +7,8 @@
  * is NULL, an object or array goes as it is into json and jsonb, element by
  * element into arrays and composite types, and as text into the rest.
  * Common types have a fast way that gives the same; typmod and domain
- * constraints are always applied.
+ * constraints are always applied.  Options of a subscription say otherwise of
+ * numbers into dates and times, and of strings into bytea.
  */
 #ifndef KE_CONVERT_H
 #define KE_CONVERT_H
@@ -15,7 +16,9 @@
 #include "access/tupdesc.h"
 #include "fmgr.h"
 
+#include "convert/epoch.h"
 #include "convert/json_scan.h"
+#include "convert/nested.h"
 
 typedef enum KeConvertKind
 {
@@ -46,22 +49,28 @@ typedef struct KeConverter
 	int32		typmod;			/* of base_type */
 	FmgrInfo	input;			/* of base_type */
 	Oid			input_param;
+	KeEpochType epoch;			/* base_type's; none: numbers are as text */
+	KeTimestampUnit unit;
+	KeBytesEncoding encoding;
 	bool		is_domain;
 	void	   *domain_cache;	/* domain_check's */
 	FmgrInfo	populate;		/* KE_CONVERT_NESTED: json_populate_record */
 	Datum		record;			/* a row of this one column, empty */
 	TupleDesc	record_desc;
 	char	   *record_prefix;	/* {"name": */
-	bool		takes_hex;		/* bytes in it: as bytea reads them */
+	KeNested   *nested;			/* what is rewritten for it, or NULL */
 	MemoryContext context;		/* what the caches live in */
 } KeConverter;
 
 /*
  * name is the column's.  Whatever the converter refers to is allocated in
- * context, which has to live as long.
+ * context, which has to live as long.  options, which is not kept, are the
+ * subscription's; NULL: all as json_populate_record does it.
  */
 extern void ke_convert_init(KeConverter *conv, const char *name, Oid type,
-							int32 typmod, MemoryContext context);
+							int32 typmod,
+							const KeSubscriptionOptions *options,
+							MemoryContext context);
 
 /*
  * All of them: the datum is in the current context, or NULL where *isnull.

@@ -117,7 +117,7 @@ ke_decode_make(TupleDesc tupdesc, const bool *want,
 			continue;
 		decoder->wanted[i] = true;
 		ke_convert_init(&decoder->converters[i], NameStr(att->attname),
-						att->atttypid, att->atttypmod, parent);
+						att->atttypid, att->atttypmod, options, parent);
 	}
 	decoder->fields = ke_field_map_make(tupdesc, options, is_key, parent);
 	MemoryContextSwitchTo(old);

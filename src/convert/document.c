@@ -17,6 +17,7 @@
 #include "convert/json_write.h"
 #include "convert/jsonb_build.h"
 #include "convert/schema_source.h"
+#include "convert/strip_nul.h"
 #include "core/framing.h"
 
 KeDocument *
@@ -32,6 +33,7 @@ ke_document_open(const KeSubscriptionOptions *options, KeDocumentPart part,
 		(part == KE_DOCUMENT_KEY ? options->key_format
 		 : options->value_format))
 		document->registry = options->registry;
+	document->strip_nul = options != NULL && options->strip_nul;
 	ke_json_scan_init(&document->json, document->subject, parent);
 	return document;
 }
@@ -89,6 +91,16 @@ read_framed(KeDocument *document, KeMessage *msg)
 	}
 }
 
+static void
+strip_nul(KeDocument *document)
+{
+	const char *text = document->text;
+
+	document->text = ke_strip_nul(text, &document->text_len);
+	if (document->text != text)
+		document->stripped++;
+}
+
 KeDocumentOp
 ke_document_read(KeDocument *document, KeMessage *msg)
 {
@@ -104,6 +116,8 @@ ke_document_read(KeDocument *document, KeMessage *msg)
 		: KE_DOCUMENT_WHOLE;
 	if (document->registry != NULL && document->op == KE_DOCUMENT_WHOLE)
 		read_framed(document, msg);
+	if (document->strip_nul && document->plain && document->text != NULL)
+		strip_nul(document);
 	return document->op;
 }
 

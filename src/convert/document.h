@@ -36,13 +36,17 @@ typedef struct KeDocument
 	KeDocumentPart part;
 	const char *subject;		/* "message value": for errors */
 	const KeRegistry *registry; /* it is framed by an id of this; or NULL */
+	bool		strip_nul;
+	int64		stripped;		/* messages that NULs were taken out of, since
+								 * the caller last set this to 0 */
 
 	/* Of the message read last */
 	KeDocumentOp op;
 	const char *bytes;			/* as they came; NULL with KE_DOCUMENT_NONE */
 	int32		len;
 	const char *text;			/* of these what is JSON, or text: where a */
-	int32		text_len;		/* framing is before that, it is without it */
+	int32		text_len;		/* framing is before that, it is without it;
+								 * and without NULs, if those are stripped */
 	bool		plain;			/* the value is that text, as it is */
 	bool		scanned;		/* the next two are there */
 	int			root;			/* the node that is the value */

@@ -35,6 +35,14 @@ starts_with_bom(const KeJson *json)
 		memcmp(json->text, mark, strlen(mark)) == 0;
 }
 
+/* What some writers, Python's among them, write for numbers that are none. */
+static bool
+is_no_number(const char *p, const char *end)
+{
+	return (end - p >= 3 && memcmp(p, "NaN", 3) == 0) ||
+		(end - p >= 8 && memcmp(p, "Infinity", 8) == 0);
+}
+
 static void
 broken(KeJson *json, const char *p, const char *expected)
 {
@@ -46,6 +54,13 @@ broken(KeJson *json, const char *p, const char *expected)
 				 errmsg("%s is not valid JSON", json->subject),
 				 errdetail("It starts with a byte order mark, which JSON does not allow."),
 				 errhint("Have the producer leave it out, or take the value as text or bytea.")));
+	if (is_no_number(p, json->end))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+				 errmsg("%s is not valid JSON: it has NaN or Infinity as a bare word",
+						json->subject),
+				 errdetail("Expected %s at byte %d.", expected, position),
+				 errhint("Have the producer write null, or a string such as \"NaN\" (in Python, allow_nan=False finds them).")));
 	if (p >= json->end)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),

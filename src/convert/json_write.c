@@ -10,23 +10,11 @@
 #include "core/compat.h"
 
 #include "miscadmin.h"
-#include "utils/builtins.h"
 #include "utils/json.h"
 
 #include "convert/json_write.h"
 
-static void write_node(StringInfo out, const KeJson *json, int index,
-					   bool hex);
-
-static void
-write_hex(StringInfo out, const KeJsonNode *node)
-{
-	appendStringInfoString(out, "\"\\\\x");
-	enlargeStringInfo(out, 2 * node->count + 1);
-	out->len += hex_encode(node->value.bytes, node->count,
-						   out->data + out->len);
-	appendStringInfoChar(out, '"');
-}
+static void write_node(StringInfo out, const KeJson *json, int index);
 
 static void
 write_string(StringInfo out, const KeJsonNode *node)
@@ -47,7 +35,7 @@ write_string(StringInfo out, const KeJsonNode *node)
 
 /* The elements, or the pairs, that follow the node. */
 static void
-write_members(StringInfo out, const KeJson *json, int index, bool hex)
+write_members(StringInfo out, const KeJson *json, int index)
 {
 	const KeJsonNode *node = &json->nodes[index];
 	bool		is_object = node->kind == KE_JSON_OBJECT;
@@ -64,25 +52,23 @@ write_members(StringInfo out, const KeJson *json, int index, bool hex)
 			write_string(out, &json->nodes[at++]);
 			appendStringInfoChar(out, ':');
 		}
-		write_node(out, json, at, hex);
+		write_node(out, json, at);
 		at = json->nodes[at].next;
 	}
 	appendStringInfoChar(out, is_object ? '}' : ']');
 }
 
 static void
-write_node(StringInfo out, const KeJson *json, int index, bool hex)
+write_node(StringInfo out, const KeJson *json, int index)
 {
 	const KeJsonNode *node = &json->nodes[index];
 
-	if (hex && node->form == KE_JSON_FORM_BYTES)
-		write_hex(out, node);
-	else if (node->kind == KE_JSON_STRING)
+	if (node->kind == KE_JSON_STRING)
 		write_string(out, node);
 	else if (node->text != NULL)
 		appendBinaryStringInfo(out, node->text, node->len);
 	else
-		write_members(out, json, index, hex);
+		write_members(out, json, index);
 }
 
 void
@@ -90,13 +76,5 @@ ke_json_write(StringInfo out, const KeJson *json, int index)
 {
 	if (json->lazy)
 		ke_json_nodes_print(json, index);
-	write_node(out, json, index, false);
-}
-
-void
-ke_json_write_hex(StringInfo out, const KeJson *json, int index)
-{
-	if (json->lazy)
-		ke_json_nodes_print(json, index);
-	write_node(out, json, index, true);
+	write_node(out, json, index);
 }

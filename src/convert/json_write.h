@@ -15,10 +15,4 @@
  */
 extern void ke_json_write(StringInfo out, const KeJson *json, int node);
 
-/*
- * The same, but bytes that a binary format has are written as bytea reads
- * them ("\\x6869") instead of as base64.
- */
-extern void ke_json_write_hex(StringInfo out, const KeJson *json, int node);
-
 #endif							/* KE_JSON_WRITE_H */

@@ -76,6 +76,47 @@ typedef struct KeRegistry
 	KeRegistryId ids;
 } KeRegistry;
 
+/* What a bare number counts that goes into a date or time. */
+typedef enum KeTimestampUnit
+{
+	KE_UNIT_NONE,				/* nobody knows: it is refused */
+	KE_UNIT_S,
+	KE_UNIT_MS,
+	KE_UNIT_US,
+	KE_UNIT_NS
+} KeTimestampUnit;
+
+/* How bytes are written in JSON text. */
+typedef enum KeBytesEncoding
+{
+	KE_BYTES_TEXT,				/* as bytea's input function reads them */
+	KE_BYTES_BASE64,
+	KE_BYTES_HEX
+} KeBytesEncoding;
+
+/* What becomes of a message without a value. */
+typedef enum KeTombstones
+{
+	KE_TOMBSTONES_DELETE,		/* the row of its key is deleted */
+	KE_TOMBSTONES_IGNORE,		/* nothing */
+	KE_TOMBSTONES_DEAD_LETTER,
+	KE_TOMBSTONES_BY_FORMAT		/* not said: row_format and on_conflict do */
+} KeTombstones;
+
+/* What on_conflict update gives a row that is there. */
+typedef enum KeUpdateColumns
+{
+	KE_UPDATE_ALL,
+	KE_UPDATE_PRESENT			/* what the message has */
+} KeUpdateColumns;
+
+/* A field for a column that only PostgreSQL writes. */
+typedef enum KeGeneratedColumns
+{
+	KE_GENERATED_ERROR,
+	KE_GENERATED_IGNORE
+} KeGeneratedColumns;
+
 /* A librdkafka property given as a server option ("linger.ms"). */
 typedef struct KeProperty
 {
@@ -159,6 +200,13 @@ typedef struct KeSubscriptionOptions
 	KeColumnPath *column_map;
 	int			ncolumn_map;
 	KeFieldNames field_names;
+	KeTimestampUnit timestamp_unit;
+	KeBytesEncoding bytes_encoding;
+	bool		strip_nul;
+	KeTombstones tombstones;
+	KeUpdateColumns update_columns;
+	char	   *update_if;		/* a column, or NULL */
+	KeGeneratedColumns generated_columns;
 	bool		paused;			/* set by kafka_consumer_pause */
 	KeFormat	value_format;
 	KeFormat	key_format;
@@ -228,5 +276,17 @@ extern const char *
 ke_options_subscription_field_names_name(KeFieldNames value);
 extern const char *ke_options_subscription_value_format_name(KeFormat value);
 extern const char *ke_options_subscription_key_format_name(KeFormat value);
+extern const char *
+ke_options_subscription_timestamp_unit_name(KeTimestampUnit value);
+extern const char *
+ke_options_subscription_bytes_encoding_name(KeBytesEncoding value);
+
+/* NULL where nothing is said. */
+extern const char *
+ke_options_subscription_tombstones_name(KeTombstones value);
+extern const char *
+ke_options_subscription_update_columns_name(KeUpdateColumns value);
+extern const char *
+ke_options_subscription_generated_columns_name(KeGeneratedColumns value);
 
 #endif							/* KE_OPTIONS_H */

@@ -28,6 +28,12 @@ static const char *const strategies[] =
 static const char *const field_names[] = {"exact", "snake_case", NULL};
 static const char *const value_formats[] = {"json", "registry", NULL};
 static const char *const key_formats[] = {"text", "registry", NULL};
+static const char *const units[] = {"none", "s", "ms", "us", "ns", NULL};
+static const char *const encodings[] = {"text", "base64", "hex", NULL};
+static const char *const tombstones[] =
+{"delete", "ignore", "dead_letter", NULL};
+static const char *const update_columns[] = {"all", "present", NULL};
+static const char *const generated[] = {"error", "ignore", NULL};
 
 static const char *parse_required_headers(const char *value, void *out);
 static const char *parse_column_map(const char *value, void *out);
@@ -68,6 +74,13 @@ static const KeOption subscription_options[] = {
 	OPTION(field_names, CHOICE, "exact", .choices = field_names),
 	OPTION(value_format, CHOICE, "json", .choices = value_formats),
 	OPTION(key_format, CHOICE, "text", .choices = key_formats),
+	OPTION(timestamp_unit, CHOICE, "none", .choices = units),
+	OPTION(bytes_encoding, CHOICE, "text", .choices = encodings),
+	OPTION(strip_nul, BOOLEAN, "false"),
+	OPTION(tombstones, CHOICE, .choices = tombstones),
+	OPTION(update_columns, CHOICE, "all", .choices = update_columns),
+	OPTION(update_if, TEXT, .form = "column"),
+	OPTION(generated_columns, CHOICE, "error", .choices = generated),
 	OPTION(paused, BOOLEAN, "false")
 };
 
@@ -116,12 +129,17 @@ void
 ke_options_subscription_parse(List *options, bool production,
 							  KeSubscriptionOptions *out, List **problems)
 {
+	const char *written = ke_option_table_written(options, "tombstones");
+
 	ke_option_table_parse(&subscription_set, options, production, out,
 						  problems);
 
 	if (out->on_conflict == KE_CONFLICT_UPDATE &&
 		ke_option_table_written(options, "ordering") == NULL)
 		out->ordering = KE_ORDER_KEY;
+	if (written == NULL || (out->tombstones == KE_TOMBSTONES_DELETE &&
+							pg_strcasecmp(written, tombstones[0]) != 0))
+		out->tombstones = KE_TOMBSTONES_BY_FORMAT;
 
 	if (ke_option_table_written(options, "handler") == NULL &&
 		ke_option_table_written(options, "into_table") == NULL)
@@ -142,6 +160,27 @@ check_formats(const KeServerOptions *server, const KeSubscriptionOptions *sub,
 						   "Say where the schema registry is: ALTER SERVER ... OPTIONS (ADD schema_registry_url 'https://host:port').",
 						   "Option \"%s\" is registry, but the server has no schema_registry_url",
 						   by_value ? "value_format" : "key_format");
+}
+
+/* Options that say something of on_conflict update. */
+static void
+check_update(const KeSubscriptionOptions *sub, List **problems)
+{
+	const char *option = NULL;
+
+	if (sub->on_conflict == KE_CONFLICT_UPDATE)
+		return;
+	if (sub->tombstones == KE_TOMBSTONES_DELETE)
+		option = "tombstones";
+	else if (sub->update_columns == KE_UPDATE_PRESENT)
+		option = "update_columns";
+	else if (sub->update_if != NULL)
+		option = "update_if";
+	if (option != NULL)
+		ke_options_problem(problems, NULL,
+						   "Option \"%s\" needs on_conflict 'update'%s",
+						   option, sub->tombstones == KE_TOMBSTONES_DELETE ?
+						   " in order to delete rows" : "");
 }
 
 void
@@ -180,6 +219,7 @@ ke_options_subscription_check(const KeServerOptions *server,
 						   "Option \"handler_timeout\" (%s) must be at most half of the server's max_poll_interval (%s)",
 						   ke_literal_show_interval(sub->handler_timeout_ms),
 						   ke_literal_show_interval(max_poll_interval));
+	check_update(sub, problems);
 	if (sub->max_delay_ms < sub->initial_delay_ms)
 		ke_options_problem(problems, NULL,
 						   "Option \"max_delay\" (%s) must be at least initial_delay (%s)",
@@ -240,4 +280,34 @@ const char *
 ke_options_subscription_key_format_name(KeFormat value)
 {
 	return key_formats[value];
+}
+
+const char *
+ke_options_subscription_timestamp_unit_name(KeTimestampUnit value)
+{
+	return units[value];
+}
+
+const char *
+ke_options_subscription_bytes_encoding_name(KeBytesEncoding value)
+{
+	return encodings[value];
+}
+
+const char *
+ke_options_subscription_tombstones_name(KeTombstones value)
+{
+	return tombstones[value];
+}
+
+const char *
+ke_options_subscription_update_columns_name(KeUpdateColumns value)
+{
+	return update_columns[value];
+}
+
+const char *
+ke_options_subscription_generated_columns_name(KeGeneratedColumns value)
+{
+	return generated[value];
 }

@@ -414,6 +414,12 @@ ke_argument_make_batch(KeArgumentMaker *maker, KeMessage **msgs, int count)
 	return PointerGetDatum(array);
 }
 
+int64 *
+ke_argument_stripped(KeArgumentMaker *maker)
+{
+	return &maker->document->stripped;
+}
+
 KeUnmatched *
 ke_argument_unmatched(KeArgumentMaker *maker)
 {

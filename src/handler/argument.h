@@ -39,6 +39,9 @@ extern Datum ke_argument_make_batch(KeArgumentMaker *maker, KeMessage **msgs,
  */
 extern KeUnmatched *ke_argument_unmatched(KeArgumentMaker *maker);
 
+/* Messages that NULs were taken out of, since the caller last set it to 0. */
+extern int64 *ke_argument_stripped(KeArgumentMaker *maker);
+
 /* The last array is done with; if it was a large one, free it. */
 extern void ke_argument_trim(KeArgumentMaker *maker);
 

@@ -28,6 +28,7 @@ struct KeCall
 	KeArgumentMaker *argument;
 	KeArgument	kind;
 	int			timeout_ms;
+	bool		skips_tombstones;
 };
 
 static KeMessage *current_message = NULL;
@@ -49,6 +50,7 @@ ke_call_open(const char *role, Oid function, KeArgument kind,
 											   ALLOCSET_DEFAULT_MAXSIZE);
 	call->role = role;
 	call->kind = kind;
+	call->skips_tombstones = options->tombstones == KE_TOMBSTONES_IGNORE;
 	call->timeout_ms = options->handler_timeout_ms;
 	call->function = ke_function_open(function, argument_type, context);
 	call->argument = ke_argument_open(kind, argument_type, options,
@@ -80,6 +82,12 @@ ke_call_source(const KeCall *call)
 	return ke_function_source(call->function);
 }
 
+int64 *
+ke_call_stripped(KeCall *call)
+{
+	return ke_argument_stripped(call->argument);
+}
+
 KeUnmatched *
 ke_call_unmatched(KeCall *call)
 {
@@ -109,6 +117,9 @@ perform(KeCall *call, KeMessage **msgs, int count, Datum *result,
 		argument = ke_argument_make(call->argument, msgs[0], &argument_null);
 
 	if (argument_null && ke_function_is_strict(call->function))
+		return false;
+	if (call->skips_tombstones && call->kind != KE_ARG_BATCH &&
+		msgs[0]->value == NULL)
 		return false;
 	*result = ke_function_call(call->function, argument, argument_null,
 							   isnull);

@@ -44,6 +44,9 @@ extern const char *ke_call_source(const KeCall *call);
 /* As ke_argument_unmatched. */
 extern KeUnmatched *ke_call_unmatched(KeCall *call);
 
+/* Messages that NULs were taken out of, since the caller last set it to 0. */
+extern int64 *ke_call_stripped(KeCall *call);
+
 /* The one message that a function was called for and now works on, or NULL. */
 extern KeMessage *ke_call_current(void);
 

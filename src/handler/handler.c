@@ -69,6 +69,12 @@ ke_handler_source(const KeHandler *handler)
 	return ke_call_source(handler->call);
 }
 
+int64 *
+ke_handler_stripped(KeHandler *handler)
+{
+	return ke_call_stripped(handler->call);
+}
+
 KeUnmatched *
 ke_handler_unmatched(KeHandler *handler)
 {

@@ -51,6 +51,9 @@ extern KeMessage *ke_handler_current(void);
  */
 extern KeUnmatched *ke_handler_unmatched(KeHandler *handler);
 
+/* Messages that NULs were taken out of, since the caller last set it to 0. */
+extern int64 *ke_handler_stripped(KeHandler *handler);
+
 /* The function's text, once it was begun; NULL where it has none. */
 extern const char *ke_handler_source(const KeHandler *handler);
 

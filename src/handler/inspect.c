@@ -24,7 +24,8 @@ ke_inspect_open(const KeSubscription *sub, MemoryContext parent)
 {
 	KeInspector *inspector;
 
-	if (!OidIsValid(sub->validator) && sub->options.nrequired_headers == 0)
+	if (!OidIsValid(sub->validator) && sub->options.nrequired_headers == 0 &&
+		sub->options.tombstones != KE_TOMBSTONES_DEAD_LETTER)
 		return NULL;
 
 	inspector = MemoryContextAllocZero(parent, sizeof(KeInspector));
@@ -70,6 +71,14 @@ check_headers(const KeSubscription *sub, KeMessage *msg)
 							sub->options.required_headers[i])));
 }
 
+static void
+refuse_tombstone(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+			 errmsg("message value is null, and option tombstones is dead_letter")));
+}
+
 /*
  * The validator's own words may quote the message, so this error does not
  * claim the domain whose texts logs and views show.
@@ -108,6 +117,9 @@ void
 ke_inspect_check(KeInspector *inspector, KeMessage *msg)
 {
 	check_headers(inspector->sub, msg);
+	if (msg->value == NULL &&
+		inspector->sub->options.tombstones == KE_TOMBSTONES_DEAD_LETTER)
+		refuse_tombstone();
 	if (inspector->call != NULL)
 		check_by_validator(inspector, msg);
 }

@@ -1,6 +1,7 @@
 /*
  * inspect.h
- *	  Whether a message may be processed: its headers, and the validator.
+ *	  Whether a message may be processed: its headers, that it has a value
+ *	  where it must, and the validator.
  *
  * Comes before rows and handler, in the same transaction.  What is refused
  * raises an error of class 22, which the message can never recover from.

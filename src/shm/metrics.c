@@ -92,6 +92,7 @@ add_counters(KeMetricsCounters *to, const KeMetricsCounters *from)
 	to->skipped_by_reset += from->skipped_by_reset;
 	to->dropped_copies += from->dropped_copies;
 	to->unmatched += from->unmatched;
+	to->stripped += from->stripped;
 }
 
 /* The window of this number, emptied if it held an older one. */

@@ -37,6 +37,7 @@ typedef struct KeMetricsCounters
 	int64		dropped_copies; /* retry copies that had come before; none of
 								 * the above */
 	int64		unmatched;		/* of succeeded: had a field for no column */
+	int64		stripped;		/* of succeeded: had NULs taken out */
 } KeMetricsCounters;
 
 #define KE_METRICS_FIELDS_LEN 384

@@ -98,6 +98,12 @@ ke_sink_key_tells_row(KeSink *sink, KeMessage *msg, volatile bool *tells)
 	table_close(rel, NoLock);
 }
 
+int64 *
+ke_sink_stripped(KeSink *sink)
+{
+	return &sink->target.value->stripped;
+}
+
 KeUnmatched *
 ke_sink_unmatched(KeSink *sink)
 {

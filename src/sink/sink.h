@@ -68,6 +68,9 @@ extern void ke_sink_key_tells_row(KeSink *sink, KeMessage *msg,
  */
 extern KeUnmatched *ke_sink_unmatched(KeSink *sink);
 
+/* Messages that NULs were taken out of, since the caller last set it to 0. */
+extern int64 *ke_sink_stripped(KeSink *sink);
+
 /* After the transaction ended, either way. */
 extern void ke_sink_end(KeSink *sink);
 

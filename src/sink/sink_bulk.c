@@ -50,6 +50,7 @@ typedef struct Writing
 	BulkInsertState state;
 	CommandId	command;
 	int			gathered;
+	int64		written;
 	volatile int *at;
 } Writing;
 
@@ -158,13 +159,19 @@ gather(KeSinkTable *table, Writing *writing, KeMessage *msg, int message)
 
 	*writing->at = message;
 	ExecClearTuple(slot);
-	(void) ke_sink_row_fill(table, msg, slot->tts_values, slot->tts_isnull);
+	if (ke_sink_row_fill(table, msg, slot->tts_values,
+						 slot->tts_isnull) != KE_SINK_WRITES)
+	{
+		MemoryContextSwitchTo(old);
+		return;
+	}
 	ExecStoreVirtualTuple(slot);
 	if (table->desc->constr != NULL)
 	{
 		ExecConstraints(writing->target, slot, writing->estate);
 		ResetPerTupleExprContext(writing->estate);
 	}
+	writing->written++;
 	bulk->messages[writing->gathered++] = message;
 	MemoryContextSwitchTo(old);
 }
@@ -207,5 +214,5 @@ ke_sink_bulk_write(KeSinkTable *table, Relation rel, KeMessage **msgs,
 	table_finish_bulk_insert(rel, 0);
 	FreeExecutorState(writing.estate);
 	CommandCounterIncrement();
-	return count;
+	return writing.written;
 }

@@ -16,6 +16,7 @@
 #include "utils/plancache.h"
 
 #include "sink/sink_insert.h"
+#include "sink/sink_match.h"
 
 /* The kept plan, and which columns it fills, by attribute. */
 typedef struct KeInsert
@@ -90,10 +91,11 @@ is_key(const KeSinkTable *table, int attribute)
 
 /*
  * An update gives the row all values of the new message: what an insert of
- * it would have made.  Columns that only PostgreSQL writes stay.
+ * it would have made; or those of a set only.  Columns that only PostgreSQL
+ * writes stay.
  */
 static void
-append_on_conflict(StringInfo sql, const KeSinkTable *table)
+append_on_conflict(StringInfo sql, const KeSinkTable *table, const bool *set)
 {
 	const char *separator = "";
 
@@ -114,13 +116,15 @@ append_on_conflict(StringInfo sql, const KeSinkTable *table)
 		const char *name = quote_identifier(table->columns[attribute].name);
 
 		if (table->on_conflict != KE_CONFLICT_UPDATE ||
-			is_key(table, attribute))
+			is_key(table, attribute) || (set != NULL && !set[attribute]))
 			continue;
 		appendStringInfo(sql, "%s%s = EXCLUDED.%s", separator, name, name);
 		separator = ", ";
 	}
 	if (strcmp(separator, ", ") != 0)
 		appendStringInfoString(sql, "NOTHING");
+	else
+		ke_sink_match_newer(sql, table, " WHERE ", "EXCLUDED");
 }
 
 static char *
@@ -132,13 +136,30 @@ insert_sql(const KeSinkTable *table, const bool *columns)
 	initStringInfo(&list);
 	append_columns(&list, table, columns);
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "INSERT INTO %s ", ke_sink_insert_name(table));
+	appendStringInfo(&sql, "INSERT INTO %s AS t ", ke_sink_insert_name(table));
 	if (list.len > 0)
 		appendStringInfo(&sql, "(%s) ", list.data);
 	appendStringInfo(&sql, "SELECT %s FROM %s", list.data,
 					 quote_identifier(KE_SINK_ROWS));
 	if (table->on_conflict != KE_CONFLICT_ERROR)
-		append_on_conflict(&sql, table);
+		append_on_conflict(&sql, table, NULL);
+	return sql.data;
+}
+
+char *
+ke_sink_insert_sql(const KeSinkTable *table, const bool *set,
+				   const char *source)
+{
+	StringInfoData sql;
+	StringInfoData list;
+
+	initStringInfo(&list);
+	append_columns(&list, table, NULL);
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "INSERT INTO %s AS t (%s) SELECT %s FROM %s%s",
+					 ke_sink_insert_name(table), list.data, list.data,
+					 quote_identifier(KE_SINK_ROWS), source);
+	append_on_conflict(&sql, table, set);
 	return sql.data;
 }
 
@@ -217,6 +238,7 @@ find_present(KeSinkTable *table, KeMessage **msgs, int count,
 {
 	int			natts = table->desc->natts;
 	KeUnmatched unmatched = *table->unmatched;
+	int64		stripped = table->value->stripped;
 	bool	   *present = palloc((Size) count * natts * sizeof(bool));
 	Datum	   *values = palloc(natts * sizeof(Datum));
 	bool	   *nulls = palloc(natts * sizeof(bool));
@@ -237,6 +259,7 @@ find_present(KeSinkTable *table, KeMessage **msgs, int count,
 	}
 	*at = -1;
 	*table->unmatched = unmatched;	/* they are counted when written */
+	table->value->stripped = stripped;
 	MemoryContextDelete(context);
 	return present;
 }

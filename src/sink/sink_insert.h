@@ -15,6 +15,13 @@ extern int64 ke_sink_insert_write(KeSinkTable *table, KeMessage **msgs,
 /* Rows made before, all columns of each. */
 extern int64 ke_sink_insert_rows(KeSinkTable *table, KeSinkRows *rows);
 
+/*
+ * The INSERT of what source (SQL behind the name of the messages' relation)
+ * leaves of them, which on conflict updates the columns of the set.
+ */
+extern char *ke_sink_insert_sql(const KeSinkTable *table, const bool *set,
+								const char *source);
+
 /* The table's name in SQL, quoted and qualified. */
 extern char *ke_sink_insert_name(const KeSinkTable *table);
 

@@ -8,7 +8,14 @@
  * at the same time locks them in the same order, and no two of them can wait
  * for each other.  Where triggers or rules could see the steps, they run in
  * the order of the messages.  Either way a statement ends before a repeated
- * key and at each change between rows and tombstones.
+ * key, at each change between rows and tombstones and, where only present
+ * columns are updated, at each change of what is present.
+ *
+ * What comes to the same as one after the other is decided here: of rows that
+ * must be newer the newest stays, columns that are present are put together,
+ * and what follows a tombstone follows it in the table too, where a row that
+ * was there would make a difference.  With both options only the table can
+ * tell what is newer: then all steps run in the order of the messages.
  */
 #include "postgres.h"
 #include "core/compat.h"
@@ -19,9 +26,12 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/sortsupport.h"
+#include "utils/typcache.h"
 
 #include "sink/sink_insert.h"
 #include "sink/sink_keys.h"
+#include "sink/sink_match.h"
+#include "sink/sink_partial.h"
 
 /* A message's operation, and its neighbours with the same key. */
 typedef struct Operation
@@ -35,29 +45,50 @@ typedef struct KeyOrder
 {
 	KeSinkTable *table;
 	SortSupport keys;			/* one per key column */
+	FmgrInfo   *newer;			/* compares values of update_if, if that is */
+	Oid			collation;		/* of that column */
 } KeyOrder;
 
+static bool
+updates_present(const KeSinkTable *table)
+{
+	return table->options->update_columns == KE_UPDATE_PRESENT;
+}
+
+/* One for each message that does something; *n is how many these are. */
 static Operation *
-make_operations(KeSinkTable *table, KeMessage **msgs, int count,
+make_operations(KeSinkTable *table, KeMessage **msgs, int count, int *n,
 				volatile int *at)
 {
 	int			natts = table->desc->natts;
 	Operation  *operations = palloc0(count * sizeof(Operation));
 	Datum	   *values = palloc((Size) count * natts * sizeof(Datum));
 	bool	   *nulls = palloc((Size) count * natts * sizeof(bool));
+	bool	   *present = palloc((Size) count * natts * sizeof(bool));
 
+	*n = 0;
 	for (int i = 0; i < count; i++)
 	{
-		Operation  *operation = &operations[i];
+		Operation  *operation = &operations[*n];
+		KeSinkAct	act;
 
 		*at = i;
 		operation->row.message = i;
 		operation->row.values = values + (Size) i * natts;
 		operation->row.nulls = nulls + (Size) i * natts;
 		operation->earlier = -1;
-		operation->row.deletes = !ke_sink_row_fill(table, msgs[i],
-												   operation->row.values,
-												   operation->row.nulls);
+		act = ke_sink_row_fill(table, msgs[i], operation->row.values,
+							   operation->row.nulls);
+		if (act == KE_SINK_LEAVES)
+			continue;
+		operation->row.deletes = act == KE_SINK_DELETES;
+		if (updates_present(table) && act == KE_SINK_WRITES)
+		{
+			operation->row.present = present + (Size) i * natts;
+			memcpy(operation->row.present, table->present,
+				   natts * sizeof(bool));
+		}
+		(*n)++;
 	}
 	*at = -1;
 	return operations;
@@ -80,6 +111,27 @@ prepare_comparison(KeSinkTable *table)
 	}
 	index_close(index, NoLock);
 	return keys;
+}
+
+static KeyOrder
+make_order(KeSinkTable *table)
+{
+	KeyOrder	order = {table, prepare_comparison(table), NULL, InvalidOid};
+	Form_pg_attribute att;
+	TypeCacheEntry *type;
+
+	if (table->update_if == 0)
+		return order;
+	att = TupleDescAttr(table->desc, table->update_if - 1);
+	type = lookup_type_cache(att->atttypid, TYPECACHE_CMP_PROC_FINFO);
+	if (!OidIsValid(type->cmp_proc_finfo.fn_oid))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_FUNCTION),
+				 errmsg("type of column \"%s\" of option update_if has no order",
+						NameStr(att->attname))));
+	order.newer = &type->cmp_proc_finfo;
+	order.collation = att->attcollation;
+	return order;
 }
 
 static int
@@ -125,13 +177,86 @@ has_whole_key(const Operation *operation, const KeSinkTable *table)
 	return true;
 }
 
-/* Fill sorted with the operations that have a whole key; returns how many. */
+/* Is the row newer than one before it, which has a value too? */
+static bool
+is_newer(const KeyOrder *order, const Operation *row, const Operation *before)
+{
+	int			attribute = order->table->update_if - 1;
+
+	return order->newer == NULL ||
+		DatumGetInt32(FunctionCall2Coll(order->newer, order->collation,
+										row->row.values[attribute],
+										before->row.values[attribute])) > 0;
+}
+
+/* What a row does not have, it takes from the row before it. */
+static void
+put_together(const KeSinkTable *table, Operation *row,
+			 const Operation *before)
+{
+	for (int i = 0; i < table->desc->natts && row->row.present != NULL; i++)
+	{
+		if (row->row.present[i] || !before->row.present[i])
+			continue;
+		row->row.values[i] = before->row.values[i];
+		row->row.nulls[i] = before->row.nulls[i];
+		row->row.present[i] = true;
+	}
+}
+
+/*
+ * Of the operations of one key, mark those as superseded that leave nothing:
+ * at most a tombstone and a row stay, in this order.
+ */
+static void
+reduce_key(const KeyOrder *order, Operation **operations, int count)
+{
+	bool		keeps_tombstone = order->newer != NULL ||
+		updates_present(order->table);
+	Operation  *tombstone = NULL;
+	Operation  *row = NULL;
+
+	for (int i = 0; i < count; i++)
+	{
+		Operation  *next = operations[i];
+
+		if (next->row.deletes)
+		{
+			if (tombstone != NULL)
+				tombstone->superseded = true;
+			if (row != NULL)
+				row->superseded = true;
+			tombstone = next;
+			row = NULL;
+		}
+		else if (row != NULL && !is_newer(order, next, row))
+			next->superseded = true;
+		else
+		{
+			if (row != NULL)
+			{
+				put_together(order->table, next, row);
+				row->superseded = true;
+			}
+			else if (tombstone != NULL && !keeps_tombstone)
+				tombstone->superseded = true;
+			row = next;
+		}
+	}
+}
+
+/*
+ * Fill sorted with the operations that have a whole key, find for each the
+ * one before it of its key and, if so asked, reduce each key to what is left;
+ * returns how many sorted has.
+ */
 static int
 link_same_keys(KeSinkTable *table, Operation *operations, int count,
-			   Operation **sorted)
+			   Operation **sorted, bool reduce)
 {
-	KeyOrder	order = {table, prepare_comparison(table)};
+	KeyOrder	order = make_order(table);
 	int			n = 0;
+	int			end;
 
 	for (int i = 0; i < count; i++)
 	{
@@ -139,12 +264,16 @@ link_same_keys(KeSinkTable *table, Operation *operations, int count,
 			sorted[n++] = &operations[i];
 	}
 	qsort_arg(sorted, n, sizeof(Operation *), compare_operations, &order);
-	for (int i = 1; i < n; i++)
+	for (int i = 0; i < n; i = end)
 	{
-		if (compare_keys(sorted[i - 1], sorted[i], &order) != 0)
-			continue;
-		sorted[i - 1]->superseded = true;
-		sorted[i]->earlier = sorted[i - 1]->row.message;
+		for (end = i + 1; end < n; end++)
+		{
+			if (compare_keys(sorted[i], sorted[end], &order) != 0)
+				break;
+			sorted[end]->earlier = (int) (sorted[end - 1] - operations);
+		}
+		if (reduce && end - i > 1)
+			reduce_key(&order, &sorted[i], end - i);
 	}
 	return n;
 }
@@ -154,63 +283,39 @@ static char *
 delete_sql(KeSinkTable *table)
 {
 	StringInfoData sql;
-	Relation	index = index_open(table->key_index, AccessShareLock);
 
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "DELETE FROM %s%s t USING %s m WHERE ",
 					 table->relkind == RELKIND_RELATION ? "ONLY " : "",
 					 ke_sink_insert_name(table),
 					 quote_identifier(KE_SINK_ROWS));
-	for (int i = 0; i < table->nkeys; i++)
-	{
-		int			attribute = table->keys[i] - 1;
-		const char *name = quote_identifier(table->columns[attribute].name);
-		Oid			type = TupleDescAttr(table->desc, attribute)->atttypid;
-		Oid			input = index->rd_opcintype[i];
-		Oid			equal = get_opfamily_member(index->rd_opfamily[i], input,
-												input, BTEqualStrategyNumber);
-
-		if (i > 0)
-			appendStringInfoString(&sql, " AND ");
-		generate_operator_clause(&sql, psprintf("t.%s", name), type, equal,
-								 psprintf("m.%s", name), type);
-	}
-	index_close(index, NoLock);
+	ke_sink_match_key(&sql, table);
 	return sql.data;
 }
 
-/*
- * Planned each time: how large the table is decides whether the key's index
- * is used, and a young table grows faster than its statistics.
- */
+/* Rows that do the same to the same columns, one or no row of each key. */
 static int64
-run_deletes(KeSinkTable *table, KeSinkRows *rows)
-{
-	SPIPlanPtr	plan;
-	int64		deleted;
-
-	SPI_connect();
-	ke_sink_rows_register(table, rows->count);
-	plan = SPI_prepare(delete_sql(table), 0, NULL);
-	if (plan == NULL)
-		elog(ERROR, "could not prepare DELETE: %s",
-			 SPI_result_code_string(SPI_result));
-	ke_sink_insert_check_plan(table, plan);
-	deleted = ke_sink_rows_execute(rows, plan);
-	SPI_finish();
-	return deleted;
-}
-
-static int64
-run(KeSinkTable *table, KeSinkRow **made, int count, bool deletes,
-	volatile int *at)
+run(KeSinkTable *table, KeSinkRow **made, int count, volatile int *at)
 {
 	KeSinkRows	rows = {table, NULL, 0, count, made, at};
 
 	if (count == 0)
 		return 0;
-	return deletes ? run_deletes(table, &rows)
-		: ke_sink_insert_rows(table, &rows);
+	if (made[0]->deletes)
+		return ke_sink_partial_run(table, &rows, delete_sql(table));
+	if (made[0]->present != NULL)
+		return ke_sink_partial_write(table, &rows, made[0]->present);
+	return ke_sink_insert_rows(table, &rows);
+}
+
+/* Can one statement do both? */
+static bool
+are_alike(const KeSinkTable *table, const KeSinkRow *a, const KeSinkRow *b)
+{
+	return a->deletes == b->deletes &&
+		(a->present == NULL ||
+		 memcmp(a->present, b->present,
+				table->desc->natts * sizeof(bool)) == 0);
 }
 
 /*
@@ -221,7 +326,7 @@ static int64
 run_last_of_each_key(KeSinkTable *table, Operation *operations, int count,
 					 Operation **sorted, int nsorted, volatile int *at)
 {
-	KeSinkRow **made = palloc(count * sizeof(KeSinkRow *));
+	KeSinkRow **made = palloc(Max(count, 1) * sizeof(KeSinkRow *));
 	int64		written = 0;
 	int			n = 0;
 	int			end;
@@ -235,9 +340,9 @@ run_last_of_each_key(KeSinkTable *table, Operation *operations, int count,
 	for (int i = 0; i < n; i = end)
 	{
 		for (end = i + 1; end < n; end++)
-			if (made[end]->deletes != made[i]->deletes)
+			if (!are_alike(table, made[end], made[i]))
 				break;
-		written += run(table, &made[i], end - i, made[i]->deletes, at);
+		written += run(table, &made[i], end - i, at);
 	}
 	return written;
 }
@@ -246,23 +351,20 @@ static int64
 run_in_order(KeSinkTable *table, Operation *operations, int count,
 			 volatile int *at)
 {
-	KeSinkRow **made = palloc(count * sizeof(KeSinkRow *));
+	KeSinkRow **made = palloc(Max(count, 1) * sizeof(KeSinkRow *));
 	int64		written = 0;
 	int			start = 0;
 
 	for (int i = 0; i < count; i++)
 	{
-		bool		deletes = operations[start].row.deletes;
-
 		made[i] = &operations[i].row;
 		if (operations[i].earlier < start &&
-			operations[i].row.deletes == deletes)
+			are_alike(table, made[i], made[start]))
 			continue;
-		written += run(table, &made[start], i - start, deletes, at);
+		written += run(table, &made[start], i - start, at);
 		start = i;
 	}
-	return written + run(table, &made[start], count - start,
-						 operations[start].row.deletes, at);
+	return written + run(table, &made[start], count - start, at);
 }
 
 int64
@@ -271,12 +373,14 @@ ke_sink_keys_write(KeSinkTable *table, Relation rel, KeMessage **msgs,
 {
 	Operation  *operations;
 	Operation **sorted = palloc(count * sizeof(Operation *));
+	bool		in_key_order = table->relkind == RELKIND_RELATION &&
+		rel->trigdesc == NULL && rel->rd_rules == NULL &&
+		!(updates_present(table) && table->update_if != 0);
 	int			nsorted;
 
-	operations = make_operations(table, msgs, count, at);
-	nsorted = link_same_keys(table, operations, count, sorted);
-	if (table->relkind == RELKIND_RELATION && rel->trigdesc == NULL &&
-		rel->rd_rules == NULL)
+	operations = make_operations(table, msgs, count, &count, at);
+	nsorted = link_same_keys(table, operations, count, sorted, in_key_order);
+	if (in_key_order)
 		return run_last_of_each_key(table, operations, count, sorted,
 									nsorted, at);
 	return run_in_order(table, operations, count, at);
@@ -286,18 +390,20 @@ void
 ke_sink_keys_tell_row(KeSinkTable *table, KeMessage *msg,
 					  volatile bool *tells)
 {
-	KeyOrder	order = {table, NULL};
+	KeyOrder	order = {0};
 	Operation  *operations;
 	KeMessage  *msgs[1] = {msg};
 	Operation	by_key = {0};
 	volatile int at;
+	int			n;
 
-	if (table->tombstone != KE_TOMBSTONE_DELETE || table->nkey_fields == 0 ||
+	if (table->key_decoder == NULL || table->nkey_fields == 0 ||
 		msg->value == NULL)
 		return;
+	order.table = table;
 	order.keys = prepare_comparison(table);
-	operations = make_operations(table, msgs, 1, &at);
-	if (operations->row.deletes)
+	operations = make_operations(table, msgs, 1, &n, &at);
+	if (n == 0 || operations->row.deletes)
 		return;
 	*tells = false;
 	if (msg->key == NULL)

@@ -172,22 +172,42 @@ fill_columns(KeSinkTable *table, KeMessage *msg, Datum *values, bool *nulls,
 	return matched;
 }
 
-/* Does the message, whose value was read, delete a row? */
-static bool
-deletes(KeSinkTable *table)
+/* What a message does whose value was read, and is null. */
+static KeSinkAct
+act_of_tombstone(KeSinkTable *table)
 {
-	if (table->value->op != KE_DOCUMENT_NONE)
-		return false;
-	if (table->tombstone == KE_TOMBSTONE_REFUSE)
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("message value is null"),
-				 errdetail("The columns are taken from its fields."),
-				 errhint("With on_conflict \"update\", a message with a null value deletes the row of its key.")));
-	return table->tombstone == KE_TOMBSTONE_DELETE;
+	switch (table->tombstone)
+	{
+		case KE_TOMBSTONE_STORE:
+			return KE_SINK_WRITES;
+		case KE_TOMBSTONE_DELETE:
+			return KE_SINK_DELETES;
+		case KE_TOMBSTONE_IGNORE:
+			return KE_SINK_LEAVES;
+		case KE_TOMBSTONE_REFUSE:
+			break;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+			 errmsg("message value is null"),
+			 errdetail("The columns are taken from its fields."),
+			 errhint("With on_conflict \"update\", a message with a null value deletes the row of its key; with tombstones \"ignore\", it is passed over.")));
 }
 
-bool
+/* Whether it is newer, only a value can tell. */
+static void
+check_update_if(KeSinkTable *table, const bool *nulls)
+{
+	int			attribute = table->update_if - 1;
+
+	if (!table->present[attribute] || nulls[attribute])
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("message has no value for column \"%s\", which option update_if compares",
+						table->columns[attribute].name)));
+}
+
+KeSinkAct
 ke_sink_row_fill(KeSinkTable *table, KeMessage *msg, Datum *values,
 				 bool *nulls)
 {
@@ -195,13 +215,14 @@ ke_sink_row_fill(KeSinkTable *table, KeMessage *msg, Datum *values,
 	int			natts = table->desc->natts;
 	volatile int at = 0;
 	volatile bool matched = false;
+	KeSinkAct	act = KE_SINK_WRITES;
 
-	(void) ke_document_read(table->value, msg);
-	if (deletes(table))
-	{
+	if (ke_document_read(table->value, msg) == KE_DOCUMENT_NONE)
+		act = act_of_tombstone(table);
+	if (act == KE_SINK_DELETES)
 		ke_sink_row_key(table, msg, values, nulls);
-		return false;
-	}
+	if (act != KE_SINK_WRITES)
+		return act;
 	if (table->format == KE_ROW_FIELDS)
 	{
 		int			root = ke_document_scan(table->value);
@@ -215,7 +236,8 @@ ke_sink_row_fill(KeSinkTable *table, KeMessage *msg, Datum *values,
 		memset(nulls, true, natts * sizeof(bool));
 		memset(table->present, false, natts * sizeof(bool));
 	}
-	if (table->has_generated)
+	if (table->has_generated &&
+		table->options->generated_columns == KE_GENERATED_ERROR)
 		refuse_generated(table);
 
 	PG_TRY();
@@ -231,7 +253,9 @@ ke_sink_row_fill(KeSinkTable *table, KeMessage *msg, Datum *values,
 	PG_END_TRY();
 	if (!matched && table->nfields > 0)
 		note_unmatched(table);
-	return true;
+	if (table->update_if != 0)
+		check_update_if(table, nulls);
+	return act;
 }
 
 /*
@@ -264,8 +288,14 @@ fill_key_fields(KeSinkTable *table, KeMessage *msg, Datum *values,
 	if (table->nkey_fields == 1 &&
 		key->json.nodes[root].kind != KE_JSON_OBJECT)
 	{
-		values[attribute] = ke_convert_json(conv, &key->json, root,
-											&nulls[attribute]);
+		nulls[attribute] = false;
+		if (key->plain && key->json.nodes[root].verbatim)
+			values[attribute] = ke_convert_text(conv,
+												key->json.nodes[root].text,
+												key->json.nodes[root].len);
+		else
+			values[attribute] = ke_convert_json(conv, &key->json, root,
+												&nulls[attribute]);
 		return;
 	}
 

@@ -206,13 +206,16 @@ next_row(CustomScanState *css)
 		else
 		{
 			MemoryContext old;
+			KeSinkAct	act;
 
 			*rows->at = rows->first + scan->next++;
 			MemoryContextReset(scan->context);
 			old = MemoryContextSwitchTo(scan->context);
-			(void) ke_sink_row_fill(rows->table, rows->msgs[*rows->at], values,
-							 nulls);
+			act = ke_sink_row_fill(rows->table, rows->msgs[*rows->at], values,
+								   nulls);
 			MemoryContextSwitchTo(old);
+			if (act != KE_SINK_WRITES)
+				continue;
 		}
 
 		ExecStoreAllNullTuple(slot);

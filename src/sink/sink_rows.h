@@ -23,6 +23,7 @@ typedef struct KeSinkRow
 	bool		deletes;		/* only its key is filled */
 	Datum	   *values;
 	bool	   *nulls;
+	bool	   *present;		/* columns that are updated; NULL: all */
 } KeSinkRow;
 
 typedef struct KeSinkRows

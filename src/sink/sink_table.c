@@ -224,7 +224,7 @@ build_columns(KeSinkTable *table, Relation rel)
 		want[i] = column->source == KE_COLUMN_FIELD;
 		table->nfields += want[i];
 		ke_convert_init(&column->converter, column->name, att->atttypid,
-						att->atttypmod, table->context);
+						att->atttypmod, table->options, table->context);
 		if (column->source <= KE_COLUMN_FIELD && table->takes_defaults)
 			column->default_value = build_default(table, rel, i + 1);
 	}
@@ -301,13 +301,15 @@ build_key(KeSinkTable *table, Relation rel)
 										  attribute - 1)->atttypid,
 							TupleDescAttr(table->desc,
 										  attribute - 1)->atttypmod,
-							table->context);
+							table->options, table->context);
 	}
 	index_close(index, NoLock);
 
 	if (table->on_conflict != KE_CONFLICT_UPDATE || is_log)
 		return;
-	table->tombstone = KE_TOMBSTONE_DELETE;
+	if (table->options->tombstones == KE_TOMBSTONES_DELETE ||
+		table->options->tombstones == KE_TOMBSTONES_BY_FORMAT)
+		table->tombstone = KE_TOMBSTONE_DELETE;
 	table->key_decoder = ke_decode_make(table->desc, want, table->options,
 										true, table->context);
 }
@@ -367,6 +369,23 @@ is_plain(Relation rel)
 		has_plain_indexes(rel);
 }
 
+static void
+find_update_if(KeSinkTable *table)
+{
+	const char *name = table->options->update_if;
+
+	for (int i = 0; i < table->desc->natts; i++)
+		if (!table->columns[i].dropped &&
+			strcmp(table->columns[i].name, name) == 0)
+			table->update_if = i + 1;
+	if (table->update_if == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("column \"%s\" of option update_if does not exist",
+						name),
+				 errhint("Change the option with kafka_subscription_alter.")));
+}
+
 /* Find out everything about the relation, in a context of its own. */
 static KeSinkTable *
 build(KeSinkTarget *target, Relation rel, MemoryContext context)
@@ -396,8 +415,14 @@ build(KeSinkTarget *target, Relation rel, MemoryContext context)
 		ke_field_map_check(table->desc, table->options);
 	build_columns(table, rel);
 	build_row_desc(table);
+	if (table->options->tombstones == KE_TOMBSTONES_IGNORE)
+		table->tombstone = KE_TOMBSTONE_IGNORE;
+	else if (table->options->tombstones == KE_TOMBSTONES_DEAD_LETTER)
+		table->tombstone = KE_TOMBSTONE_REFUSE;
 	if (table->on_conflict != KE_CONFLICT_ERROR)
 		build_key(table, rel);
+	if (table->options->update_if != NULL)
+		find_update_if(table);
 	MemoryContextSwitchTo(old);
 	return table;
 }

@@ -50,8 +50,17 @@ typedef enum KeTombstone
 {
 	KE_TOMBSTONE_REFUSE,
 	KE_TOMBSTONE_STORE,			/* a row like any other */
-	KE_TOMBSTONE_DELETE
+	KE_TOMBSTONE_DELETE,
+	KE_TOMBSTONE_IGNORE
 } KeTombstone;
+
+/* What a message does to the table. */
+typedef enum KeSinkAct
+{
+	KE_SINK_WRITES,				/* a row */
+	KE_SINK_DELETES,			/* the row of its key */
+	KE_SINK_LEAVES				/* nothing */
+} KeSinkAct;
 
 typedef struct KeSinkTable
 {
@@ -85,7 +94,9 @@ typedef struct KeSinkTable
 	AttrNumber *keys;
 	Oid			key_index;
 	KeTombstone tombstone;
-	KeDecoder  *key_decoder;	/* key columns that the message key holds */
+	KeDecoder  *key_decoder;	/* key columns that the message key holds;
+								 * NULL: no two messages mean one row */
+	AttrNumber	update_if;		/* must be newer than the row's, or 0 */
 	int			nkey_fields;
 	AttrNumber	key_field;		/* the first of these */
 
@@ -131,11 +142,11 @@ extern Relation ke_sink_table_target_open(KeSinkTarget *target);
  * the current context; table->present says which columns the message had a
  * value for.  Raises data exceptions.
  *
- * Returns false if the message deletes a row instead (that needs
- * KE_TOMBSTONE_DELETE): only the primary key is filled then, by the next
- * function.
+ * Of a message that deletes a row (that needs KE_TOMBSTONE_DELETE) only the
+ * primary key is filled, by the next function; of one that leaves the table
+ * alone, nothing.
  */
-extern bool ke_sink_row_fill(KeSinkTable *table, KeMessage *msg,
+extern KeSinkAct ke_sink_row_fill(KeSinkTable *table, KeMessage *msg,
 							 Datum *values, bool *nulls);
 
 /* Fill the primary key only, with what the message key says of it. */

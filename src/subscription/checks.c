@@ -31,6 +31,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
+#include "utils/typcache.h"
 
 #include "subscription/checks.h"
 #include "subscription/extension.h"
@@ -319,6 +320,28 @@ check_column_map(KeSubscription *sub, List **problems)
 	}
 }
 
+/* A column of the table that values can be told to be newer in. */
+static void
+check_update_if(KeSubscription *sub, List **problems)
+{
+	const char *column = sub->options.update_if;
+	AttrNumber	attribute;
+
+	if (column == NULL || !OidIsValid(sub->into_table))
+		return;
+	attribute = get_attnum(sub->into_table, column);
+	if (attribute <= 0)
+		ke_options_problem(problems, NULL,
+						   "Option \"update_if\" names column \"%s\", which table %s has not",
+						   column, ke_names_of_table(sub->into_table));
+	else if (!OidIsValid(lookup_type_cache(get_atttype(sub->into_table,
+													   attribute),
+										   TYPECACHE_GT_OPR)->gt_opr))
+		ke_options_problem(problems, NULL,
+						   "Option \"update_if\" names column \"%s\", whose type has no order",
+						   column);
+}
+
 /* ---------------------------------------------------------- everything */
 
 void
@@ -336,6 +359,7 @@ ke_checks_subscription(KeServer *server, KeSubscription *sub,
 		check_execute(server, sub->validator, problems);
 	check_table(server, sub, problems);
 	check_column_map(sub, problems);
+	check_update_if(sub, problems);
 	ke_trust_check(server, sub, problems);
 }
 

@@ -68,4 +68,62 @@ sub produce
 	$node->becomes('SELECT place FROM orders WHERE user_id = 5', 'Rome', 'and it goes on where it stopped');
 }
 
+# Numbers for dates and times, bytes as text, NULs.
+{
+	my $topic = topic('values');
+	my $message = '{"id": %d, "at": 1714567890123, "day": 1714521600000, "took": 1500, "body": "aGk=", "note": "a\\u0000b"}';
+	$node->safe_psql(
+		'postgres', qq{
+		CREATE TABLE readings (id int, at timestamptz, day date, took interval, body bytea, note text);
+		CREATE TABLE seen (note text);
+		CREATE FUNCTION on_reading(event jsonb) RETURNS void LANGUAGE sql AS 'INSERT INTO seen VALUES (event ->> ''note'')';
+		SELECT kafka_subscribe('$topic', into_table => 'readings', handler => 'on_reading', max_retries => 0)});
+	produce($topic, sprintf($message, 1), '{"id": 2, "took": 1500}', '{"id": 3, "n": NaN}');
+	$node->becomes("SELECT reason FROM kafka_dlq_messages('$topic') ORDER BY original_offset",
+		"message value contains the escape \\u0000, which text cannot hold\n"
+		  . "a bare number is no interval while option timestamp_unit is none\n"
+		  . 'message value is not valid JSON: it has NaN or Infinity as a bare word',
+		'what cannot be told is a dead letter whose reason names the option');
+	$node->safe_psql('postgres', "SELECT kafka_subscription_alter('$topic', timestamp_unit => 'ms',
+		bytes_encoding => 'base64', strip_nul => true);
+		SELECT kafka_dlq_reprocess('$topic', 2)");
+	$node->becomes("SET timezone = 'UTC'; SELECT * FROM readings ORDER BY id",
+		"1|2024-05-01 12:51:30.123+00|2024-05-01|00:00:01.5|\\x6869|ab\n2|||00:00:01.5||",
+		'and is read once the options say how');
+	$node->becomes('SELECT note FROM seen WHERE note IS NOT NULL', 'ab', 'NULs are out of jsonb too');
+	$node->becomes("SELECT stripped_total FROM kafka_metrics WHERE topic = '$topic'", 1, 'and counted, a message once');
+}
+
+# Rows that are there, tombstones, and handlers beside them.
+{
+	my $topic = topic('updates');
+	$node->safe_psql(
+		'postgres', qq{
+		CREATE TABLE stock (item text PRIMARY KEY, at int, amount int NOT NULL, place text, twice int GENERATED ALWAYS AS (amount * 2) STORED);
+		CREATE TABLE called (item text);
+		CREATE FUNCTION on_stock(event jsonb) RETURNS void LANGUAGE sql AS 'INSERT INTO called VALUES (event ->> ''item'')';
+		SELECT kafka_subscribe('$topic', into_table => 'stock', handler => 'on_stock', on_conflict => 'update', max_retries => 0,
+			update_columns => 'present', update_if => 'at', tombstones => 'ignore', generated_columns => 'ignore')});
+	my @events = (
+		[ tea => '{"item": "tea", "at": 10, "amount": 5, "place": "shelf", "twice": 1}' ],
+		[ tea => '{"item": "tea", "at": 12, "amount": 4}' ],
+		[ tea => '{"item": "tea", "at": 11, "amount": 9, "place": "late"}' ],
+		[ tea => undef ],
+		[ cup => '{"item": "cup", "at": 1, "place": "no amount"}' ],
+		[ pot => '{"item": "pot", "at": 1, "amount": 1}' ]);
+	$kafka->produce_messages($topic, map { { key => $_->[0], partition => 0, value => $_->[1] } } @events);
+	$node->becomes('SELECT * FROM stock ORDER BY item', "pot|1|1||2\ntea|12|4|shelf|8",
+		'only present columns, only if newer, tombstones passed over');
+	$node->becomes('SELECT item FROM called', "tea\ntea\ntea\npot", 'and the handler is not called for them');
+	$node->becomes("SELECT sqlstate FROM kafka_dlq_messages('$topic')", '23502', 'a new row must be complete');
+
+	$node->safe_psql('postgres', "SELECT kafka_subscription_alter('$topic', tombstones => 'dead_letter')");
+	$kafka->produce_messages($topic, { key => 'tea', partition => 0, value => undef });
+	$node->becomes("SELECT reason FROM kafka_dlq_messages('$topic') WHERE original_offset = 6",
+		'message value is null, and option tombstones is dead_letter', 'a tombstone as a dead letter');
+	$node->safe_psql('postgres', "SELECT kafka_subscription_alter('$topic', tombstones => 'delete')");
+	$kafka->produce_messages($topic, { key => 'tea', partition => 0, value => undef });
+	$node->becomes('SELECT item FROM stock', 'pot', 'a tombstone deletes');
+}
+
 done_testing();

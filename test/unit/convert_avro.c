@@ -99,7 +99,7 @@ unit_avro_column(PG_FUNCTION_ARGS)
 	Datum		datum;
 
 	ke_convert_init(&conv, "v", type, PG_GETARG_INT32(6),
-					CurrentMemoryContext);
+					NULL, CurrentMemoryContext);
 	datum = ke_convert_json(&conv, json, 0, &isnull);
 	if (isnull)
 		PG_RETURN_NULL();
