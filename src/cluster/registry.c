@@ -325,7 +325,8 @@ step(void *argument)
 	if (searches == NIL)
 		return;
 	run_searches(stepping->servers, stepping->now, &stepping->due);
-	stepping->due = Min(stepping->due, ke_http_step(ke_clock_now()));
+	stepping->due = ke_clock_earlier(stepping->due,
+									 ke_http_step(ke_clock_now()));
 }
 
 KeMoment
