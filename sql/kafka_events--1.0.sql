@@ -948,7 +948,8 @@ CREATE FUNCTION kafka_events.schemas(
   OUT name           text,
   OUT fields         text[],
   OUT first_seen_at  timestamptz,
-  OUT url            text)
+  OUT url            text,
+  OUT used_total     bigint)
 RETURNS SETOF record
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'kafka_schemas';
@@ -975,6 +976,8 @@ COMMENT ON COLUMN @extschema@.kafka_schemas.first_seen_at IS
   'When the registry was asked for it';
 COMMENT ON COLUMN @extschema@.kafka_schemas.url IS
   'URL of the registry that said it';
+COMMENT ON COLUMN @extschema@.kafka_schemas.used_total IS
+  'Values and keys that were read by it since PostgreSQL started';
 
 CREATE FUNCTION @extschema@.kafka_schema_forget(id text DEFAULT NULL, server name DEFAULT NULL)
 RETURNS bigint

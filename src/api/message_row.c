@@ -52,7 +52,8 @@ ke_message_row_put_text(KeRow *row, const char *bytes, int32 len)
 
 /*
  * Parsing takes nothing but memory of the current context, so what it raises
- * can be dropped.  Whatever else is wrong is raised again.
+ * can be dropped.  So can be that there is no schema for it, or not yet: it is
+ * not raised while a table is open.  Whatever else is wrong is raised again.
  */
 void
 ke_message_row_put_jsonb(KeRow *row, KeDocument *document, KeMessage *msg)
@@ -71,7 +72,10 @@ ke_message_row_put_jsonb(KeRow *row, KeDocument *document, KeMessage *msg)
 
 		MemoryContextSwitchTo(context);
 		if (category != ERRCODE_DATA_EXCEPTION &&
-			category != ERRCODE_PROGRAM_LIMIT_EXCEEDED)
+			category != ERRCODE_PROGRAM_LIMIT_EXCEEDED &&
+			category != ERRCODE_FEATURE_NOT_SUPPORTED &&
+			category != ERRCODE_CONNECTION_EXCEPTION &&
+			geterrcode() != ERRCODE_NO_DATA_FOUND)
 			PG_RE_THROW();
 		FlushErrorState();
 	}

@@ -8,6 +8,7 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 
@@ -16,6 +17,7 @@
 #include "api/subscription_ddl.h"
 #include "api/visible.h"
 #include "shm/ready.h"
+#include "shm/schema_use.h"
 #include "state/schemas.h"
 
 PG_FUNCTION_INFO_V1(kafka_schemas);
@@ -54,6 +56,7 @@ put_row(FunctionCallInfo fcinfo, const KeServer *server,
 		const KeSchemaRow *schema)
 {
 	KeRow		row = {0};
+	KeSchemaId	id;
 
 	ke_row_put_name(&row, server->name);
 	ke_row_put_text(&row, schema->id);
@@ -63,6 +66,9 @@ put_row(FunctionCallInfo fcinfo, const KeServer *server,
 	ke_row_put(&row, texts_datum(schema->fields), false);
 	ke_row_put_time(&row, schema->first_seen_at);
 	ke_row_put_text(&row, schema->url);
+	ke_schema_id_parse(schema->kind, schema->id, &id);
+	ke_row_put_number(&row, (int64) ke_schema_use_get(MyDatabaseId,
+													  server->oid, &id));
 	ke_row_emit(&row, fcinfo);
 }
 
@@ -73,6 +79,7 @@ kafka_schemas(PG_FUNCTION_ARGS)
 	ListCell   *lc;
 	ListCell   *lc2;
 
+	ke_ready_require();
 	InitMaterializedSRF(fcinfo, 0);
 	foreach(lc, ke_visible_servers())
 	{

@@ -285,16 +285,20 @@ run_searches(List *servers, KeMoment now, KeMoment *due)
 		follow_server(search, server);
 		if (search->lookup != NULL)
 		{
-			if (take_result(search))
+			bool		done = take_result(search);
+
+			if (search->lookup == NULL)
+			{
+				running--;
+				*due = now;		/* others may begin */
+			}
+			if (done)
 			{
 				remove_search(search);
-				running--;
+				continue;
 			}
-			else if (search->lookup == NULL)
-				running--;
 		}
-		if (running >= LOOKUPS_MAX || !list_member_ptr(searches, search) ||
-			search->lookup != NULL)
+		if (running >= LOOKUPS_MAX || search->lookup != NULL)
 			continue;
 		if (search->try_at <= now)
 		{

@@ -285,6 +285,7 @@ explain(KeLookup *lookup)
 	return psprintf("HTTP %d", status);
 }
 
+/* Names of hosts, and what others say, may be in any encoding. */
 static void
 give_up(KeLookup *lookup, const char *why)
 {
@@ -293,6 +294,11 @@ give_up(KeLookup *lookup, const char *why)
 										 strlen(why) + 32);
 	sprintf(lookup->problem, "schema registry %s: %s", current_url(lookup),
 			why);
+	for (char *p = lookup->problem; *p != '\0'; p++)
+	{
+		if (*p < ' ' || *p > '~')
+			*p = '?';
+	}
 	lookup->state = KE_LOOKUP_FAILED;
 }
 

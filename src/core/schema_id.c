@@ -5,6 +5,8 @@
 #include "postgres.h"
 #include "core/compat.h"
 
+#include <ctype.h>
+
 #include "core/schema_id.h"
 
 static const char *const kinds[] = {"confluent", "content", "global", "guid"};
@@ -13,6 +15,34 @@ const char *
 ke_schema_id_kind_name(KeSchemaIdKind kind)
 {
 	return kinds[kind];
+}
+
+void
+ke_schema_id_parse(const char *kind, const char *text, KeSchemaId *id)
+{
+	int			at = 0;
+
+	memset(id, 0, sizeof(KeSchemaId));
+	for (int i = 0; i < lengthof(kinds); i++)
+	{
+		if (strcmp(kind, kinds[i]) == 0)
+			id->kind = (KeSchemaIdKind) i;
+	}
+	if (id->kind != KE_SCHEMA_ID_GUID)
+	{
+		id->number = strtoll(text, NULL, 10);
+		return;
+	}
+	for (; *text != '\0' && at < 2 * KE_SCHEMA_GUID_LEN; text++)
+	{
+		uint8		digit = isdigit((unsigned char) *text) ? *text - '0' :
+			*text - 'a' + 10;
+
+		if (*text == '-')
+			continue;
+		id->guid[at / 2] |= at % 2 == 0 ? digit << 4 : digit;
+		at++;
+	}
 }
 
 KeSchemaType

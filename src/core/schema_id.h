@@ -38,6 +38,10 @@ typedef struct KeSchemaId
 /* "7", or the text of a UUID; buf has KE_SCHEMA_ID_LEN bytes. */
 extern void ke_schema_id_format(const KeSchemaId *id, char *buf);
 
+/* What ke_schema_id_format and ke_schema_id_kind_name have written. */
+extern void ke_schema_id_parse(const char *kind, const char *text,
+							   KeSchemaId *id);
+
 /* "confluent", "content", "global", "guid". */
 extern const char *ke_schema_id_kind_name(KeSchemaIdKind kind);
 

@@ -25,6 +25,7 @@
 #include "shm/request.h"
 #include "shm/role_demand.h"
 #include "shm/schema_demand.h"
+#include "shm/schema_use.h"
 #include "shm/shmem.h"
 #include "shm/slot_table.h"
 #include "shm/task.h"
@@ -49,6 +50,7 @@ request(void)
 	ke_request_shmem_request();
 	ke_task_shmem_request();
 	ke_schema_demand_shmem_request();
+	ke_schema_use_shmem_request();
 }
 
 static void
@@ -69,6 +71,7 @@ startup(void)
 	ke_request_shmem_init();
 	ke_task_shmem_init();
 	ke_schema_demand_shmem_init();
+	ke_schema_use_shmem_init();
 	LWLockRelease(AddinShmemInitLock);
 
 	ke_ready_set();

@@ -3,9 +3,9 @@
  *	  The schemas that this process has, compiled once.
  *
  * Documents use what they were given until the end of the transaction, so
- * that is when everything is thrown away: after kafka_schema_forget, and when
- * there is too much.  A schema that cannot be compiled is kept, too, as the
- * error that it is.
+ * everything is thrown away then, or before anything was used: after
+ * kafka_schema_forget, and when there is too much.  A schema that cannot be
+ * compiled is kept, too, as the error that it is.
  */
 #include "postgres.h"
 #include "core/compat.h"
@@ -20,6 +20,7 @@
 #include "core/failure.h"
 #include "shm/ready.h"
 #include "shm/schema_demand.h"
+#include "shm/schema_use.h"
 #include "state/schema_cache.h"
 #include "state/schemas.h"
 
@@ -38,10 +39,13 @@ typedef struct Entry
 	EntryKey	key;
 	KeSchema	schema;
 	KeFailure  *fail;			/* why it cannot be compiled, or NULL */
+	uint64		used;			/* in this transaction */
+	struct Entry *next_used;	/* while used */
 } Entry;
 
 static MemoryContext context = NULL;	/* of all entries */
 static HTAB *entries = NULL;
+static Entry *used_entries = NULL;	/* in this transaction */
 static bool stale = false;		/* something was forgotten */
 static Oid	watched = InvalidOid;	/* kafka_events.schemas */
 
@@ -54,7 +58,23 @@ throw_away(void)
 		MemoryContextDelete(context);
 	context = NULL;
 	entries = NULL;
+	used_entries = NULL;
 	stale = false;
+}
+
+/* Only consumers count, and what they have committed. */
+static void
+count_uses(bool committed)
+{
+	committed &= MyBackendType == B_BG_WORKER;
+	for (Entry *entry = used_entries; entry != NULL; entry = entry->next_used)
+	{
+		if (committed)
+			ke_schema_use_add(MyDatabaseId, entry->key.server,
+							  &entry->key.id, entry->used);
+		entry->used = 0;
+	}
+	used_entries = NULL;
 }
 
 static void
@@ -71,6 +91,7 @@ end_transaction(XactEvent event, void *argument)
 		(event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT &&
 		 event != XACT_EVENT_PREPARE))
 		return;
+	count_uses(event == XACT_EVENT_COMMIT);
 	if (stale || hash_get_num_entries(entries) > MAX_ENTRIES ||
 		MemoryContextMemAllocated(context, true) > MAX_BYTES)
 		throw_away();
@@ -111,6 +132,8 @@ find(const KeRegistry *registry, const KeSchemaId *id)
 {
 	EntryKey	key = key_of(registry, id);
 
+	if (stale && used_entries == NULL)
+		throw_away();
 	return entries == NULL ? NULL :
 		(Entry *) hash_search(entries, &key, HASH_FIND, NULL);
 }
@@ -183,6 +206,7 @@ add(const KeRegistry *registry, const KeSchemaId *id, const KeSchemaRow *row)
 	entry = hash_search(entries, &key, HASH_ENTER, &found);
 	entry->schema = schema;
 	entry->fail = fail;
+	entry->used = 0;
 	return entry;
 }
 
@@ -270,6 +294,11 @@ find_schema(const KeRegistry *registry, const KeSchemaId *id,
 						ke_schema_id_describe(id), entry->fail->message),
 				 entry->fail->detail != NULL ?
 				 errdetail_internal("%s", entry->fail->detail) : 0));
+	if (entry->used++ == 0)
+	{
+		entry->next_used = used_entries;
+		used_entries = entry;
+	}
 	return &entry->schema;
 }
 

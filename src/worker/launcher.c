@@ -27,6 +27,7 @@
 #include "shm/reason.h"
 #include "shm/role_demand.h"
 #include "shm/schema_demand.h"
+#include "shm/schema_use.h"
 #include "shm/roster.h"
 #include "worker/child.h"
 #include "worker/launcher.h"
@@ -320,6 +321,7 @@ step_all(KeMoment now)
 		ke_cluster_contact_forget(database->oid, InvalidOid);
 		ke_role_demand_forget(database->oid, InvalidOid);
 		ke_schema_demand_forget(database->oid, InvalidOid);
+		ke_schema_use_forget(database->oid, InvalidOid);
 		if (ke_guc_enabled)
 		{
 			ke_lag_forget(database->oid, InvalidOid);

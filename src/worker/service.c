@@ -21,6 +21,7 @@
 #include "shm/cluster_contact.h"
 #include "shm/role_demand.h"
 #include "shm/schema_demand.h"
+#include "shm/schema_use.h"
 #include "shm/task.h"
 #include "worker/child.h"
 #include "worker/service.h"
@@ -584,6 +585,7 @@ ke_service_free(KeService *service)
 	ke_cluster_contact_forget(MyDatabaseId, service->oid);
 	ke_role_demand_forget(MyDatabaseId, service->oid);
 	ke_schema_demand_forget(MyDatabaseId, service->oid);
+	ke_schema_use_forget(MyDatabaseId, service->oid);
 	ke_watch_free(service->watch);
 	pfree(service);
 }
