@@ -98,6 +98,13 @@ $node->wait_for(
 	't', 'some rounds');
 is($node->safe_psql('postgres', $seen), 'active: true|degraded: true 2|2|1',
 	'... for as long as it lasts');
+
+# who looks at messages is told at once, and not after a time of silence
+my ($status, $out, $err) = $node->psql('postgres',
+	q{SET kafka_events.request_timeout = '10min';
+	  SELECT * FROM kafka_messages('orders', 1, partition => 0)}, timeout => 60);
+like($err, qr/ERROR:  could not read topic "orders": .*uthoriz/,
+	'... also to who looks at messages');
 is(warnings_since($offset, 'needs Read'), 1, '... with one warning');
 
 rights('add', 'Read', '--topic', 'orders');
