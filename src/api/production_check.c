@@ -294,7 +294,7 @@ check_fields(KeProductionCheck *inspection)
 		if (ke_metrics_read(MyDatabaseId, sub->oid, &metrics) &&
 			metrics.counters.unmatched > 0)
 			ke_check_row_fail(&check,
-							  "A field goes where its name is, letter by letter: rename the columns or attributes, or let a handler take the messages apart.",
+							  "A field goes where its name is, letter by letter: say otherwise with field_names or column_map, or let a handler take the messages apart.",
 							  "topic \"%s\": " INT64_FORMAT " of " INT64_FORMAT " messages had none of the fields that are taken, the last one: %s",
 							  sub->topic, metrics.counters.unmatched,
 							  metrics.counters.succeeded, metrics.fields);
