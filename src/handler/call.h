@@ -28,8 +28,9 @@ extern void ke_call_begin(KeCall *call);
 
 /*
  * Call it with one message, or with all of them (KE_ARG_BATCH).  Returns
- * false when a STRICT function was skipped for a tombstone.  The result lives
- * until it is forgotten, which is due after every call.
+ * false when a tombstone was passed over, by a STRICT function or the option
+ * tombstones.  The result lives until it is forgotten, which is due after
+ * every call.
  */
 extern bool ke_call_run(KeCall *call, KeMessage **msgs, int count,
 						Datum *result, bool *isnull);

@@ -25,7 +25,7 @@ extern void ke_handler_begin(KeHandler *handler);
 
 /*
  * Call it for one message (every kind but KE_ARG_BATCH).  Returns false when
- * a STRICT function was skipped for a tombstone.
+ * a tombstone was passed over, by a STRICT function or the option tombstones.
  */
 extern bool ke_handler_call(KeHandler *handler, KeMessage *msg);
 
