@@ -303,6 +303,31 @@ check_fields(KeProductionCheck *inspection)
 					  "every message had a field that is taken");
 }
 
+/* Where rows of one key may come in several partitions, or overtake. */
+static void
+check_row_keys(KeProductionCheck *inspection)
+{
+	KeCheckRow	check;
+	ListCell   *lc;
+
+	ke_check_row_begin(&check, "row_keys");
+	foreach(lc, inspection->subscriptions)
+	{
+		const KeSubscription *sub = (KeSubscription *) lfirst(lc);
+		KeMetrics	metrics;
+
+		if (sub->options.on_conflict == KE_CONFLICT_UPDATE &&
+			ke_metrics_read(MyDatabaseId, sub->oid, &metrics) &&
+			metrics.keys_differ)
+			ke_check_row_fail(&check,
+							  "Have producers write the rows' primary key as message key.",
+							  "topic \"%s\": message keys are not the rows' primary keys, so messages of one row may be in several partitions, in no order, and a whole partition waits for each retry",
+							  sub->topic);
+	}
+	ke_check_row_emit(inspection, &check,
+					  "message keys say which rows are updated, as far as was looked");
+}
+
 /* ------------------------------------------------------------- consumers */
 
 static int
@@ -376,6 +401,7 @@ inspect(KeProductionCheck *inspection, KeServer *server)
 	check_processes(inspection);
 	check_lag(inspection);
 	check_fields(inspection);
+	check_row_keys(inspection);
 	check_consumers(inspection);
 }
 

@@ -498,6 +498,8 @@ ke_batch_run(KeEngine *engine, KeStage *stage)
 
 	left = ke_schema_wait_check(engine, stage, left);
 	waited = stage->count;
+	if (left > 0)
+		ke_ordered_look_at_keys(engine, stage);
 	attempt.progress = ke_progress_make(engine);
 	while (left > 0 && outcome == KE_BATCH_PROGRESS &&
 		   (attempt.settlement.pending || !is_over(started)))

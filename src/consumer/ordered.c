@@ -21,6 +21,7 @@
 #include "session/attempt.h"
 #include "session/guard.h"
 #include "session/session.h"
+#include "shm/metrics.h"
 #include "state/retries.h"
 
 /* How long parked messages may keep the queue waiting. */
@@ -147,18 +148,36 @@ key_tells_row(KeStage *stage, KeMessage *msg)
 	return look.tells_row;
 }
 
-/* The culprit, and the messages of its stage that come next. */
 static bool
-keys_tell_rows(KeStage *stage, const KeCulprit *culprit)
+next_keys_tell_rows(KeStage *stage)
 {
 	int			i;
 
-	if (!key_tells_row(stage, culprit->msg))
-		return false;
 	for (i = stage->head; i < stage->head + Min(stage->count, LOOK_AHEAD); i++)
 		if (!key_tells_row(stage, &stage->msgs[i]))
 			return false;
 	return true;
+}
+
+/* The culprit, and the messages of its stage that come next. */
+static bool
+keys_tell_rows(KeStage *stage, const KeCulprit *culprit)
+{
+	return key_tells_row(stage, culprit->msg) && next_keys_tell_rows(stage);
+}
+
+/* Not after an end of a process that may have been a message's fault. */
+void
+ke_ordered_look_at_keys(KeEngine *engine, KeStage *stage)
+{
+	if (stage->keys_looked_at || stage->sink == NULL ||
+		stage->sub->options.on_conflict != KE_CONFLICT_UPDATE ||
+		stage->parts[stage->head]->careful > 0)
+		return;
+	MemoryContextSwitchTo(engine->scratch);
+	stage->keys_looked_at = true;
+	ke_metrics_set_keys_differ(engine->database, stage->sub->oid,
+							   !next_keys_tell_rows(stage));
 }
 
 void

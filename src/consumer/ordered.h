@@ -41,6 +41,12 @@ extern void ke_ordered_note_culprit(KeEngine *engine, KePartition *part,
 									KeMoment due_at);
 
 /*
+ * Outside of transactions, before messages run: do the keys of the first ones
+ * say which rows they write?  Looked at once, for kafka_production_check.
+ */
+extern void ke_ordered_look_at_keys(KeEngine *engine, KeStage *stage);
+
+/*
  * Outside of transactions, before a culprit is put: messages of its row wait
  * for it.  If their keys need not be the same, the whole partition does.
  */

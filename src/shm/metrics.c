@@ -36,6 +36,7 @@ typedef struct MetricsEntry
 	TimestampTz last_failure_at;
 	bool		dlq_looked_at;
 	int64		dlq_pending;
+	bool		keys_differ;
 	bool		mismatches;
 	char		fields[KE_METRICS_FIELDS_LEN];
 	KeHistogram total;
@@ -193,6 +194,16 @@ ke_metrics_set_dlq_pending(Oid database, Oid subscription, int64 pending)
 	ke_subscription_table_leave(&table, entry);
 }
 
+void
+ke_metrics_set_keys_differ(Oid database, Oid subscription, bool differ)
+{
+	MetricsEntry *entry = enter(database, subscription);
+
+	if (entry != NULL)
+		entry->keys_differ = differ;
+	ke_subscription_table_leave(&table, entry);
+}
+
 /* ----------------------------------------------------------------- reading */
 
 /* Needs the entry's spinlock. */
@@ -203,6 +214,7 @@ copy_entry(const MetricsEntry *entry, int64 window, KeMetrics *metrics)
 	metrics->last_success_at = entry->last_success_at;
 	metrics->last_failure_at = entry->last_failure_at;
 	metrics->dlq_pending = entry->dlq_looked_at ? entry->dlq_pending : -1;
+	metrics->keys_differ = entry->keys_differ;
 	metrics->mismatches = entry->mismatches;
 	memcpy(metrics->fields, entry->fields, sizeof(metrics->fields));
 	metrics->total = entry->total;

@@ -60,6 +60,7 @@ typedef struct KeMetrics
 	KeHistogram total;			/* latencies since the server started */
 	KeHistogram recent;			/* of the last 5 to 10 minutes */
 	int64		dlq_pending;	/* -1: not known */
+	bool		keys_differ;	/* a message's key is not its row's */
 	bool		mismatches;		/* the last transaction had unmatched ones */
 	char		fields[KE_METRICS_FIELDS_LEN];	/* of the last one; or empty */
 } KeMetrics;
@@ -81,6 +82,10 @@ extern void ke_metrics_add(Oid database, Oid subscription,
 /* Dead letters that wait, as whoever last asked Kafka found; -1: unknown. */
 extern void ke_metrics_set_dlq_pending(Oid database, Oid subscription,
 									   int64 pending);
+
+/* Do message keys say which rows messages write, as far as was looked? */
+extern void ke_metrics_set_keys_differ(Oid database, Oid subscription,
+									   bool differ);
 
 /* All zero, and false, when nothing was counted yet. */
 extern bool ke_metrics_read(Oid database, Oid subscription,

@@ -60,6 +60,12 @@ foreach my $name (qw(none other mixed))
 		't', "$name: and the reason says so");
 }
 
+my $check = $node->safe_psql('postgres',
+	q{SELECT ok, detail FROM kafka_production_check('shop') WHERE check_name = 'row_keys'});
+like($check, qr/^f\|.*topic "$topic{$_}": message keys are not the rows' primary keys/,
+	"$_: the production check says so, too") foreach qw(none other);
+unlike($check, qr/"$topic{same}"/, 'same: but not where keys are those of the rows');
+
 # also after a restart
 $node->restart;
 $node->safe_psql('postgres', 'INSERT INTO customers VALUES (5)');
