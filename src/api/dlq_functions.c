@@ -32,6 +32,7 @@
 #include "state/dlq_pending.h"
 #include "state/histories.h"
 #include "state/identity.h"
+#include "state/offset_metadata.h"
 #include "subscription/extension.h"
 
 PG_FUNCTION_INFO_V1(kafka_dlq_stats);
@@ -78,6 +79,9 @@ ask(const KeServer *server, KeQuestionKind kind, const char *topic)
 				 errmsg("could not ask server \"%s\" about topic \"%s\": %s",
 						server->name, topic, answer->text),
 				 answer->hint ? errhint("%s", answer->hint) : 0));
+	if (answer->metadata != NULL)
+		ke_offset_metadata_disregard(answer->positions, answer->metadata,
+									 answer->partitions);
 	return answer;
 }
 

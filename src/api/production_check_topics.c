@@ -25,6 +25,7 @@
 #include "shm/cluster_report.h"
 #include "shm/task.h"
 #include "state/dlq_pending.h"
+#include "state/offset_metadata.h"
 
 /* A last question gets that long, however much was asked before. */
 #define MIN_TIMEOUT_MS 100
@@ -437,6 +438,8 @@ count_pending(const KeServer *server, const char *topic,
 	List	   *letters = ke_dlq_records_letters(&key, topic);
 	int64		pending = 0;
 
+	ke_offset_metadata_disregard(state->positions, state->metadata,
+								 state->partitions);
 	for (int p = 0; p < Min(state->partitions, until->partitions); p++)
 	{
 		KeDlqRange	range = {

@@ -72,10 +72,13 @@ asked_time(const KeQuestion *question)
 
 typedef int (*Ask) (KeCluster *cluster, KePartitionList *list, int timeout_ms);
 
-/* A number for each partition; NULL, and *error, if no broker has answered. */
+/*
+ * A number for each partition; NULL, and *error, if no broker has answered.
+ * metadata: where to put what goes with each, or NULL.
+ */
 static int64 *
 ask_offsets(KeCluster *cluster, Ask ask, const char *topic, int partitions,
-			int64 about, int timeout_ms, int *error)
+			int64 about, int timeout_ms, char **metadata, int *error)
 {
 	KePartitionList *list = ke_partition_list_make(Max(partitions, 1));
 	int64	   *offsets = palloc(Max(partitions, 1) * sizeof(int64));
@@ -87,6 +90,8 @@ ask_offsets(KeCluster *cluster, Ask ask, const char *topic, int partitions,
 	{
 		*error = list->parts[p].error;
 		offsets[p] = list->parts[p].offset;
+		if (metadata != NULL)
+			metadata[p] = list->parts[p].metadata;
 	}
 	return *error == 0 ? offsets : NULL;
 }
@@ -98,17 +103,20 @@ find_offsets(KeCluster *cluster, const KeQuestion *question, int timeout_ms,
 {
 	answer->offsets = ask_offsets(cluster, ke_cluster_offsets_for_time,
 								  question->topic, answer->partitions,
-								  asked_time(question), timeout_ms, error);
+								  asked_time(question), timeout_ms, NULL,
+								  error);
 	if (answer->offsets == NULL || question->kind != KE_ASK_DLQ)
 		return answer->offsets != NULL;
 
 	answer->lows = ask_offsets(cluster, ke_cluster_offsets_for_time,
 							   question->topic, answer->partitions,
-							   KE_KAFKA_BEGINNING, timeout_ms, error);
+							   KE_KAFKA_BEGINNING, timeout_ms, NULL, error);
+	answer->metadata = palloc0(Max(answer->partitions, 1) * sizeof(char *));
 	if (answer->lows != NULL)
 		answer->positions = ask_offsets(cluster, ke_cluster_committed,
 										question->topic, answer->partitions,
-										KE_KAFKA_NONE, timeout_ms, error);
+										KE_KAFKA_NONE, timeout_ms,
+										answer->metadata, error);
 	return answer->positions != NULL;
 }
 

@@ -15,6 +15,7 @@
 #include "session/attempt.h"
 #include "shm/metrics.h"
 #include "state/dlq_pending.h"
+#include "state/offset_metadata.h"
 
 /* The DLQ topic of a subscription. */
 typedef struct Topic
@@ -129,14 +130,22 @@ count_pending(const Letters *letters, const Topic *topic, int first)
 	List	   *mirror = ke_dlq_records_positions(&key, topic->name);
 	List	   *recorded = ke_dlq_records_letters(&key, topic->name);
 	int64		pending = 0;
+	int64	   *positions = palloc(topic->partitions * sizeof(int64));
+	char	  **metadata = palloc(topic->partitions * sizeof(char *));
 
+	for (int p = 0; p < topic->partitions; p++)
+	{
+		positions[p] = letters->committed->parts[first + p].offset;
+		metadata[p] = letters->committed->parts[first + p].metadata;
+	}
+	ke_offset_metadata_disregard(positions, metadata, topic->partitions);
 	for (int i = first; i < first + topic->partitions; i++)
 	{
 		KeDlqRange	range = {
 			.partition = letters->lows->parts[i].partition,
 			.low = letters->lows->parts[i].offset,
 			.high = letters->highs->parts[i].offset,
-			.committed = letters->committed->parts[i].offset
+			.committed = positions[i - first]
 		};
 
 		pending += ke_dlq_pending_in_range(&range, mirror, recorded);

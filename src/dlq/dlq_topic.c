@@ -12,6 +12,7 @@
 #include "core/header_names.h"
 #include "dlq/task_context.h"
 #include "session/xact.h"
+#include "state/offset_metadata.h"
 
 /* Failed letters that lie closer than this are read in one go. */
 #define NEAR 200
@@ -68,12 +69,22 @@ ask_positions(KeTaskContext *taskctx, const KeTaskOrder *order,
 										taskctx->key.group_id));
 }
 
-/* Kafka's word, else the mirror's, else the first letter. */
+/*
+ * Kafka's word, else the mirror's, else the first letter.  What a history has
+ * said that this database has left is nobody's word.
+ */
 static void
-settle_position(KeDlqTopic *dlq, int32 partition, const List *mirror)
+settle_position(const KeTaskContext *taskctx, KeDlqTopic *dlq,
+				int32 partition, const List *mirror)
 {
 	ListCell   *lc;
 
+	if (ke_offset_metadata_is_orphan(dlq->metadata[partition], taskctx->uuid,
+									 taskctx->past))
+	{
+		dlq->positions[partition] = KE_KAFKA_NONE;
+		dlq->forgotten[partition] = true;
+	}
 	foreach(lc, mirror)
 	{
 		const KeDlqPosition *position = (KeDlqPosition *) lfirst(lc);
@@ -102,7 +113,7 @@ ke_dlq_topic_look(KeTaskContext *taskctx, const KeTaskOrder *order)
 	ask_positions(taskctx, order, dlq);
 	ke_xact_run(read_tables, &reading, false);
 	for (int p = 0; p < dlq->partitions; p++)
-		settle_position(dlq, p, reading.mirror);
+		settle_position(taskctx, dlq, p, reading.mirror);
 	return dlq;
 }
 

@@ -12,6 +12,7 @@
 #include "postgres.h"
 #include "core/compat.h"
 
+#include "access/xlog.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -152,6 +153,21 @@ note_begin(void *argument)
 	if (ke_identity_cluster(service) == NULL)
 		ke_identity_set_cluster(service, run->taskctx->key.cluster_id);
 	write_positions(run, true);
+	ke_histories_current(&run->history);
+}
+
+/*
+ * In a transaction: the past, now with this history, in whose name the
+ * position is moved.
+ */
+static void
+note_past(void *argument)
+{
+	KeTaskContext *taskctx = (KeTaskContext *) argument;
+	MemoryContext old = MemoryContextSwitchTo(taskctx->work);
+
+	taskctx->past = ke_histories_past();
+	MemoryContextSwitchTo(old);
 }
 
 static void
@@ -215,6 +231,8 @@ begin_run(KeReprocessRun *run)
 	ke_reprocess_fence(run);
 	ke_reprocess_target_prepare(run);
 	ke_xact_run(note_begin, run, true);
+	run->history.lsn = XactLastCommitEnd;
+	ke_xact_run(note_past, run->taskctx, false);
 	run->told_at = ke_clock_now();
 }
 

@@ -11,6 +11,7 @@
 #include "postgres.h"
 #include "core/compat.h"
 
+#include "access/xlog.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -157,7 +158,7 @@ send_position(KeReprocessPart *part)
 
 	position->metadata = ke_offset_metadata_put(dlq->metadata[run->partition],
 												run->taskctx->uuid,
-												part->marker);
+												part->marker, &run->history);
 	return ke_transaction_offsets(run->producer, run->taskctx->key.group_id,
 								  list, run->order->timeout_ms,
 								  &part->trouble);
@@ -344,7 +345,7 @@ complete(KeReprocessPart *part)
 	old = MemoryContextSwitchTo(run->taskctx->work);
 	dlq->metadata[p] = ke_offset_metadata_put(dlq->metadata[p],
 											  run->taskctx->uuid,
-											  part->marker);
+											  part->marker, &run->history);
 	MemoryContextSwitchTo(old);
 	ke_reprocess_report(run, part->moves, part->count);
 }
@@ -435,7 +436,10 @@ move_part(KeReprocessPart *part)
 		KeTransactionResult verdict;
 
 		if (!prepared)
+		{
 			ke_xact_run(ke_reprocess_records_prepare, part, true);
+			run->history.lsn = Max(run->history.lsn, XactLastCommitEnd);
+		}
 		prepared = true;
 		if (is_idle(part))
 		{

@@ -22,6 +22,7 @@
 #include "core/dlq_reply.h"
 #include "dlq/task_context.h"
 #include "kafka/transaction.h"
+#include "state/offset_metadata.h"
 
 typedef enum KeReprocessDecision
 {
@@ -74,6 +75,7 @@ typedef struct KeReprocessRun
 	bool		told_orphans;
 	KeDlqTopic *dlq;
 	int64	   *markers;		/* the last one of each partition */
+	KeCopyHistory history;		/* up to what is on record */
 	const char *source;			/* the topic whose letters they are; NULL: the
 								 * topic's name does not say it */
 	List	   *subscriptions;	/* the server's, of KeSubscription */
@@ -185,13 +187,5 @@ extern void ke_reprocess_report(KeReprocessRun *run,
 extern void ke_reprocess_report_orphan(KeReprocessRun *run,
 									   const KeReprocessMove *move);
 extern void ke_reprocess_report_totals(KeReprocessRun *run, bool final);
-
-/*
- * offset_metadata.c: a database's marker in the metadata of a position; 0:
- * none.
- */
-extern int64 ke_offset_metadata_get(const char *metadata, const char *uuid);
-extern char *ke_offset_metadata_put(const char *metadata, const char *uuid,
-									int64 marker);
 
 #endif							/* KE_REPROCESS_RUN_H */

@@ -142,6 +142,20 @@ get_offsets(StringInfo buf, int partitions)
 	return (int64 *) ke_payload_get_bytes(buf, partitions * sizeof(int64));
 }
 
+/* One string, or NULL, for each partition; NULL: none at all. */
+static char **
+get_strings(StringInfo buf, int partitions)
+{
+	char	  **strings;
+
+	if (!ke_payload_get_bool(buf))
+		return NULL;
+	strings = palloc(Max(partitions, 1) * sizeof(char *));
+	for (int p = 0; p < partitions; p++)
+		strings[p] = ke_payload_get_string(buf);
+	return strings;
+}
+
 static void
 put_answer(StringInfo buf, const KeAnswer *answer)
 {
@@ -152,6 +166,9 @@ put_answer(StringInfo buf, const KeAnswer *answer)
 	put_offsets(buf, answer->offsets, answer->partitions);
 	put_offsets(buf, answer->lows, answer->partitions);
 	put_offsets(buf, answer->positions, answer->partitions);
+	ke_payload_put_bool(buf, answer->metadata != NULL);
+	for (int p = 0; answer->metadata != NULL && p < answer->partitions; p++)
+		ke_payload_put_string(buf, answer->metadata[p]);
 	ke_payload_put_string(buf, answer->cluster_id);
 	ke_payload_put_string(buf, answer->text);
 	ke_payload_put_string(buf, answer->hint);
@@ -186,6 +203,7 @@ get_answer(void *data, Size size)
 	answer->offsets = get_offsets(&buf, answer->partitions);
 	answer->lows = get_offsets(&buf, answer->partitions);
 	answer->positions = get_offsets(&buf, answer->partitions);
+	answer->metadata = get_strings(&buf, answer->partitions);
 	answer->cluster_id = ke_payload_get_string(&buf);
 	answer->text = ke_payload_get_string(&buf);
 	answer->hint = ke_payload_get_string(&buf);

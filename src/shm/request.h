@@ -50,7 +50,8 @@ typedef struct KeAnswer
 	int			partitions;
 	int64	   *offsets;		/* one per partition, where asked */
 	int64	   *lows;			/* KE_ASK_DLQ: offsets are the ends, */
-	int64	   *positions;		/* and a negative position is none */
+	int64	   *positions;		/* and a negative position is none; */
+	char	  **metadata;		/* of the positions, or NULL */
 	char	   *cluster_id;
 	bool		created;		/* KE_ASK_CREATE: it was not there */
 	StringInfo	payload;		/* or NULL */

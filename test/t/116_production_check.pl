@@ -78,7 +78,7 @@ wait_until_failing('shop');
 is( $node->safe_psql('postgres', 'SELECT check_name FROM kafka_production_check()'),
 	join("\n", qw(service_name tls librdkafka partitions replication copy_topics_exist
 	  copy_topics_not_compacted copy_topics_not_shared dlq_retention
-	  max_worker_processes lag consumers)),
+	  max_worker_processes lag fields row_keys consumers)),
 	'the checks come in a stable order');
 is( $node->safe_psql('postgres',
 		"SELECT count(*) FROM kafka_production_check() WHERE ok AND hint IS NOT NULL OR detail IS NULL"),
