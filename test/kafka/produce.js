@@ -33,7 +33,7 @@
  *                       that the broker did not acknowledge
  *
  * Exits with 0 once everything is acknowledged; at SIGTERM it finishes the
- * request at hand and exits with 0 too.
+ * request at hand and exits with 0 too; and with 1 when its parent is gone.
  */
 'use strict';
 
@@ -192,6 +192,8 @@ async function main() {
   const journal = options.journal ? fs.openSync(options.journal, 'a') : null;
   let stopping = false;
   process.on('SIGTERM', () => { stopping = true; });
+  const parent = process.ppid;
+  setInterval(() => { if (process.ppid !== parent) process.exit(1); }, 1000).unref();
 
   let number = 0;
   const batches = options.stdin ? batchesOfStdin(options) : batchesMade(options);

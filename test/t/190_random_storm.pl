@@ -36,7 +36,10 @@ sub wait_after
 
 	while (time() - $storm->{healed} < $limit)
 	{
+		my $before = $answer;
+
 		$answer = $storm->node->ask($sql);
+		note sprintf '%.1f s: %s', time() - $storm->{healed}, $answer if $answer ne $before;
 		return time() - $storm->{healed} if $answer eq $expected;
 		usleep(250_000);
 	}
@@ -69,14 +72,14 @@ sub drained_ok
 	my ($storm, $name, $limit) = @_;
 	my $kafka = $storm->kafka;
 	my %end = map { $_ => '{' . join(',', $kafka->end_offsets($_)) . '}' } @names;
-	my $conditions = join ' AND ', map {
-		"(SELECT array_agg(next_offset ORDER BY partition) FROM kafka_events.positions
-		   WHERE topic = '$_') >= '$end{$_}'::bigint[]" } @names;
+	my $left = join ', ', map { qq{CASE WHEN (SELECT array_agg(next_offset ORDER BY partition)
+			  FROM kafka_events.positions WHERE topic = '$_') >= '$end{$_}'::bigint[] THEN NULL ELSE '$_' END} } @names;
 	my $took = wait_after($storm, qq{
-		SELECT $conditions
-			AND (SELECT count(*) = 0 FROM kafka_retries)
-			AND (SELECT sum(pending_total) = 0 FROM kafka_outbox_status)
-			AND (SELECT coalesce(sum(lag_messages), 1) = 0 FROM kafka_consumer_lag)}, 't', $limit);
+		SELECT concat_ws(', ', $left,
+			(SELECT count(*) || ' retries' FROM kafka_retries HAVING count(*) > 0),
+			(SELECT pending_total || ' to publish' FROM kafka_outbox_status WHERE pending_total > 0),
+			(SELECT concat('lag of ', count(*), ' partitions') FROM kafka_consumer_lag
+			  WHERE lag_messages IS DISTINCT FROM 0 HAVING count(*) > 0))}, '', $limit);
 
 	ok(defined $took, $name);
 	note sprintf '%s: after %.1f s', $name, $took if defined $took;
