@@ -143,6 +143,7 @@ CREATE TABLE kafka_events.retries (
   key                 bytea,
   value               bytea,
   headers             bytea   NOT NULL,
+  written_at          timestamptz,                -- null: not known
   PRIMARY KEY (cluster_id, group_id, topic, partition, "offset")
 ) WITH (autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX retries_due ON kafka_events.retries (cluster_id, group_id, source, due_at);

@@ -133,6 +133,7 @@ struct KeStage
 
 	/* only in retry consumers */
 	KeMoment	due_at;			/* the next look for parked messages */
+	TimestampTz looked_at;		/* the wall clock at the last one; 0: none */
 	int			parked;			/* how many there are, about; -1: not known */
 	KeMoment	room_at;		/* full: when to look for room for more */
 };

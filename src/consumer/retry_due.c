@@ -132,6 +132,7 @@ run_row(KeEngine *engine, KeStage *stage, KeRetry *retry, bool *worked)
 typedef struct Look
 {
 	KeStage    *stage;
+	TimestampTz now;
 	List	   *rows;			/* in engine->scratch */
 	TimestampTz next;
 } Look;
@@ -141,9 +142,13 @@ look(KeEngine *engine, void *argument)
 {
 	Look	   *it = (Look *) argument;
 	MemoryContext old = MemoryContextSwitchTo(engine->scratch);
+	const char *topic = it->stage->sub->topic;
 
-	it->rows = ke_retries_due(&engine->key, it->stage->sub->topic,
-							  GetCurrentTimestamp(), DUE_COUNT, &it->next);
+	/* the clock was set back since, or may have been while none of us ran */
+	if (it->now < it->stage->looked_at || it->stage->looked_at == 0)
+		ke_retries_turn_back(&engine->key, topic, it->now);
+	it->rows = ke_retries_due(&engine->key, topic, it->now, DUE_COUNT,
+							  &it->next);
 	MemoryContextSwitchTo(old);
 }
 
@@ -167,7 +172,11 @@ KeBatchOutcome
 ke_retry_due_run(KeEngine *engine, KeStage *stage)
 {
 	KeMoment	started = ke_clock_now();
-	Look		it = {.stage = stage,.next = DT_NOEND};
+	Look		it = {
+		.stage = stage,
+		.now = GetCurrentTimestamp(),
+		.next = DT_NOEND
+	};
 	bool		worked = false;
 	bool		only_one = false;
 	KeBatchOutcome outcome = KE_BATCH_PROGRESS;
@@ -180,6 +189,7 @@ ke_retry_due_run(KeEngine *engine, KeStage *stage)
 		ke_stage_wait_for_database(stage, fail);
 		return KE_BATCH_WAIT;
 	}
+	stage->looked_at = it.now;
 	foreach(lc, it.rows)
 	{
 		if (!admit(engine, stage, &only_one))

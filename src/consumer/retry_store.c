@@ -32,6 +32,9 @@
 /* No copy is kept for longer than the longest delay and what clocks differ. */
 #define KEEP_MS (2 * KE_RETRY_DELAY_MAX_MS)
 
+/* A broker that stamps copies itself has another clock. */
+#define CLOCKS_DIFFER_MS 1000
+
 #define FULL_LOOK_MS 1000
 #define FORGET_INTERVAL_MS 600000
 #define FORGET_COUNT 10000
@@ -49,11 +52,17 @@ typedef struct Parking
 	KeMetricsDelta orphans;
 } Parking;
 
+/*
+ * One that was sent well after now was sent by a clock that has been set back
+ * since: it waits for as long as it was to wait when it was sent.
+ */
 static TimestampTz
-due_time(const KeOrigin *origin, TimestampTz now)
+due_time(const KeMessage *msg, const KeOrigin *origin, TimestampTz now)
 {
 	int64		now_ms = ke_unix_ms(now);
-	int64		wait_ms = Min(Max(origin->due_ms - now_ms, 0), KEEP_MS);
+	int64		from_ms = msg->timestamp_ms > now_ms + CLOCKS_DIFFER_MS ?
+		msg->timestamp_ms : now_ms;
+	int64		wait_ms = Min(Max(origin->due_ms - from_ms, 0), KEEP_MS);
 
 	return TimestampTzPlusMilliseconds(now, wait_ms);
 }
@@ -90,7 +99,7 @@ put(KeEngine *engine, Parking *parking, KeMessage *msg, const KeOrigin *origin,
 		.offset = msg->offset,
 		.source = parking->stage->sub->topic,
 		.ordering = KE_ORDER_NONE,
-		.due_at = due_time(origin, now),
+		.due_at = due_time(msg, origin, now),
 		.msg = original_of(msg, origin)
 	};
 

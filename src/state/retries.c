@@ -44,7 +44,8 @@ enum
 	RETRY_KEY,
 	RETRY_VALUE,
 	RETRY_HEADERS,
-	RETRY_COLUMNS = RETRY_HEADERS
+	RETRY_WRITTEN_AT,
+	RETRY_COLUMNS = RETRY_WRITTEN_AT
 };
 
 /* The rows of a subscription in the order in which they are due. */
@@ -110,6 +111,7 @@ store(TupleTableSlot *slot, const KePositionKey *key, const KeRetry *retry)
 	set(slot, RETRY_ORDERING, Int32GetDatum(retry->ordering));
 	set(slot, RETRY_ATTEMPT, Int32GetDatum(msg->attempt));
 	set(slot, RETRY_DUE_AT, TimestampTzGetDatum(retry->due_at));
+	set(slot, RETRY_WRITTEN_AT, TimestampTzGetDatum(GetCurrentTimestamp()));
 	set(slot, RETRY_TRIES, Int32GetDatum(retry->tries));
 	if (retry->sqlstate == 0)
 		slot->tts_isnull[RETRY_SQLSTATE - 1] = true;
@@ -161,6 +163,23 @@ load_headers(TupleTableSlot *slot, KeMessage *msg)
 	msg->nheaders = count;
 }
 
+/* 0: not known. */
+static TimestampTz
+get_written_at(TupleTableSlot *slot)
+{
+	return slot->tts_isnull[RETRY_WRITTEN_AT - 1] ? 0 :
+		DatumGetTimestampTz(slot->tts_values[RETRY_WRITTEN_AT - 1]);
+}
+
+/* When a row is due if the clock was set back after it was written. */
+static TimestampTz
+correct_due_at(TimestampTz due_at, TimestampTz written_at, TimestampTz now)
+{
+	if (TIMESTAMP_NOT_FINITE(due_at) || written_at <= now)
+		return due_at;
+	return now + Max(due_at - written_at, 0);
+}
+
 /* Everything but the key, from a row into retry. */
 static void
 load(TupleTableSlot *slot, KeRetry *retry)
@@ -172,6 +191,7 @@ load(TupleTableSlot *slot, KeRetry *retry)
 	retry->source = TextDatumGetCString(values[RETRY_SOURCE - 1]);
 	retry->ordering = (KeOrdering) DatumGetInt32(values[RETRY_ORDERING - 1]);
 	retry->due_at = DatumGetTimestampTz(values[RETRY_DUE_AT - 1]);
+	retry->written_at = get_written_at(slot);
 	retry->tries = DatumGetInt32(values[RETRY_TRIES - 1]);
 	retry->sqlstate = slot->tts_isnull[RETRY_SQLSTATE - 1] ? 0 :
 		pack_sqlstate(TextDatumGetCString(values[RETRY_SQLSTATE - 1]));
@@ -348,6 +368,20 @@ attribute(HeapTuple tuple, int column, TupleDesc desc)
 	return heap_getattr(tuple, column, desc, &isnull);
 }
 
+/* The key of a row, and when it is due, in the current context. */
+static KeRetry *
+make_retry(HeapTuple tuple, TupleDesc desc)
+{
+	KeRetry    *retry = (KeRetry *) palloc0(sizeof(KeRetry));
+
+	retry->topic = TextDatumGetCString(attribute(tuple, RETRY_TOPIC, desc));
+	retry->partition =
+		DatumGetInt32(attribute(tuple, RETRY_PARTITION, desc));
+	retry->offset = DatumGetInt64(attribute(tuple, RETRY_OFFSET, desc));
+	retry->due_at = DatumGetTimestampTz(attribute(tuple, RETRY_DUE_AT, desc));
+	return retry;
+}
+
 typedef struct Due
 {
 	TimestampTz now;
@@ -360,18 +394,11 @@ static bool
 visit_due(HeapTuple tuple, TupleDesc desc, void *argument)
 {
 	Due		   *due = (Due *) argument;
-	KeRetry    *retry;
 
 	due->next = DatumGetTimestampTz(attribute(tuple, RETRY_DUE_AT, desc));
 	if (due->next > due->now || due->room == 0)
 		return false;
-	retry = (KeRetry *) palloc0(sizeof(KeRetry));
-	retry->topic = TextDatumGetCString(attribute(tuple, RETRY_TOPIC, desc));
-	retry->partition =
-		DatumGetInt32(attribute(tuple, RETRY_PARTITION, desc));
-	retry->offset = DatumGetInt64(attribute(tuple, RETRY_OFFSET, desc));
-	retry->due_at = due->next;
-	due->found = lappend(due->found, retry);
+	due->found = lappend(due->found, make_retry(tuple, desc));
 	due->room--;
 	due->next = DT_NOEND;
 	return true;
@@ -386,6 +413,45 @@ ke_retries_due(const KePositionKey *key, const char *source, TimestampTz now,
 	scan_due(key, source, visit_due, &due);
 	*next = due.next;
 	return due.found;
+}
+
+typedef struct Later
+{
+	TimestampTz now;
+	List	   *found;			/* of KeRetry */
+} Later;
+
+static bool
+visit_later(HeapTuple tuple, TupleDesc desc, void *argument)
+{
+	Later	   *later = (Later *) argument;
+	bool		isnull;
+	Datum		written_at = heap_getattr(tuple, RETRY_WRITTEN_AT, desc,
+										  &isnull);
+
+	if (!isnull && DatumGetTimestampTz(written_at) > later->now)
+		later->found = lappend(later->found, make_retry(tuple, desc));
+	return true;
+}
+
+/* One that somebody has locked runs, or is turned back by him. */
+void
+ke_retries_turn_back(const KePositionKey *key, const char *source,
+					 TimestampTz now)
+{
+	Later		later = {now, NIL};
+	ListCell   *lc;
+
+	scan_due(key, source, visit_later, &later);
+	foreach(lc, later.found)
+	{
+		KeRetry    *retry = (KeRetry *) lfirst(lc);
+
+		if (!ke_retries_lock(key, retry))
+			continue;
+		retry->due_at = correct_due_at(retry->due_at, retry->written_at, now);
+		ke_retries_update(key, retry);
+	}
 }
 
 static bool
@@ -432,7 +498,9 @@ gather(KePrivateTable *table, void *argument)
 	entry->offset = DatumGetInt64(values[RETRY_OFFSET - 1]);
 	entry->ordering =
 		(KeOrdering) DatumGetInt32(values[RETRY_ORDERING - 1]);
-	entry->due_at = DatumGetTimestampTz(values[RETRY_DUE_AT - 1]);
+	entry->due_at =
+		correct_due_at(DatumGetTimestampTz(values[RETRY_DUE_AT - 1]),
+					   get_written_at(table->slot), GetCurrentTimestamp());
 	msg.offset = entry->offset;
 	msg.key = get_bytes(table->slot, RETRY_KEY, &msg.key_len);
 	entry->chain = ke_retries_chain(entry->ordering, &msg);

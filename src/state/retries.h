@@ -22,6 +22,7 @@ typedef struct KeRetry
 	const char *source;			/* its subscription's topic */
 	KeOrdering	ordering;
 	TimestampTz due_at;			/* DT_NOEND: after the one before it */
+	TimestampTz written_at;		/* of a row that was read; 0: not known */
 	int			tries;			/* announced starts: see retry_due.c */
 	int			sqlstate;		/* of its last failure; 0: not known */
 	KeMessage	msg;			/* as handlers see it, with its attempt */
@@ -70,7 +71,17 @@ extern void ke_retries_update(const KePositionKey *key,
 extern List *ke_retries_due(const KePositionKey *key, const char *source,
 							TimestampTz now, int max, TimestampTz *next);
 
-/* All rows of a partition in offset order, as KeRetryEntry *. */
+/*
+ * Rows of a subscription that were written later than now: the clock was set
+ * back since.  They wait from now on for as long as they were to wait then.
+ */
+extern void ke_retries_turn_back(const KePositionKey *key,
+								 const char *source, TimestampTz now);
+
+/*
+ * All rows of a partition in offset order, as KeRetryEntry *; their due times
+ * are corrected likewise.
+ */
 extern List *ke_retries_list(const KePositionKey *key, const char *topic,
 							 int32 partition);
 

@@ -12,8 +12,8 @@ use KafkaEvents::Test;
 
 my $kafka = KafkaEvents::Kafka->shared;
 my $clock = KafkaEvents::Clock->new;
-my ($fails, $plain) =
-  map { $kafka->create_topic($kafka->unique($_)) } qw(fails plain);
+my ($fails, $plain, $again, $keyed) =
+  map { $kafka->create_topic($kafka->unique($_)) } qw(fails plain again keyed);
 my $late = $kafka->unique('late');
 
 my $node = $clock->run(sub { KafkaEvents::Node->start_new('main') });
@@ -73,6 +73,64 @@ $node->becomes(
 					  last_heartbeat > now() - interval '1 min')
 		FROM kafka_consumer_health},
 	't', 'heartbeats are read as they are');
+
+# Messages that wait for a retry, in a row, in the retry topic, and in order:
+# the clock is half an hour ahead while they fail, and set back then.
+$node->safe_psql(
+	'postgres', qq{
+	CREATE TABLE retried (topic text, id text, attempt int);
+	CREATE FUNCTION on_retry(m kafka_message) RETURNS void LANGUAGE plpgsql AS \$\$
+	BEGIN
+		IF m.attempt = 0 THEN
+			PERFORM kafka_retry('later', '8 s');
+		END IF;
+		INSERT INTO retried VALUES (m.topic, convert_from(m.value, 'UTF8'), m.attempt);
+	END \$\$;
+	SELECT kafka_subscribe('$again', handler => 'on_retry'),
+		   kafka_subscribe('$keyed', handler => 'on_retry', ordering => 'key')});
+
+sub parked_is
+{
+	my ($topic, $count, $what) = @_;
+
+	return $node->wait_for(
+		"SELECT count(*) FROM kafka_retries WHERE topic = '$topic' AND due_at > now()",
+		$count, $what);
+}
+
+$kafka->produce($again, ['warm up']);
+$node->becomes("SELECT count(*) FROM retried WHERE topic = '$again'",
+	'1', 'a retry consumer runs');
+$clock->set(1800);
+$kafka->produce($again, ['in a row']);
+$kafka->produce($keyed, ['in order'], '-k', 'k');
+parked_is($again, 1, 'a message to be parked');
+parked_is($keyed, 1, 'a message to be parked in order');
+$node->safe_psql('postgres', q{ALTER SERVER shop OPTIONS (ADD retry_workers '0')});
+$node->wait_for(
+	q{SELECT count(*) FROM kafka_consumer_health WHERE role = 'retry'}, 0,
+	'no retry consumer');
+$kafka->produce($again, ['in the topic']);
+$kafka->wait_for_records("$again.retry", 3);
+$clock->set(0);
+$node->safe_psql('postgres', q{
+	ALTER SERVER shop OPTIONS (SET retry_workers '1');
+	SELECT pg_terminate_backend(pid) FROM kafka_consumer_health WHERE role = 'main'});
+$node->becomes("SELECT string_agg(id, ', ' ORDER BY id) FROM retried WHERE topic = '$again'",
+	'in a row, in the topic, warm up',
+	'retries of a clock that was set back run, parked or not');
+$node->becomes("SELECT id FROM retried WHERE topic = '$keyed'",
+	'in order', '... and in order');
+
+# the same while a retry consumer runs
+$clock->set(1800);
+$kafka->produce($again, ['while it runs']);
+parked_is($again, 1, 'one more to be parked');
+$clock->set(0);
+$node->becomes("SELECT count(*) FROM retried WHERE id = 'while it runs'",
+	'1', '... and under a consumer that runs');
+is($node->safe_psql('postgres', 'SELECT min(attempt), max(attempt) FROM retried'),
+	'1|1', 'each at its first retry');
 $node->stays_up_ok;
 $node->stop;
 
