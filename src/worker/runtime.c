@@ -32,6 +32,9 @@
 /* The net under missed wake-ups. */
 #define MAX_SLEEP_MS 1000L
 
+/* A clock that is set back by less delays nothing for long. */
+#define SET_BACK_US (5 * USECS_PER_SEC)
+
 static emit_log_hook_type prev_emit_log_hook = NULL;
 
 /* When SIGTERM came first; 0: not yet. */
@@ -39,6 +42,10 @@ static volatile KeMoment terminated_at = 0;
 
 /* The foreign server that this process works for; empty: for all, or none. */
 static char served[NAMEDATALEN] = "";
+
+/* What end_if_set_back found at its last look; is there anything to lose? */
+static int64 ahead_us = 0;
+static bool has_client = false;
 
 /* Latch, postmaster death, wait_fd and watched; made again as they change. */
 static WaitEventSet *wait_set = NULL;
@@ -125,6 +132,31 @@ remember_error(ErrorData *edata)
 		prev_emit_log_hook(edata);
 }
 
+/* How far the wall clock is ahead of the one that only goes forward. */
+static int64
+wall_ahead_us(void)
+{
+	return GetCurrentTimestamp() - ke_clock_now();
+}
+
+/*
+ * Threads of the library wait until times of the wall clock: one that is set
+ * back makes them sleep for all of that time, and nothing wakes some of them.
+ * Another process has another client, whose threads do not.
+ */
+static void
+end_if_set_back(void)
+{
+	int64		before_us = ahead_us;
+
+	ahead_us = wall_ahead_us();
+	if (has_client && before_us - ahead_us > SET_BACK_US)
+		ereport(FATAL,
+				(errcode(ERRCODE_CONNECTION_FAILURE),
+				 errmsg("the clock was set back by " INT64_FORMAT " s: the process starts again, as its Kafka client would wait for all of that time",
+						(before_us - ahead_us) / USECS_PER_SEC)));
+}
+
 const KeIdentityOfProcess *
 ke_runtime_attach(Datum main_arg)
 {
@@ -138,6 +170,9 @@ ke_runtime_attach(Datum main_arg)
 	who = ke_slot_attach(main_arg);
 	if (who == NULL)
 		proc_exit(0);
+
+	has_client = who->role != KE_ROLE_LAUNCHER;
+	ahead_us = wall_ahead_us();
 
 	prev_emit_log_hook = emit_log_hook;
 	emit_log_hook = remember_error;
@@ -216,6 +251,8 @@ ke_runtime_wait(int fd, long timeout_ms)
 	if (!ke_handler_is_running())
 		QueryCancelPending = false;
 	CHECK_FOR_INTERRUPTS();
+
+	end_if_set_back();
 
 	if (ConfigReloadPending)
 	{
