@@ -346,11 +346,12 @@ CREATE FUNCTION @extschema@.kafka_subscribe(
   update_columns     text      DEFAULT 'all',
   update_if          text      DEFAULT NULL,
   generated_columns  text      DEFAULT 'error',
+  unwrap             text      DEFAULT 'none',
   server             name      DEFAULT NULL)
 RETURNS regclass
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'kafka_subscribe';
-COMMENT ON FUNCTION @extschema@.kafka_subscribe(text, text, regclass, text, text, text, text, text[], text, integer, interval, integer, text, interval, interval, float8, boolean, integer, interval, jsonb, text, text, text, text, text, boolean, text, text, text, text, name) IS
+COMMENT ON FUNCTION @extschema@.kafka_subscribe(text, text, regclass, text, text, text, text, text[], text, integer, interval, integer, text, interval, interval, float8, boolean, integer, interval, jsonb, text, text, text, text, text, boolean, text, text, text, text, text, name) IS
   'Consume a topic into a table, a handler function, or both';
 
 CREATE FUNCTION @extschema@.kafka_subscription_alter(
@@ -384,11 +385,12 @@ CREATE FUNCTION @extschema@.kafka_subscription_alter(
   update_columns     text      DEFAULT NULL,
   update_if          text      DEFAULT NULL,
   generated_columns  text      DEFAULT NULL,
+  unwrap             text      DEFAULT NULL,
   server             name      DEFAULT NULL)
 RETURNS regclass
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'kafka_subscription_alter';
-COMMENT ON FUNCTION @extschema@.kafka_subscription_alter(text, text, regclass, text, text, text, text, text[], text, integer, interval, integer, text, interval, interval, float8, boolean, integer, interval, jsonb, text, text, text, text, text, boolean, text, text, text, text, name) IS
+COMMENT ON FUNCTION @extschema@.kafka_subscription_alter(text, text, regclass, text, text, text, text, text[], text, integer, interval, integer, text, interval, interval, float8, boolean, integer, interval, jsonb, text, text, text, text, text, boolean, text, text, text, text, text, name) IS
   'Change a subscription; NULL leaves an option as it is';
 
 CREATE FUNCTION @extschema@.kafka_unsubscribe(topic text, server name DEFAULT NULL)
@@ -859,7 +861,8 @@ CREATE FUNCTION kafka_events.subscriptions(
   OUT tombstones         text,
   OUT update_columns     text,
   OUT update_if          text,
-  OUT generated_columns  text)
+  OUT generated_columns  text,
+  OUT unwrap             text)
 RETURNS SETOF record
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'kafka_subscriptions';
@@ -940,6 +943,8 @@ COMMENT ON COLUMN @extschema@.kafka_subscriptions.update_if IS
   'Column whose value must be newer than the row''s for an update; NULL if none must';
 COMMENT ON COLUMN @extschema@.kafka_subscriptions.generated_columns IS
   'Whether a field for a generated or identity-always column is an error or ignored';
+COMMENT ON COLUMN @extschema@.kafka_subscriptions.unwrap IS
+  'What values and keys are taken out of: connect, debezium or cloudevents; none if they are what they mean';
 
 CREATE FUNCTION kafka_events.schemas(
   OUT server         name,

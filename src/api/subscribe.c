@@ -94,7 +94,8 @@ static const struct
 	{"tombstones", ARG_TEXT, NULL},
 	{"update_columns", ARG_TEXT, "all"},
 	{"update_if", ARG_TEXT, NULL},
-	{"generated_columns", ARG_TEXT, "error"}
+	{"generated_columns", ARG_TEXT, "error"},
+	{"unwrap", ARG_TEXT, "none"}
 };
 
 #define ARG_TOPIC 0

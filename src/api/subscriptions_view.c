@@ -25,7 +25,7 @@
 
 PG_FUNCTION_INFO_V1(kafka_subscriptions);
 
-#define COLUMNS 35
+#define COLUMNS 36
 
 static Datum
 interval_datum(int ms)
@@ -161,6 +161,7 @@ set_options(Row *row, const KeSubscription *sub)
 	set_text(row, update_columns);
 	set_text(row, options->update_if);
 	set_text(row, generated);
+	set_text(row, ke_options_subscription_unwrap_name(options->unwrap));
 }
 
 static void

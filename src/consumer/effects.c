@@ -54,6 +54,14 @@ inspect(KeEffects *effects, int from, int upto)
 	effects->at = -1;
 }
 
+/* Does a handler get what the sink skips? */
+static bool
+is_taken_raw(const KeStage *stage)
+{
+	return stage->sub->handler_argument == KE_ARG_MESSAGE ||
+		stage->sub->handler_argument == KE_ARG_BATCH;
+}
+
 static void
 write_rows(KeEffects *effects, int from, int upto)
 {
@@ -65,6 +73,8 @@ write_rows(KeEffects *effects, int from, int upto)
 		effects->rows += ke_sink_write(effects->stage->sink,
 									   effects->msgs + from, upto - from,
 									   &at);
+		if (!is_taken_raw(effects->stage))
+			effects->skipped += ke_sink_skipped(effects->stage->sink);
 	}
 	PG_CATCH();
 	{

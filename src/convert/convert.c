@@ -24,10 +24,12 @@
 
 #include "convert/bytes_text.h"
 #include "convert/convert.h"
+#include "convert/hstore_write.h"
 #include "convert/jsonb_build.h"
 #include "convert/json_write.h"
 #include "convert/numeric_build.h"
 #include "convert/parse_scalar.h"
+#include "convert/untyped.h"
 
 static KeConvertKind
 kind_of_type(Oid type)
@@ -124,6 +126,10 @@ ke_convert_init(KeConverter *conv, const char *name, Oid type,
 	conv->base_type = getBaseTypeAndTypmod(type, &conv->typmod);
 	conv->is_domain = conv->base_type != type;
 	conv->kind = kind_of_type(conv->base_type);
+	conv->is_hstore = conv->kind == KE_CONVERT_INPUT &&
+		ke_hstore_write_is_hstore(conv->base_type);
+	conv->asks_for_type = conv->is_hstore ||
+		ke_untyped_concerns(conv->base_type);
 	getTypeInputInfo(conv->base_type, &input, &conv->input_param);
 	fmgr_info_cxt(input, &conv->input, context);
 	if (options != NULL)
@@ -349,6 +355,12 @@ convert_form(KeConverter *conv, const KeJsonNode *node, Datum *datum)
 	switch ((KeJsonForm) node->form)
 	{
 		case KE_JSON_FORM_TEXT:
+		case KE_JSON_FORM_JSON_NULL:
+		case KE_JSON_FORM_UNAVAILABLE:
+			return false;
+		case KE_JSON_FORM_BITS:
+			if (conv->base_type == VARBITOID)
+				ke_untyped_check_bits(node);
 			return false;
 		case KE_JSON_FORM_INT:
 			*datum = convert_integer(conv, value, &done);
@@ -509,8 +521,30 @@ convert_other(KeConverter *conv, const KeJson *json, int node)
 				return BoolGetDatum(value->kind == KE_JSON_TRUE);
 			/* FALLTHROUGH */
 		default:
+			if ((conv->base_type == BITOID || conv->base_type == VARBITOID) &&
+				(value->kind == KE_JSON_TRUE || value->kind == KE_JSON_FALSE))
+				return call_input(conv, value->kind == KE_JSON_TRUE ? "1"
+								  : "0", 1);
 			return convert_chars_of(conv, text, len);
 	}
+}
+
+static Datum
+convert_hstore(KeConverter *conv, const KeJson *json, int node)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	ke_hstore_write(&text, json, node);
+	return call_input(conv, text.data, text.len);
+}
+
+/* The subscription says what numbers count and how bytes are written. */
+static bool
+is_told_by_options(const KeConverter *conv, const KeJsonNode *value)
+{
+	return value->kind == KE_JSON_NUMBER ? conv->unit != 0 :
+		conv->kind == KE_CONVERT_BYTEA && conv->encoding != KE_BYTES_TEXT;
 }
 
 Datum
@@ -521,8 +555,20 @@ ke_convert_json(KeConverter *conv, const KeJson *json, int node,
 	Datum		datum;
 
 	*isnull = value->kind == KE_JSON_NULL;
+	if (*isnull && value->form == KE_JSON_FORM_JSON_NULL &&
+		(conv->kind == KE_CONVERT_JSON || conv->kind == KE_CONVERT_JSONB))
+		*isnull = false;
 	if (*isnull)
+	{
+		ke_untyped_check_null(json, value);
 		return ke_convert_null(conv);
+	}
+	if (json->untyped && conv->asks_for_type &&
+		!is_told_by_options(conv, value))
+		return ke_convert_json(conv, ke_untyped_tell(conv->base_type,
+													 conv->typmod,
+													 conv->is_hstore, json,
+													 node), 0, isnull);
 	if (value->form != KE_JSON_FORM_TEXT)
 	{
 		if (convert_form(conv, value, &datum))
@@ -535,6 +581,8 @@ ke_convert_json(KeConverter *conv, const KeJson *json, int node,
 		datum = convert_string(conv, json, node);
 	else if (conv->kind == KE_CONVERT_NESTED)
 		return convert_nested(conv, json, node, isnull);
+	else if (conv->is_hstore && value->kind == KE_JSON_OBJECT)
+		datum = convert_hstore(conv, json, node);
 	else
 		datum = convert_other(conv, json, node);
 	return ke_convert_check(conv, datum, false);

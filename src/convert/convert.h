@@ -53,6 +53,8 @@ typedef struct KeConverter
 	KeTimestampUnit unit;
 	KeBytesEncoding encoding;
 	bool		is_domain;
+	bool		is_hstore;
+	bool		asks_for_type;	/* see untyped.h */
 	void	   *domain_cache;	/* domain_check's */
 	FmgrInfo	populate;		/* KE_CONVERT_NESTED: json_populate_record */
 	Datum		record;			/* a row of this one column, empty */

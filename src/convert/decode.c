@@ -27,6 +27,7 @@ struct KeDecoder
 	bool	   *wanted;
 	KeConverter *converters;	/* of the wanted ones */
 	int		   *found;			/* node of each attribute, or -1 */
+	bool		keeps_unavailable;
 	KeFieldMap *fields;
 };
 
@@ -124,6 +125,35 @@ ke_decode_make(TupleDesc tupdesc, const bool *want,
 	return decoder;
 }
 
+static inline bool
+is_unavailable(const KeJson *json, int node)
+{
+	return json->nodes[node].form == KE_JSON_FORM_UNAVAILABLE;
+}
+
+void
+ke_decode_keep_unavailable(KeDecoder *decoder)
+{
+	decoder->keeps_unavailable = true;
+}
+
+int
+ke_decode_find_unavailable(const KeDecoder *decoder, const KeJson *json,
+						   bool *unavailable)
+{
+	int			count = 0;
+
+	for (int i = 0; i < decoder->tupdesc->natts; i++)
+	{
+		int			node = decoder->found[i];
+
+		unavailable[i] = node >= 0 && decoder->wanted[i] &&
+			is_unavailable(json, node);
+		count += unavailable[i];
+	}
+	return count;
+}
+
 void
 ke_decode_object(KeDecoder *decoder, const KeJson *json, int root,
 				 Datum *values, bool *nulls, bool *present)
@@ -145,6 +175,11 @@ ke_decode_object(KeDecoder *decoder, const KeJson *json, int root,
 			values[i] = (Datum) 0;
 			if (node < 0 || !decoder->wanted[i])
 				continue;
+			if (decoder->keeps_unavailable && is_unavailable(json, node))
+			{
+				present[i] = false;
+				continue;
+			}
 			at = i;
 			values[i] = ke_convert_json(&decoder->converters[i], json, node,
 										&nulls[i]);

@@ -76,6 +76,19 @@ extern void ke_decode_object(KeDecoder *decoder, const KeJson *json,
 							 bool *present);
 
 /*
+ * Values that the object's writer did not have are left to the caller, as if
+ * their fields were not there; without this they raise 22004.
+ */
+extern void ke_decode_keep_unavailable(KeDecoder *decoder);
+
+/*
+ * After ke_decode_object: set unavailable, one element per attribute, for
+ * these values; returns how many there are.
+ */
+extern int	ke_decode_find_unavailable(const KeDecoder *decoder,
+									   const KeJson *json, bool *unavailable);
+
+/*
  * For PG_CATCH: raise the error again as one about this column (NULL: no
  * single one), unless it names one already.  It was raised while a value was
  * converted, which is what is wrong then.  context: where to work.

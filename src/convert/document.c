@@ -35,6 +35,10 @@ ke_document_open(const KeSubscriptionOptions *options, KeDocumentPart part,
 		document->registry = options->registry;
 	document->strip_nul = options != NULL && options->strip_nul;
 	ke_json_scan_init(&document->json, document->subject, parent);
+	if (options != NULL && options->unwrap != KE_UNWRAP_KIND_NONE)
+		document->unwrap = ke_unwrap_make(options->unwrap,
+										  part == KE_DOCUMENT_KEY,
+										  document->subject, parent);
 	return document;
 }
 
@@ -79,11 +83,12 @@ read_framed(KeDocument *document, KeMessage *msg)
 				refuse_type(document, &framing, "Avro's JSON encoding");
 			document->plain = false;
 			document->scanned = true;
-			document->root = 0;
+			document->root = document->whole = 0;
 			ke_avro_decode(schema->avro, document->text, document->text_len,
 						   framing.id.kind == KE_SCHEMA_ID_CONFLUENT ||
 						   framing.id.kind == KE_SCHEMA_ID_GUID,
-						   &document->json);
+						   document->unwrap == NULL ? &document->json :
+						   ke_unwrap_source(document->unwrap));
 			break;
 		case KE_SCHEMA_PROTOBUF:
 		case KE_SCHEMA_OTHER:
@@ -99,6 +104,42 @@ strip_nul(KeDocument *document)
 	document->text = ke_strip_nul(text, &document->text_len);
 	if (document->text != text)
 		document->stripped++;
+}
+
+static KeDocumentOp
+op_of(KeUnwrapOp op)
+{
+	switch (op)
+	{
+		case KE_UNWRAP_NONE:
+			return KE_DOCUMENT_NONE;
+		case KE_UNWRAP_VALUE:
+			return KE_DOCUMENT_WHOLE;
+		case KE_UNWRAP_DELETE:
+			return KE_DOCUMENT_DELETE;
+		case KE_UNWRAP_SKIP:
+			return KE_DOCUMENT_SKIP;
+	}
+	pg_unreachable();
+}
+
+/* Of the value or key that was read, what is in its envelope. */
+static void
+take_out(KeDocument *document, KeMessage *msg)
+{
+	KeUnwrapped result;
+
+	if (document->scanned)
+		result = ke_unwrap_nodes(document->unwrap, msg, document->root,
+								 &document->json);
+	else
+		result = ke_unwrap_json(document->unwrap, msg, document->text,
+								document->text_len, &document->json);
+	document->root = result.root;
+	document->whole = result.whole;
+	document->plain = false;
+	document->scanned = true;
+	document->op = op_of(result.op);
 }
 
 KeDocumentOp
@@ -118,6 +159,8 @@ ke_document_read(KeDocument *document, KeMessage *msg)
 		read_framed(document, msg);
 	if (document->strip_nul && document->plain && document->text != NULL)
 		strip_nul(document);
+	if (document->unwrap != NULL)
+		take_out(document, msg);
 	return document->op;
 }
 
@@ -148,7 +191,7 @@ ke_document_scan(KeDocument *document)
 		ke_json_scan_plain(&document->json, text, len);
 	else
 		ke_json_scan(&document->json, text, len, true);
-	document->root = 0;
+	document->root = document->whole = 0;
 	document->scanned = true;
 	return 0;
 }
@@ -159,7 +202,7 @@ write_json(KeDocument *document)
 	StringInfoData text;
 
 	initStringInfo(&text);
-	ke_json_write(&text, &document->json, document->root);
+	ke_json_write(&text, &document->json, document->whole);
 	return PointerGetDatum(cstring_to_text_with_len(text.data, text.len));
 }
 
@@ -169,7 +212,7 @@ ke_document_jsonb(KeDocument *document)
 	if (!document->scanned)
 		return ke_decode_jsonb(document->text, document->text_len,
 							   document->subject);
-	return ke_jsonb_build(&document->json, document->root);
+	return ke_jsonb_build(&document->json, document->whole);
 }
 
 Datum
@@ -192,7 +235,7 @@ ke_document_text(KeDocument *document)
 	if (document->plain)
 		return ke_decode_text(document->text, document->text_len,
 							  document->subject);
-	root = &document->json.nodes[document->root];
+	root = &document->json.nodes[document->whole];
 	if (root->kind != KE_JSON_STRING)
 		return write_json(document);
 	text = ke_json_scan_characters(root, &len);
@@ -215,5 +258,5 @@ ke_document_convert(KeDocument *document, KeConverter *conv, bool *isnull)
 	if (document->plain)
 		return ke_decode_whole(conv, document->text, document->text_len,
 							   document->subject);
-	return ke_convert_json(conv, &document->json, document->root, isnull);
+	return ke_convert_json(conv, &document->json, document->whole, isnull);
 }

@@ -16,6 +16,7 @@
 
 #include "convert/convert.h"
 #include "core/message.h"
+#include "convert/unwrap.h"
 #include "core/options.h"
 
 typedef enum KeDocumentPart
@@ -28,7 +29,10 @@ typedef enum KeDocumentPart
 typedef enum KeDocumentOp
 {
 	KE_DOCUMENT_NONE,			/* there is none: a tombstone, or no key */
-	KE_DOCUMENT_WHOLE			/* it has a value */
+	KE_DOCUMENT_WHOLE,			/* it has a value */
+	KE_DOCUMENT_DELETE,			/* a row is gone: the message's key, or the
+								 * row at root, tells which */
+	KE_DOCUMENT_SKIP			/* it is about no row */
 } KeDocumentOp;
 
 typedef struct KeDocument
@@ -49,7 +53,10 @@ typedef struct KeDocument
 								 * and without NULs, if those are stripped */
 	bool		plain;			/* the value is that text, as it is */
 	bool		scanned;		/* the next two are there */
-	int			root;			/* the node that is the value */
+	int			root;			/* the node that is the value; -1: none */
+	int			whole;			/* the same for who takes all of it: what
+								 * is there for columns only is left out */
+	KeUnwrap   *unwrap;			/* NULL: values are what they mean */
 	KeJson		json;
 } KeDocument;
 

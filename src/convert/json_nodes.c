@@ -154,6 +154,9 @@ print_form(char *dst, const KeJsonNode *node)
 	{
 		case KE_JSON_FORM_TEXT:
 		case KE_JSON_FORM_BYTES:
+		case KE_JSON_FORM_BITS:
+		case KE_JSON_FORM_JSON_NULL:
+		case KE_JSON_FORM_UNAVAILABLE:
 			break;
 		case KE_JSON_FORM_INT:
 			return ke_print_scalar_int(dst, node->value.integer);

@@ -35,7 +35,10 @@ typedef enum KeJsonForm
 	KE_JSON_FORM_DATE,			/* integer: DateADT, infinity included */
 	KE_JSON_FORM_TIME,			/* integer: TimeADT */
 	KE_JSON_FORM_TIMESTAMP,		/* integer: Timestamp, infinity included */
-	KE_JSON_FORM_TIMESTAMPTZ	/* integer: TimestampTz, likewise */
+	KE_JSON_FORM_TIMESTAMPTZ,	/* integer: TimestampTz, likewise */
+	KE_JSON_FORM_BITS,			/* integer: 1 if their number is sure */
+	KE_JSON_FORM_JSON_NULL,		/* of null: the value of a json column */
+	KE_JSON_FORM_UNAVAILABLE	/* of null: its writer did not have it */
 } KeJsonForm;
 
 /*
@@ -79,6 +82,7 @@ typedef struct KeJson
 	const char *end;
 	bool		unescape;		/* strings will be needed without escapes */
 	bool		lazy;			/* forms may have no text yet */
+	bool		untyped;		/* of a change event that says no types */
 	KeJsonChunk *chunks;
 	char	   *room;			/* what is free of the first chunk */
 	char	   *room_end;

@@ -440,6 +440,13 @@ ke_json_scan(KeJson *json, const char *text, int32 len, bool unescape)
 		broken(json, p, "the end");
 }
 
+const char *
+ke_json_scan_first(KeJson *json, const char *text, int32 len, int32 from)
+{
+	start(json, text, len, true);
+	return scan_value(json, skip_space(text + from, json->end));
+}
+
 int
 ke_json_scan_append(KeJson *json, const char *text, int32 len)
 {

@@ -25,6 +25,13 @@ extern void ke_json_scan(KeJson *json, const char *text, int32 len,
 						 bool unescape);
 
 /*
+ * Scan the value that begins at byte `from` of the text, with unescape;
+ * returns what is behind it.
+ */
+extern const char *ke_json_scan_first(KeJson *json, const char *text,
+									  int32 len, int32 from);
+
+/*
  * Scan one value behind the nodes that are there, with unescape; returns its
  * node.
  */

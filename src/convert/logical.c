@@ -20,9 +20,18 @@
 #define EPOCH_DAYS (UNIX_EPOCH_JDATE - POSTGRES_EPOCH_JDATE)
 #define EPOCH_USECS (EPOCH_DAYS * USECS_PER_DAY)
 
-/* PostgreSQL's infinite dates, as Debezium computes their days since 1970. */
+/*
+ * PostgreSQL's infinite dates, as Debezium computes their days since 1970 from
+ * the log, and from a snapshot or in an array; no date of PostgreSQL is so
+ * early.
+ */
 #define DEBEZIUM_DATE_INFINITY (-2147472692)
 #define DEBEZIUM_DATE_MINUS_INFINITY (-2147472691)
+#define SNAPSHOT_DATE_INFINITY (-622191234)
+#define SNAPSHOT_DATE_MINUS_INFINITY (-625821272)
+
+/* Bits that a column of type bit can have. */
+#define MAX_BITS (83886080)
 
 /* Its infinite timestamps, in microseconds since 1970: the JDBC driver's. */
 #define DEBEZIUM_INFINITY INT64CONST(9223372036825200000)
@@ -143,9 +152,11 @@ add_date(KeJson *json, const KeLogical *logical, int64 days)
 {
 	int64		date = days + EPOCH_DAYS;
 
-	if (logical->infinite && days == DEBEZIUM_DATE_INFINITY)
+	if (logical->infinite && (days == DEBEZIUM_DATE_INFINITY ||
+							  days == SNAPSHOT_DATE_INFINITY))
 		date = DATEVAL_NOEND;
-	else if (logical->infinite && days == DEBEZIUM_DATE_MINUS_INFINITY)
+	else if (logical->infinite && (days == DEBEZIUM_DATE_MINUS_INFINITY ||
+								   days == SNAPSHOT_DATE_MINUS_INFINITY))
 		date = DATEVAL_NOBEGIN;
 	else if (days < PG_INT32_MIN || days > PG_INT32_MAX ||
 			 !IS_VALID_DATE(date))
@@ -279,25 +290,32 @@ add_decimal(KeJson *json, int32 scale, const char *bytes, int32 len)
 }
 
 /*
- * Bits, the lowest byte first, as bit and bit varying write them.  Without a
- * number of bits that fits, all of them.
+ * Bits, the lowest byte first, as bit and bit varying write them.  Bytes that
+ * would be zero are left out by Debezium; without a number of bits that a
+ * column can have, there are as many as there are bytes for.
  */
 static void
 add_bits(KeJson *json, int32 nbits, const char *bytes, int32 len)
 {
 	int64		all = (int64) len * BITS_PER_BYTE;
+	bool		exact = nbits > all - BITS_PER_BYTE && nbits <= MAX_BITS;
+	KeJsonNode *node;
 	char	   *text;
 
-	if (nbits <= all - BITS_PER_BYTE || nbits > all)
+	if (!exact)
 		nbits = (int32) Min(all, PG_INT32_MAX);
 	text = ke_json_nodes_room(json, nbits);
 	for (int32 i = 0; i < nbits; i++)
 	{
-		int			bit = (bytes[i / BITS_PER_BYTE] >> i % BITS_PER_BYTE) & 1;
+		int			bit = i < all &&
+			((bytes[i / BITS_PER_BYTE] >> i % BITS_PER_BYTE) & 1);
 
 		text[nbits - 1 - i] = bit ? '1' : '0';
 	}
 	add_string(json, text, nbits);
+	node = &json->nodes[json->nnodes - 1];
+	node->form = KE_JSON_FORM_BITS;
+	node->value.integer = exact;
 }
 
 static void
@@ -426,10 +444,14 @@ starts_with(const char *text, int32 len, const char *start)
 static void
 add_iso(KeJson *json, const char *text, int32 len)
 {
-	/* the day of DEBEZIUM_INFINITY and of DEBEZIUM_MINUS_INFINITY */
-	if (starts_with(text, len, "+294247-01-10"))
+	/* the days of the constants above */
+	if (starts_with(text, len, "+294247-01-10") ||
+		starts_with(text, len, "-5877611-06-21") ||
+		starts_with(text, len, "+292278994-08-16"))
 		add_string(json, "infinity", 8);
-	else if (starts_with(text, len, "-290308-12-21"))
+	else if (starts_with(text, len, "-290308-12-21") ||
+			 starts_with(text, len, "-5877611-06-22") ||
+			 starts_with(text, len, "+292269055-12-02"))
 		add_string(json, "-infinity", 9);
 	else if (len == 0 || (text[0] != '-' && text[0] != '+') ||
 			 !add_signed_iso(json, text, len))
@@ -446,7 +468,12 @@ add_json(KeJson *json, const char *text, int32 len)
 	while (p < end && (*p == ' ' || *p == '\n' || *p == '\t' || *p == '\r'))
 		p++;
 	if (p < end && strchr("{[\"-0123456789tfn", *p) != NULL)
-		(void) ke_json_scan_append(json, text, len);
+	{
+		int			index = ke_json_scan_append(json, text, len);
+
+		if (json->nodes[index].kind == KE_JSON_NULL)
+			json->nodes[index].form = KE_JSON_FORM_JSON_NULL;
+	}
 	else
 		add_string(json, text, len);
 }

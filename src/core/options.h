@@ -117,6 +117,15 @@ typedef enum KeGeneratedColumns
 	KE_GENERATED_IGNORE
 } KeGeneratedColumns;
 
+/* What values, and their keys, are wrapped in. */
+typedef enum KeUnwrapKind
+{
+	KE_UNWRAP_KIND_NONE,
+	KE_UNWRAP_KIND_CONNECT,
+	KE_UNWRAP_KIND_DEBEZIUM,
+	KE_UNWRAP_KIND_CLOUDEVENTS
+} KeUnwrapKind;
+
 /* A librdkafka property given as a server option ("linger.ms"). */
 typedef struct KeProperty
 {
@@ -207,6 +216,7 @@ typedef struct KeSubscriptionOptions
 	KeUpdateColumns update_columns;
 	char	   *update_if;		/* a column, or NULL */
 	KeGeneratedColumns generated_columns;
+	KeUnwrapKind unwrap;
 	bool		paused;			/* set by kafka_consumer_pause */
 	KeFormat	value_format;
 	KeFormat	key_format;
@@ -288,5 +298,6 @@ extern const char *
 ke_options_subscription_update_columns_name(KeUpdateColumns value);
 extern const char *
 ke_options_subscription_generated_columns_name(KeGeneratedColumns value);
+extern const char *ke_options_subscription_unwrap_name(KeUnwrapKind value);
 
 #endif							/* KE_OPTIONS_H */

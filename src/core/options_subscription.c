@@ -24,6 +24,8 @@ static const char *const orderings[] = {"none", "key", "partition", NULL};
 static const char *const starts[] = {"earliest", "latest", NULL};
 static const char *const strategies[] =
 {"exponential", "linear", "fixed", NULL};
+static const char *const envelopes[] =
+{"none", "connect", "debezium", "cloudevents", NULL};
 
 static const char *const field_names[] = {"exact", "snake_case", NULL};
 static const char *const value_formats[] = {"json", "registry", NULL};
@@ -81,6 +83,7 @@ static const KeOption subscription_options[] = {
 	OPTION(update_columns, CHOICE, "all", .choices = update_columns),
 	OPTION(update_if, TEXT, .form = "column"),
 	OPTION(generated_columns, CHOICE, "error", .choices = generated),
+	OPTION(unwrap, CHOICE, "none", .choices = envelopes),
 	OPTION(paused, BOOLEAN, "false")
 };
 
@@ -310,4 +313,10 @@ const char *
 ke_options_subscription_generated_columns_name(KeGeneratedColumns value)
 {
 	return generated[value];
+}
+
+const char *
+ke_options_subscription_unwrap_name(KeUnwrapKind value)
+{
+	return envelopes[value];
 }

@@ -318,23 +318,32 @@ make_value(KeArgumentMaker *maker)
 }
 
 Datum
-ke_argument_make(KeArgumentMaker *maker, KeMessage *msg, bool *isnull)
+ke_argument_make(KeArgumentMaker *maker, KeMessage *msg, bool *isnull,
+				 bool *skip)
 {
 	Datum		value = (Datum) 0;
 
 	if (!maker->looked_up)
 		look_up(maker);
 
-	*isnull = false;
+	*isnull = *skip = false;
 	if (maker->kind == KE_ARG_MESSAGE)
 	{
 		look_at_row_type(maker);
 		value = make_message(maker, msg);
 	}
-	else if (ke_document_read(maker->document, msg) == KE_DOCUMENT_WHOLE)
-		value = make_value(maker);
 	else
-		*isnull = true;
+	{
+		KeDocumentOp op = ke_document_read(maker->document, msg);
+
+		*skip = op == KE_DOCUMENT_SKIP;
+		if (op == KE_DOCUMENT_WHOLE)
+			value = make_value(maker);
+		else
+			*isnull = true;
+		if (*skip)
+			return value;
+	}
 
 	if (maker->is_domain)
 		domain_check(value, *isnull, maker->type, &maker->domain,

@@ -24,10 +24,11 @@ extern KeArgumentMaker *ke_argument_open(KeArgument kind, Oid type,
 
 /*
  * One message, in the current context, valid as long as the message.  A
- * tombstone is NULL, unless the argument is kafka_message.
+ * tombstone, or a change event that deletes, is NULL, unless the argument is
+ * kafka_message.  *skip: the message is about no row, and nobody is called.
  */
 extern Datum ke_argument_make(KeArgumentMaker *maker, KeMessage *msg,
-							  bool *isnull);
+							  bool *isnull, bool *skip);
 
 /* All of them as one array (KE_ARG_BATCH only), valid until the next. */
 extern Datum ke_argument_make_batch(KeArgumentMaker *maker, KeMessage **msgs,

@@ -110,13 +110,15 @@ perform(KeCall *call, KeMessage **msgs, int count, Datum *result,
 {
 	Datum		argument;
 	bool		argument_null = false;
+	bool		skip = false;
 
 	if (call->kind == KE_ARG_BATCH)
 		argument = ke_argument_make_batch(call->argument, msgs, count);
 	else
-		argument = ke_argument_make(call->argument, msgs[0], &argument_null);
+		argument = ke_argument_make(call->argument, msgs[0], &argument_null,
+									&skip);
 
-	if (argument_null && ke_function_is_strict(call->function))
+	if (skip || (argument_null && ke_function_is_strict(call->function)))
 		return false;
 	if (call->skips_tombstones && call->kind != KE_ARG_BATCH &&
 		msgs[0]->value == NULL)

@@ -104,12 +104,13 @@ Datum
 ke_handler_message_datum(KeMessage *msg)
 {
 	bool		isnull;
+	bool		skip;
 
 	if (message_maker == NULL)
 		message_maker = ke_argument_open(KE_ARG_MESSAGE,
 										 ke_extension_message_type(), NULL,
 										 TopMemoryContext);
-	return ke_argument_make(message_maker, msg, &isnull);
+	return ke_argument_make(message_maker, msg, &isnull, &skip);
 }
 
 void

@@ -52,6 +52,8 @@ ke_sink_write(KeSink *sink, KeMessage **msgs, int count, volatile int *at)
 	int64		written;
 
 	*at = -1;
+	if (sink->target.table != NULL)
+		sink->target.table->skipped = 0;
 	if (count == 0)
 		return 0;
 	MemoryContextReset(sink->writing);
@@ -59,6 +61,7 @@ ke_sink_write(KeSink *sink, KeMessage **msgs, int count, volatile int *at)
 	table = sink->target.table;
 	old = MemoryContextSwitchTo(sink->writing);
 	table->econtext = CreateStandaloneExprContext();
+	table->skipped = 0;
 
 	sink->was_bulk = !sink->reference && ke_sink_bulk_can(table);
 	if (table->on_conflict == KE_CONFLICT_UPDATE)
@@ -127,6 +130,12 @@ void
 ke_sink_use_reference(KeSink *sink, bool reference)
 {
 	sink->reference = reference;
+}
+
+int
+ke_sink_skipped(const KeSink *sink)
+{
+	return sink->target.table != NULL ? sink->target.table->skipped : 0;
 }
 
 bool

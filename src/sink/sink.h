@@ -53,6 +53,9 @@ extern KeSink *ke_sink_open(const KeSubscription *sub, MemoryContext parent);
 extern int64 ke_sink_write(KeSink *sink, KeMessage **msgs, int count,
 						   volatile int *at);
 
+/* Of the last write, the messages that are about no row. */
+extern int	ke_sink_skipped(const KeSink *sink);
+
 /*
  * In a transaction likewise: with on_conflict update, does the message's key
  * say by itself which row the message writes?  Where it does not, messages

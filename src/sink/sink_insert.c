@@ -251,9 +251,13 @@ find_present(KeSinkTable *table, KeMessage **msgs, int count,
 		MemoryContext old = MemoryContextSwitchTo(context);
 
 		*at = i;
-		(void) ke_sink_row_fill(table, msgs[i], values, nulls);
-		memcpy(&present[(Size) i * natts], table->present,
-			   natts * sizeof(bool));
+		if (ke_sink_row_fill(table, msgs[i], values,
+							 nulls) == KE_SINK_LEAVES && i > 0)
+			memcpy(&present[(Size) i * natts],
+				   &present[(Size) (i - 1) * natts], natts * sizeof(bool));
+		else
+			memcpy(&present[(Size) i * natts], table->present,
+				   natts * sizeof(bool));
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(context);
 	}

@@ -15,7 +15,9 @@
  * must be newer the newest stays, columns that are present are put together,
  * and what follows a tombstone follows it in the table too, where a row that
  * was there would make a difference.  With both options only the table can
- * tell what is newer: then all steps run in the order of the messages.
+ * tell what is newer: then all steps run in the order of the messages.  So
+ * they do where a change event lacks values that its row has, or gives it
+ * another key.
  */
 #include "postgres.h"
 #include "core/compat.h"
@@ -28,6 +30,7 @@
 #include "utils/sortsupport.h"
 #include "utils/typcache.h"
 
+#include "sink/sink_change.h"
 #include "sink/sink_insert.h"
 #include "sink/sink_keys.h"
 #include "sink/sink_match.h"
@@ -55,6 +58,34 @@ updates_present(const KeSinkTable *table)
 	return table->options->update_columns == KE_UPDATE_PRESENT;
 }
 
+/* Of a change event: what the row keeps, and the key that it has now. */
+static void
+add_change(KeSinkTable *table, KeMessage *msg, KeSinkAct act, KeSinkRow *row)
+{
+	Size		natts = table->desc->natts;
+
+	if (act == KE_SINK_WRITES && table->nunavailable > 0)
+	{
+		row->moved = ke_sink_row_was_moved(msg);
+		row->keeps = palloc(natts * sizeof(bool));
+		for (int i = 0; i < natts; i++)
+			row->keeps[i] = table->unavailable[i] ||
+				(row->present != NULL && !row->present[i]);
+		for (int i = 0; i < table->nkeys; i++)
+			if (row->keeps[table->keys[i] - 1])
+				ereport(ERROR,
+						(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+						 errmsg("message lacks the value of column \"%s\" of the primary key",
+								table->columns[table->keys[i] - 1].name)));
+	}
+	if (act == KE_SINK_DELETES && ke_sink_row_is_moved(table, msg))
+	{
+		row->new_key = palloc(natts * sizeof(Datum));
+		if (!ke_sink_row_new_key(table, msg, row->new_key))
+			row->new_key = NULL;
+	}
+}
+
 /* One for each message that does something; *n is how many these are. */
 static Operation *
 make_operations(KeSinkTable *table, KeMessage **msgs, int count, int *n,
@@ -80,7 +111,10 @@ make_operations(KeSinkTable *table, KeMessage **msgs, int count, int *n,
 		act = ke_sink_row_fill(table, msgs[i], operation->row.values,
 							   operation->row.nulls);
 		if (act == KE_SINK_LEAVES)
+		{
+			table->skipped++;
 			continue;
+		}
 		operation->row.deletes = act == KE_SINK_DELETES;
 		if (updates_present(table) && act == KE_SINK_WRITES)
 		{
@@ -88,6 +122,8 @@ make_operations(KeSinkTable *table, KeMessage **msgs, int count, int *n,
 			memcpy(operation->row.present, table->present,
 				   natts * sizeof(bool));
 		}
+		if (table->value->unwrap != NULL)
+			add_change(table, msgs[i], act, &operation->row);
 		(*n)++;
 	}
 	*at = -1;
@@ -301,6 +337,10 @@ run(KeSinkTable *table, KeSinkRow **made, int count, volatile int *at)
 
 	if (count == 0)
 		return 0;
+	if (made[0]->new_key != NULL)
+		return ke_sink_change_move(table, made[0], at);
+	if (made[0]->keeps != NULL)
+		return ke_sink_change_update(table, &rows);
 	if (made[0]->deletes)
 		return ke_sink_partial_run(table, &rows, delete_sql(table));
 	if (made[0]->present != NULL)
@@ -312,6 +352,12 @@ run(KeSinkTable *table, KeSinkRow **made, int count, volatile int *at)
 static bool
 are_alike(const KeSinkTable *table, const KeSinkRow *a, const KeSinkRow *b)
 {
+	if (a->new_key != NULL || b->new_key != NULL ||
+		(a->keeps == NULL) != (b->keeps == NULL))
+		return false;
+	if (a->keeps != NULL)
+		return memcmp(a->keeps, b->keeps,
+					  table->desc->natts * sizeof(bool)) == 0;
 	return a->deletes == b->deletes &&
 		(a->present == NULL ||
 		 memcmp(a->present, b->present,
@@ -367,6 +413,17 @@ run_in_order(KeSinkTable *table, Operation *operations, int count,
 	return written + run(table, &made[start], count - start, at);
 }
 
+/* Of rows that keep values, or get another key, the steps matter. */
+static bool
+has_changes(const Operation *operations, int count)
+{
+	for (int i = 0; i < count; i++)
+		if (operations[i].row.keeps != NULL ||
+			operations[i].row.new_key != NULL)
+			return true;
+	return false;
+}
+
 int64
 ke_sink_keys_write(KeSinkTable *table, Relation rel, KeMessage **msgs,
 				   int count, volatile int *at)
@@ -379,6 +436,7 @@ ke_sink_keys_write(KeSinkTable *table, Relation rel, KeMessage **msgs,
 	int			nsorted;
 
 	operations = make_operations(table, msgs, count, &count, at);
+	in_key_order = in_key_order && !has_changes(operations, count);
 	nsorted = link_same_keys(table, operations, count, sorted, in_key_order);
 	if (in_key_order)
 		return run_last_of_each_key(table, operations, count, sorted,

@@ -166,7 +166,7 @@ fill_columns(KeSinkTable *table, KeMessage *msg, Datum *values, bool *nulls,
 		}
 		else if (table->present[i])
 			matched = true;
-		else if (table->takes_defaults)
+		else if (table->takes_defaults && !table->unavailable[i])
 			values[i] = default_value(table, column, &nulls[i]);
 	}
 	return matched;
@@ -187,6 +187,12 @@ act_of_tombstone(KeSinkTable *table)
 		case KE_TOMBSTONE_REFUSE:
 			break;
 	}
+	if (table->value->op == KE_DOCUMENT_DELETE)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("change event deletes a row"),
+				 errdetail("Rows of the table are not deleted."),
+				 errhint("With on_conflict \"update\", the row of the message's key is deleted.")));
 	ereport(ERROR,
 			(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 			 errmsg("message value is null"),
@@ -207,6 +213,36 @@ check_update_if(KeSinkTable *table, const bool *nulls)
 						table->columns[attribute].name)));
 }
 
+static KeSinkAct
+act_of(KeSinkTable *table, KeMessage *msg)
+{
+	switch (ke_document_read(table->value, msg))
+	{
+		case KE_DOCUMENT_NONE:
+		case KE_DOCUMENT_DELETE:
+			return act_of_tombstone(table);
+		case KE_DOCUMENT_SKIP:
+			return KE_SINK_LEAVES;
+		case KE_DOCUMENT_WHOLE:
+			break;
+	}
+	return KE_SINK_WRITES;
+}
+
+/* The values of the message's fields. */
+static void
+fill_fields(KeSinkTable *table, Datum *values, bool *nulls)
+{
+	int			root = ke_document_scan(table->value);
+
+	ke_decode_object(table->decoder, &table->value->json, root, values, nulls,
+					 table->present);
+	if (table->value->unwrap != NULL)
+		table->nunavailable =
+			ke_decode_find_unavailable(table->decoder, &table->value->json,
+									   table->unavailable);
+}
+
 KeSinkAct
 ke_sink_row_fill(KeSinkTable *table, KeMessage *msg, Datum *values,
 				 bool *nulls)
@@ -215,21 +251,14 @@ ke_sink_row_fill(KeSinkTable *table, KeMessage *msg, Datum *values,
 	int			natts = table->desc->natts;
 	volatile int at = 0;
 	volatile bool matched = false;
-	KeSinkAct	act = KE_SINK_WRITES;
+	KeSinkAct	act = act_of(table, msg);
 
-	if (ke_document_read(table->value, msg) == KE_DOCUMENT_NONE)
-		act = act_of_tombstone(table);
 	if (act == KE_SINK_DELETES)
 		ke_sink_row_key(table, msg, values, nulls);
 	if (act != KE_SINK_WRITES)
 		return act;
 	if (table->format == KE_ROW_FIELDS)
-	{
-		int			root = ke_document_scan(table->value);
-
-		ke_decode_object(table->decoder, &table->value->json, root, values,
-						 nulls, table->present);
-	}
+		fill_fields(table, values, nulls);
 	else
 	{
 		memset(values, 0, natts * sizeof(Datum));
@@ -271,7 +300,10 @@ fill_key_fields(KeSinkTable *table, KeMessage *msg, Datum *values,
 	KeDocument *key = table->key;
 	int			root;
 
-	if (ke_document_read(key, msg) == KE_DOCUMENT_NONE)
+	if (ke_document_read(key, msg) == KE_DOCUMENT_NONE &&
+		table->value->op == KE_DOCUMENT_DELETE && table->value->root >= 0)
+		key = table->value;		/* the row before */
+	else if (key->op == KE_DOCUMENT_NONE)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("message has neither a value nor a key"),
@@ -347,4 +379,76 @@ ke_sink_row_key(KeSinkTable *table, KeMessage *msg, Datum *values,
 		ke_decode_rethrow(at < 0 ? NULL : table->columns[at].name, context);
 	}
 	PG_END_TRY();
+}
+
+/* What Debezium tells beside an event of a row that gets another key. */
+#define NEW_KEY "__debezium.newkey"
+#define OLD_KEY "__debezium.oldkey"
+
+static const KeHeader *
+find_header(KeMessage *msg, const char *name)
+{
+	int			count;
+	const KeHeader *headers = ke_message_headers(msg, &count);
+
+	for (int i = 0; i < count; i++)
+		if (headers[i].value != NULL && strcmp(headers[i].name, name) == 0)
+			return &headers[i];
+	return NULL;
+}
+
+bool
+ke_sink_row_was_moved(KeMessage *msg)
+{
+	return find_header(msg, OLD_KEY) != NULL;
+}
+
+bool
+ke_sink_row_is_moved(KeSinkTable *table, KeMessage *msg)
+{
+	return table->value->op == KE_DOCUMENT_DELETE &&
+		table->nkey_fields == table->nkeys &&
+		find_header(msg, NEW_KEY) != NULL;
+}
+
+/* The header has no schema: what it tells of dates and others is not sure. */
+static bool
+is_told_by_header(const KeConverter *conv)
+{
+	switch (conv->kind)
+	{
+		case KE_CONVERT_INT2:
+		case KE_CONVERT_INT4:
+		case KE_CONVERT_INT8:
+		case KE_CONVERT_TEXT:
+		case KE_CONVERT_UUID:
+			return true;
+		default:
+			return false;
+	}
+}
+
+bool
+ke_sink_row_new_key(KeSinkTable *table, KeMessage *msg, Datum *values)
+{
+	const KeHeader *header = find_header(msg, NEW_KEY);
+	bool	   *nulls = palloc(table->desc->natts * sizeof(bool));
+	int32		len = header->value_len;
+	const char *text;
+	KeJson		json;
+
+	for (int i = 0; i < table->nkeys; i++)
+		if (!is_told_by_header(&table->columns[table->keys[i] - 1].converter))
+			return false;
+	text = ke_json_scan_to_server(header->value, &len, "header " NEW_KEY);
+	if (len == 0 || text[0] != '{')
+		return false;
+	ke_json_scan_init(&json, "header " NEW_KEY, CurrentMemoryContext);
+	ke_json_scan(&json, text, len, true);
+	ke_decode_object(table->key_decoder, &json, 0, values, nulls,
+					 table->present);
+	for (int i = 0; i < table->nkeys; i++)
+		if (nulls[table->keys[i] - 1])
+			return false;
+	return true;
 }

@@ -215,7 +215,10 @@ next_row(CustomScanState *css)
 								   nulls);
 			MemoryContextSwitchTo(old);
 			if (act != KE_SINK_WRITES)
+			{
+				rows->table->skipped++;
 				continue;
+			}
 		}
 
 		ExecStoreAllNullTuple(slot);

@@ -21,6 +21,11 @@ typedef struct KeSinkRow
 {
 	int			message;		/* index */
 	bool		deletes;		/* only its key is filled */
+	bool	   *keeps;			/* by attribute: the row keeps its value there,
+								 * so there must be one; NULL: none */
+	bool		moved;			/* it had another key before */
+	Datum	   *new_key;		/* with deletes: by attribute, the key that the
+								 * row has now; NULL: it is gone */
 	Datum	   *values;
 	bool	   *nulls;
 	bool	   *present;		/* columns that are updated; NULL: all */

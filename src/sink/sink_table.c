@@ -202,6 +202,7 @@ build_columns(KeSinkTable *table, Relation rel)
 
 	table->columns = palloc0(natts * sizeof(KeSinkColumn));
 	table->present = palloc0(natts * sizeof(bool));
+	table->unavailable = palloc0(natts * sizeof(bool));
 	for (int i = 0; i < natts; i++)
 	{
 		Form_pg_attribute att = TupleDescAttr(table->desc, i);
@@ -229,8 +230,12 @@ build_columns(KeSinkTable *table, Relation rel)
 			column->default_value = build_default(table, rel, i + 1);
 	}
 	if (table->format == KE_ROW_FIELDS)
+	{
 		table->decoder = ke_decode_make(table->desc, want, table->options,
 										false, table->context);
+		if (table->on_conflict == KE_CONFLICT_UPDATE)
+			ke_decode_keep_unavailable(table->decoder);
+	}
 }
 
 /* The columns that statements of ours fill: all but dropped and generated. */

@@ -81,6 +81,10 @@ typedef struct KeSinkTable
 	KeDocument *key;
 	KeDecoder  *decoder;		/* KE_ROW_FIELDS only */
 	bool	   *present;		/* of the last row made, by attribute */
+	bool	   *unavailable;	/* of the last row made, by attribute: its
+								 * column keeps the value that it has */
+	int			nunavailable;
+	int			skipped;		/* messages of this write that are no rows */
 	int			nfields;		/* columns that a field may go to */
 	KeUnmatched *unmatched;		/* messages with a field for none of them; the
 								 * target's */
@@ -152,6 +156,16 @@ extern KeSinkAct ke_sink_row_fill(KeSinkTable *table, KeMessage *msg,
 /* Fill the primary key only, with what the message key says of it. */
 extern void ke_sink_row_key(KeSinkTable *table, KeMessage *msg,
 							Datum *values, bool *nulls);
+
+/*
+ * Change events of a row whose key changes: one deletes the old key, and tells
+ * the new one, another one writes the new key.  The new key, by attribute;
+ * false if it has types whose values such an event does not tell for sure.
+ */
+extern bool ke_sink_row_is_moved(KeSinkTable *table, KeMessage *msg);
+extern bool ke_sink_row_was_moved(KeMessage *msg);
+extern bool ke_sink_row_new_key(KeSinkTable *table, KeMessage *msg,
+								Datum *values);
 
 /* True if every column may be inserted into by the current user. */
 extern bool ke_sink_table_may_insert(const KeSinkTable *table);
