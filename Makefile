@@ -18,7 +18,7 @@ ISOLATION = $(patsubst test/isolation/specs/%.spec,%,$(wildcard test/isolation/s
 ISOLATION_OPTS = --inputdir=test/isolation
 
 # These bring their own PostgreSQL and Kafka and need nothing but make.
-HARNESS = demo test lint valgrind matrix assertions bench storm
+HARNESS = demo test lint valgrind matrix assertions bench storm package
 
 ifneq ($(filter $(HARNESS),$(MAKECMDGOALS)),)
 
@@ -42,6 +42,9 @@ matrix:
 
 assertions:
 	@test/assertions/run
+
+package:
+	@test/package/run
 
 bench:
 	@test/bench/run
