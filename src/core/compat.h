@@ -32,6 +32,11 @@
 
 /* 16: one function for the privileges on every kind of object. */
 #if PG_VERSION_NUM >= 160000
+#include "catalog/pg_database.h"
+#include "catalog/pg_foreign_server.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
+
 #define ke_aclcheck_function(oid, role, mode) \
 	object_aclcheck(ProcedureRelationId, oid, role, mode)
 #define ke_aclcheck_schema(oid, role, mode) \
