@@ -91,8 +91,8 @@ is( $node->safe_psql('postgres', q{
 	"1|anvil|12.50|2024-02-29 12:30:00\n2||-0.01|1969-12-31 23:59:59",
 	'Avro goes into columns');
 is( $node->safe_psql('postgres', q{
-		SELECT server, id, subject, type, name, fields, url, used_total FROM kafka_schemas}),
-	"shop|$id|$topic-value|AVRO|shop.Order|{id,name,price,at}|" . $registry->url . '|2',
+		SELECT server, id, subject, type, name, fields, url, used_total >= 2 FROM kafka_schemas}),
+	"shop|$id|$topic-value|AVRO|shop.Order|{id,name,price,at}|" . $registry->url . '|t',
 	'what the registry said can be seen');
 
 # ---- JSON Schema, and a handler
