@@ -65,7 +65,7 @@ like($node->safe_psql('postgres', "SELECT status, message FROM kafka_health('sho
 	qr/^degraded\|.*topic "$orders": messages have none of the fields/, 'so does health');
 like($node->safe_psql('postgres', q{
 		SELECT ok, detail, hint FROM kafka_production_check('shop') WHERE check_name = 'fields'}),
-	qr/^f\|topic "$orders": 3 of 5 messages had none of the fields that are taken, the last one: $names\|.*rename/,
+	qr/^f\|topic "$orders": 3 of 5 messages had none of the fields that are taken, the last one: $names\|.*field_names/,
 	'the production check too');
 like($node->safe_psql('postgres', 'SELECT kafka_metrics_prometheus()'),
 	qr/kafka_events_unmatched_messages_total\{[^}]*topic="$orders"\} 3$/m, 'and a metric');
