@@ -49,6 +49,38 @@ sub create_service
 	return $options{service_name};
 }
 
+# Where the server is away, psql may end before it has read its query; then
+# IPC::Run dies of the pipe, and nothing has been asked yet.
+sub _despite_pipes
+{
+	my ($ask) = @_;
+	my @answer;
+
+	foreach (1 .. 100)
+	{
+		return @answer if eval { @answer = $ask->(); 1 };
+		die $@ unless $@ =~ /Broken pipe/;
+		usleep(100_000);
+	}
+	die $@;
+}
+
+sub psql
+{
+	my ($self, @arguments) = @_;
+	my @answer = _despite_pipes(sub { $self->SUPER::psql(@arguments) });
+
+	return wantarray ? @answer : $answer[0];
+}
+
+sub poll_query_until
+{
+	my ($self, @arguments) = @_;
+
+	return (_despite_pipes(
+			sub { scalar $self->SUPER::poll_query_until(@arguments) }))[0];
+}
+
 # Ask a server that may be away at any moment, until it answers.
 sub ask
 {
