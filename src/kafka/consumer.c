@@ -26,7 +26,7 @@
  * How long ke_consumer_close waits at most for the group to let go.  The other
  * members join again within a heartbeat_interval, unless they are busy.
  */
-#define LEAVE_MS 4000
+#define LEAVE_MS 3500
 #define LEAVE_SLICE_MS 20
 
 /* Bounds of a partition that are older are asked for anew. */
