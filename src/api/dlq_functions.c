@@ -11,8 +11,6 @@
 
 #include "fmgr.h"
 #include "funcapi.h"
-#include "miscadmin.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -22,6 +20,7 @@
 #include "api/message_row.h"
 #include "api/row.h"
 #include "api/subscription_ddl.h"
+#include "api/visible.h"
 #include "convert/decode.h"
 #include "core/dead_letter.h"
 #include "core/dlq_reply.h"
@@ -33,29 +32,11 @@
 #include "state/histories.h"
 #include "state/identity.h"
 #include "state/offset_metadata.h"
-#include "subscription/extension.h"
 
 PG_FUNCTION_INFO_V1(kafka_dlq_stats);
 PG_FUNCTION_INFO_V1(kafka_dlq_messages);
 
 /* ------------------------------------------------- servers and topics */
-
-KeServer *
-ke_dlq_functions_server(const char *name)
-{
-	KeServer   *server;
-
-	ke_extension_lock();
-	server = ke_catalog_server_by_name(name);
-	if (!has_privs_of_role(GetUserId(), server->owner))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("permission denied for dead letters of server \"%s\"",
-						server->name),
-				 errhint("You must be a member of role \"%s\".",
-						 GetUserNameFromId(server->owner, false))));
-	return server;
-}
 
 /* Does the name end so, with something before it? */
 static bool
@@ -272,7 +253,7 @@ kafka_dlq_stats(PG_FUNCTION_ARGS)
 	KeServer   *server;
 
 	ke_ready_require();
-	server = ke_dlq_functions_server(ke_fcinfo_name(fcinfo, 1));
+	server = ke_visible_own_server(ke_fcinfo_name(fcinfo, 1), "dead letters");
 	InitMaterializedSRF(fcinfo, 0);
 	if (topic != NULL)
 		emit_one(fcinfo, server, topic);
@@ -399,7 +380,8 @@ kafka_dlq_messages(PG_FUNCTION_ARGS)
 	order.pending_only = !PG_ARGISNULL(ARG_PENDING_ONLY) &&
 		PG_GETARG_BOOL(ARG_PENDING_ONLY);
 	order.timeout_ms = ke_guc_request_timeout;
-	server = ke_dlq_functions_server(ke_fcinfo_name(fcinfo, ARG_SERVER));
+	server = ke_visible_own_server(ke_fcinfo_name(fcinfo, ARG_SERVER),
+								   "dead letters");
 	order.server = server->oid;
 	strlcpy(order.topic, ke_dlq_functions_topic(server, topic),
 			sizeof(order.topic));

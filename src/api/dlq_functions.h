@@ -1,7 +1,6 @@
 /*
  * dlq_functions.h
- *	  Which server's dead letters of which topic a function is about, and
- *	  whether its caller may.
+ *	  Which topic's dead letters a function is about.
  */
 #ifndef KE_DLQ_FUNCTIONS_H
 #define KE_DLQ_FUNCTIONS_H
@@ -9,9 +8,6 @@
 #include "fmgr.h"
 
 #include "subscription/catalog.h"
-
-/* The server called name, or the only one; raises if the caller may not. */
-extern KeServer *ke_dlq_functions_server(const char *name);
 
 /*
  * The DLQ topic of a source topic, or the topic itself: one that ends as those

@@ -170,7 +170,8 @@ make_order(FunctionCallInfo fcinfo, KeTaskOrder *order)
 	order->timeout_ms = ke_guc_request_timeout;
 	read_target(fcinfo, order);
 	read_letters(fcinfo, order);
-	server = ke_dlq_functions_server(ke_fcinfo_name(fcinfo, ARG_SERVER));
+	server = ke_visible_own_server(ke_fcinfo_name(fcinfo, ARG_SERVER),
+								   "dead letters");
 	order->server = server->oid;
 	strlcpy(order->topic, ke_dlq_functions_topic(server, topic),
 			sizeof(order->topic));

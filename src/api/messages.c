@@ -12,20 +12,18 @@
 
 #include "fmgr.h"
 #include "funcapi.h"
-#include "miscadmin.h"
-#include "utils/acl.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "api/dlq_functions.h"
 #include "api/fcinfo.h"
 #include "api/message_row.h"
+#include "api/visible.h"
 #include "core/dlq_reply.h"
 #include "core/guc.h"
 #include "core/unix_time.h"
 #include "shm/ready.h"
 #include "shm/task.h"
-#include "subscription/extension.h"
 
 PG_FUNCTION_INFO_V1(kafka_messages);
 
@@ -43,23 +41,6 @@ typedef struct Reading
 	MemoryContext row_context;
 	KeDocument *document;		/* values, as the subscription has them read */
 } Reading;
-
-static KeServer *
-find_server(const char *name)
-{
-	KeServer   *server;
-
-	ke_extension_lock();
-	server = ke_catalog_server_by_name(name);
-	if (!has_privs_of_role(GetUserId(), server->owner))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("permission denied for messages of server \"%s\"",
-						server->name),
-				 errhint("You must be a member of role \"%s\".",
-						 GetUserNameFromId(server->owner, false))));
-	return server;
-}
 
 /* Times before 1970 are not asked of Kafka: it gives them other meanings. */
 static int64
@@ -166,7 +147,8 @@ kafka_messages(PG_FUNCTION_ARGS)
 
 	ke_ready_require();
 	make_order(fcinfo, &order);
-	server = find_server(ke_fcinfo_name(fcinfo, ARG_SERVER));
+	server = ke_visible_own_server(ke_fcinfo_name(fcinfo, ARG_SERVER),
+								   "messages");
 	order.server = server->oid;
 	InitMaterializedSRF(fcinfo, 0);
 	reading.document = open_document(server, order.topic);

@@ -23,19 +23,6 @@
 PG_FUNCTION_INFO_V1(kafka_schemas);
 PG_FUNCTION_INFO_V1(kafka_schema_forget);
 
-static Datum
-texts_datum(const List *texts)
-{
-	Datum	   *elements = palloc((list_length(texts) + 1) * sizeof(Datum));
-	int			count = 0;
-	ListCell   *lc;
-
-	foreach(lc, texts)
-		elements[count++] = CStringGetTextDatum((char *) lfirst(lc));
-	return PointerGetDatum(construct_array(elements, count, TEXTOID, -1,
-										   false, TYPALIGN_INT));
-}
-
 static bool
 has_url(const KeServer *server, const char *url)
 {
@@ -63,7 +50,7 @@ put_row(FunctionCallInfo fcinfo, const KeServer *server,
 	ke_row_put_text(&row, schema->subject);
 	ke_row_put_text(&row, schema->type);
 	ke_row_put_text(&row, schema->name);
-	ke_row_put(&row, texts_datum(schema->fields), false);
+	ke_row_put(&row, ke_schemas_texts(schema->fields), false);
 	ke_row_put_time(&row, schema->first_seen_at);
 	ke_row_put_text(&row, schema->url);
 	ke_schema_id_parse(schema->kind, schema->id, &id);

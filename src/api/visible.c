@@ -16,6 +16,7 @@
 #include "utils/acl.h"
 
 #include "api/visible.h"
+#include "subscription/extension.h"
 
 bool
 ke_visible_is(const KeServer *server)
@@ -51,6 +52,23 @@ ke_visible_server_by_name(const char *name)
 				 errmsg("permission denied to look at server \"%s\"",
 						server->name),
 				 errhint("You must be a member of role \"%s\" or of pg_monitor.",
+						 GetUserNameFromId(server->owner, false))));
+	return server;
+}
+
+KeServer *
+ke_visible_own_server(const char *name, const char *what)
+{
+	KeServer   *server;
+
+	ke_extension_lock();
+	server = ke_catalog_server_by_name(name);
+	if (!has_privs_of_role(GetUserId(), server->owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for %s of server \"%s\"",
+						what, server->name),
+				 errhint("You must be a member of role \"%s\".",
 						 GetUserNameFromId(server->owner, false))));
 	return server;
 }

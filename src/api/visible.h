@@ -19,4 +19,11 @@ extern List *ke_visible_servers(void);
  */
 extern KeServer *ke_visible_server_by_name(const char *name);
 
+/*
+ * The server called name, or the only one; raises unless the current user is
+ * a member of its owner, naming what of it is asked for.  Keeps the extension
+ * from being dropped.
+ */
+extern KeServer *ke_visible_own_server(const char *name, const char *what);
+
 #endif							/* KE_VISIBLE_H */

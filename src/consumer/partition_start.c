@@ -422,17 +422,16 @@ get_ready(KeEngine *engine, Start *start)
 {
 	KePartition *part = start->part;
 	KeStartVerdict verdict = start->decision.verdict;
+	bool		stamped = start->facts.has_stamp &&
+		strcmp(start->facts.stamp.uuid, start->facts.uuid) == 0;
 
 	part->has_row = true;
 	part->contested = true;
 	part->restarted = false;
 	part->owned_in = engine->in_group_since;
-	part->start = start->facts.has_stamp &&
-		strcmp(start->facts.stamp.uuid, start->facts.uuid) == 0 ?
-		start->facts.stamp.start : part->pos.next;
+	part->start = stamped ? start->facts.stamp.start : part->pos.next;
 	part->sent = -1;
-	if (start->facts.has_k && start->facts.has_stamp &&
-		strcmp(start->facts.stamp.uuid, start->facts.uuid) == 0)
+	if (stamped && start->facts.has_k)
 		part->sent = part->pos.committed = start->facts.k;
 	part->fetch_from = part->verifying ? part->pos.last_offset :
 		part->pos.next;

@@ -11,29 +11,12 @@
 /* Precisions that a column of type numeric may declare. */
 #define MAX_PRECISION 1000
 
-static const char *const op_names[] = {
-	[KE_AVRO_NULL] = "null",
-	[KE_AVRO_BOOLEAN] = "boolean",
-	[KE_AVRO_INT] = "int",
-	[KE_AVRO_LONG] = "long",
-	[KE_AVRO_FLOAT] = "float",
-	[KE_AVRO_DOUBLE] = "double",
-	[KE_AVRO_BYTES] = "bytes",
-	[KE_AVRO_STRING] = "string",
-	[KE_AVRO_FIXED] = "fixed",
-	[KE_AVRO_ENUM] = "enum",
-	[KE_AVRO_ARRAY] = "array",
-	[KE_AVRO_MAP] = "map",
-	[KE_AVRO_UNION] = "union",
-	[KE_AVRO_RECORD] = "record"
-};
-
 const char *
 ke_avro_describe_name(const KeAvroSchema *schema)
 {
 	const KeAvroType *root = schema->root;
 
-	return root->name != NULL ? root->name : op_names[root->op];
+	return root->name != NULL ? root->name : ke_avro_schema_op_name(root->op);
 }
 
 int

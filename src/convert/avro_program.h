@@ -30,6 +30,9 @@ typedef enum KeAvroOp
 	KE_AVRO_RECORD
 } KeAvroOp;
 
+/* As schemas call it. */
+extern const char *ke_avro_schema_op_name(KeAvroOp op);
+
 typedef struct KeAvroType KeAvroType;
 
 /* A symbol of an enum, or a field's name. */

@@ -169,7 +169,7 @@ resolve(Compiler *compiler, char *name, const char *space)
 
 /* ----------------------------------------------------------------- types */
 
-static const char *const primitives[] = {
+static const char *const op_names[] = {
 	[KE_AVRO_NULL] = "null",
 	[KE_AVRO_BOOLEAN] = "boolean",
 	[KE_AVRO_INT] = "int",
@@ -177,8 +177,20 @@ static const char *const primitives[] = {
 	[KE_AVRO_FLOAT] = "float",
 	[KE_AVRO_DOUBLE] = "double",
 	[KE_AVRO_BYTES] = "bytes",
-	[KE_AVRO_STRING] = "string"
+	[KE_AVRO_STRING] = "string",
+	[KE_AVRO_FIXED] = "fixed",
+	[KE_AVRO_ENUM] = "enum",
+	[KE_AVRO_ARRAY] = "array",
+	[KE_AVRO_MAP] = "map",
+	[KE_AVRO_UNION] = "union",
+	[KE_AVRO_RECORD] = "record"
 };
+
+const char *
+ke_avro_schema_op_name(KeAvroOp op)
+{
+	return op_names[op];
+}
 
 static KeAvroType *
 add_type(Compiler *compiler, KeAvroOp op)
@@ -197,9 +209,9 @@ add_type(Compiler *compiler, KeAvroOp op)
 static KeAvroType *
 compile_primitive(Compiler *compiler, const char *name)
 {
-	for (int i = 0; i < lengthof(primitives); i++)
-		if (strcmp(primitives[i], name) == 0)
-			return add_type(compiler, i);
+	for (KeAvroOp op = KE_AVRO_NULL; op <= KE_AVRO_STRING; op++)
+		if (strcmp(op_names[op], name) == 0)
+			return add_type(compiler, op);
 	return NULL;
 }
 

@@ -117,6 +117,16 @@ ke_json_nodes_add(KeJson *json, KeJsonKind kind)
 	return node;
 }
 
+/* A string of len bytes at text, which is scratch memory or lives as long. */
+static inline void
+ke_json_nodes_add_string(KeJson *json, const char *text, int32 len)
+{
+	KeJsonNode *node = ke_json_nodes_add(json, KE_JSON_STRING);
+
+	node->text = text;
+	node->len = len;
+}
+
 /* So many bytes, unaligned, until the next reset. */
 extern char *ke_json_nodes_room(KeJson *json, Size size);
 

@@ -137,16 +137,6 @@ add_form(KeJson *json, KeJsonKind kind, KeJsonForm form, int64 value,
 		ke_json_nodes_print(json, index);
 }
 
-/* A string of len bytes at text, which is scratch memory or lives as long. */
-static void
-add_string(KeJson *json, const char *text, int32 len)
-{
-	KeJsonNode *node = ke_json_nodes_add(json, KE_JSON_STRING);
-
-	node->text = text;
-	node->len = len;
-}
-
 static void
 add_date(KeJson *json, const KeLogical *logical, int64 days)
 {
@@ -188,7 +178,7 @@ add_time(KeJson *json, const KeLogical *logical, int64 value)
 	}
 	text = ke_json_nodes_room(json, KE_PRINT_SCALAR_ROOM);
 	len = ke_print_scalar_time(text, value, logical->scale);
-	add_string(json, text, len);
+	ke_json_nodes_add_string(json, text, len);
 }
 
 /* Nanoseconds that microseconds cannot tell: a text. */
@@ -200,7 +190,7 @@ add_nanos(KeJson *json, const KeLogical *logical, int64 value)
 											logical->kind ==
 											KE_LOGICAL_TIMESTAMPTZ);
 
-	add_string(json, text, len);
+	ke_json_nodes_add_string(json, text, len);
 }
 
 static void
@@ -251,8 +241,9 @@ ke_logical_integer(KeJson *json, const KeLogical *logical, int64 value)
 			break;
 		case KE_LOGICAL_SECONDS:
 			text = ke_json_nodes_room(json, KE_PRINT_SCALAR_ROOM);
-			add_string(json, text, ke_print_scalar_seconds(text, value,
-														   logical->scale));
+			ke_json_nodes_add_string(json, text,
+									 ke_print_scalar_seconds(text, value,
+															 logical->scale));
 			break;
 		default:
 			add_form(json, KE_JSON_NUMBER, KE_JSON_FORM_INT, value, 0);
@@ -312,7 +303,7 @@ add_bits(KeJson *json, int32 nbits, const char *bytes, int32 len)
 
 		text[nbits - 1 - i] = bit ? '1' : '0';
 	}
-	add_string(json, text, nbits);
+	ke_json_nodes_add_string(json, text, nbits);
 	node = &json->nodes[json->nnodes - 1];
 	node->form = KE_JSON_FORM_BITS;
 	node->value.integer = exact;
@@ -332,7 +323,7 @@ add_uuid(KeJson *json, const char *bytes)
 		p += hex_encode(bytes, lengths[i], p);
 		bytes += lengths[i];
 	}
-	add_string(json, text, 36);
+	ke_json_nodes_add_string(json, text, 36);
 }
 
 static uint32
@@ -358,7 +349,7 @@ add_duration(KeJson *json, const char *bytes)
 	/* the time begins with a P of its own, where the D is */
 	len += ke_print_scalar_seconds(time, little_endian(bytes + 8), 3) - 1;
 	*time = day;
-	add_string(json, text, len);
+	ke_json_nodes_add_string(json, text, len);
 }
 
 static void
@@ -431,7 +422,7 @@ add_signed_iso(KeJson *json, const char *text, int32 len)
 		memcpy(dst + n, " BC", 3);
 		n += 3;
 	}
-	add_string(json, dst, n);
+	ke_json_nodes_add_string(json, dst, n);
 	return true;
 }
 
@@ -448,14 +439,14 @@ add_iso(KeJson *json, const char *text, int32 len)
 	if (starts_with(text, len, "+294247-01-10") ||
 		starts_with(text, len, "-5877611-06-21") ||
 		starts_with(text, len, "+292278994-08-16"))
-		add_string(json, "infinity", 8);
+		ke_json_nodes_add_string(json, "infinity", 8);
 	else if (starts_with(text, len, "-290308-12-21") ||
 			 starts_with(text, len, "-5877611-06-22") ||
 			 starts_with(text, len, "+292269055-12-02"))
-		add_string(json, "-infinity", 9);
+		ke_json_nodes_add_string(json, "-infinity", 9);
 	else if (len == 0 || (text[0] != '-' && text[0] != '+') ||
 			 !add_signed_iso(json, text, len))
-		add_string(json, text, len);
+		ke_json_nodes_add_string(json, text, len);
 }
 
 /* What a JSON value can start with; Debezium also sends a bare word. */
@@ -475,7 +466,7 @@ add_json(KeJson *json, const char *text, int32 len)
 			json->nodes[index].form = KE_JSON_FORM_JSON_NULL;
 	}
 	else
-		add_string(json, text, len);
+		ke_json_nodes_add_string(json, text, len);
 }
 
 void
@@ -491,7 +482,7 @@ ke_logical_string(KeJson *json, const KeLogical *logical, const char *text,
 			add_json(json, text, len);
 			break;
 		default:
-			add_string(json, text, len);
+			ke_json_nodes_add_string(json, text, len);
 			break;
 	}
 }

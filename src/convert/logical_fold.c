@@ -14,16 +14,6 @@
 /* In the highest byte of a shape's type: the id of its system follows. */
 #define EWKB_SRID 0x20
 
-/* A string of len bytes at text, which is scratch memory. */
-static void
-add_string(KeJson *json, const char *text, int32 len)
-{
-	KeJsonNode *node = ke_json_nodes_add(json, KE_JSON_STRING);
-
-	node->text = text;
-	node->len = len;
-}
-
 /* The member of that name of the object at index, NULL without. */
 static KeJsonNode *
 member(KeJson *json, int index, const char *name)
@@ -97,7 +87,7 @@ fold_point(KeJson *json, int index)
 	len += y->len;
 	text[len++] = ')';
 	json->nnodes = index;
-	add_string(json, text, len);
+	ke_json_nodes_add_string(json, text, len);
 }
 
 /* A shape with its reference system, as PostGIS reads it. */
@@ -134,7 +124,7 @@ fold_geometry(KeJson *json, int index)
 	ntext = (int32) hex_encode(head, nhead, text);
 	ntext += (int32) hex_encode(bytes + 5, len - 5, text + ntext);
 	json->nnodes = index;
-	add_string(json, text, ntext);
+	ke_json_nodes_add_string(json, text, ntext);
 }
 
 void

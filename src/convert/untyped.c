@@ -150,7 +150,6 @@ append_point(KeJson *out, const KeJson *json, int node)
 {
 	int			x = ke_connect_value_member(json, node, "x");
 	int			y = ke_connect_value_member(json, node, "y");
-	KeJsonNode *copy;
 	char	   *text;
 	const KeJsonNode *left;
 	const KeJsonNode *right;
@@ -168,9 +167,7 @@ append_point(KeJson *out, const KeJson *json, int node)
 	text = ke_json_nodes_room(out, len + 1);
 	pg_snprintf(text, len + 1, "(%.*s,%.*s)", left->len, left->text,
 				right->len, right->text);
-	copy = ke_json_nodes_add(out, KE_JSON_STRING);
-	copy->text = text;
-	copy->len = len;
+	ke_json_nodes_add_string(out, text, len);
 }
 
 static void

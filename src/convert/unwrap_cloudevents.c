@@ -85,21 +85,10 @@ static void
 append_name(KeJson *out, const char *name, int32 len)
 {
 	char	   *text = ke_json_nodes_room(out, len + strlen(PREFIX));
-	KeJsonNode *node = ke_json_nodes_add(out, KE_JSON_STRING);
 
 	memcpy(text, PREFIX, strlen(PREFIX));
 	memcpy(text + strlen(PREFIX), name, len);
-	node->text = text;
-	node->len = len + strlen(PREFIX);
-}
-
-static void
-append_text(KeJson *out, const char *text, int32 len)
-{
-	KeJsonNode *node = ke_json_nodes_add(out, KE_JSON_STRING);
-
-	node->text = text;
-	node->len = len;
+	ke_json_nodes_add_string(out, text, len + strlen(PREFIX));
 }
 
 /* The bytes as a string in base64 that a bytea column takes as they are. */
@@ -156,7 +145,7 @@ append_headers(KeJson *out, KeMessage *msg)
 													  &(int) {0}) == NULL)
 			refuse("One of its attributes is not text.", NULL);
 		append_name(out, name, strlen(name));
-		append_text(out, text, len);
+		ke_json_nodes_add_string(out, text, len);
 		appended++;
 	}
 	return appended;
@@ -197,7 +186,7 @@ append_members(KeJson *out, const KeJson *json)
 static void
 append_data(KeJson *out, const Event *event)
 {
-	append_text(out, "data", 4);
+	ke_json_nodes_add_string(out, "data", 4);
 	if (event->json != NULL)
 		ke_connect_value_copy(out, event->json, event->data);
 	else

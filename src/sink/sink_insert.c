@@ -78,17 +78,6 @@ append_columns(StringInfo sql, const KeSinkTable *table, const bool *set)
 	}
 }
 
-static bool
-is_key(const KeSinkTable *table, int attribute)
-{
-	for (int i = 0; i < table->nkeys; i++)
-	{
-		if (table->keys[i] == attribute + 1)
-			return true;
-	}
-	return false;
-}
-
 /*
  * An update gives the row all values of the new message: what an insert of
  * it would have made; or those of a set only.  Columns that only PostgreSQL
@@ -116,7 +105,8 @@ append_on_conflict(StringInfo sql, const KeSinkTable *table, const bool *set)
 		const char *name = quote_identifier(table->columns[attribute].name);
 
 		if (table->on_conflict != KE_CONFLICT_UPDATE ||
-			is_key(table, attribute) || (set != NULL && !set[attribute]))
+			ke_sink_table_is_key(table, attribute) ||
+			(set != NULL && !set[attribute]))
 			continue;
 		appendStringInfo(sql, "%s%s = EXCLUDED.%s", separator, name, name);
 		separator = ", ";

@@ -33,15 +33,6 @@ ke_sink_partial_run(KeSinkTable *table, KeSinkRows *rows, const char *sql)
 	return processed;
 }
 
-static bool
-is_key(const KeSinkTable *table, int attribute)
-{
-	for (int i = 0; i < table->nkeys; i++)
-		if (table->keys[i] == attribute + 1)
-			return true;
-	return false;
-}
-
 /* UPDATE ... FROM the messages; NULL where no column but the key is there. */
 static char *
 update_sql(const KeSinkTable *table, const bool *present)
@@ -58,7 +49,7 @@ update_sql(const KeSinkTable *table, const bool *present)
 		int			attribute = table->row_attributes[i];
 		const char *name = quote_identifier(table->columns[attribute].name);
 
-		if (!present[attribute] || is_key(table, attribute))
+		if (!present[attribute] || ke_sink_table_is_key(table, attribute))
 			continue;
 		appendStringInfo(&sql, "%s%s = m.%s", separator, name, name);
 		separator = ", ";

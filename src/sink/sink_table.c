@@ -563,3 +563,14 @@ ke_sink_table_may_insert(const KeSinkTable *table)
 	return pg_class_aclcheck(table->relid, GetUserId(),
 							 ACL_INSERT) == ACLCHECK_OK;
 }
+
+bool
+ke_sink_table_is_key(const KeSinkTable *table, int attribute)
+{
+	for (int i = 0; i < table->nkeys; i++)
+	{
+		if (table->keys[i] == attribute + 1)
+			return true;
+	}
+	return false;
+}

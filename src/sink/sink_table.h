@@ -170,6 +170,9 @@ extern bool ke_sink_row_new_key(KeSinkTable *table, KeMessage *msg,
 /* True if every column may be inserted into by the current user. */
 extern bool ke_sink_table_may_insert(const KeSinkTable *table);
 
+/* Is the column, by its index, part of the primary key? */
+extern bool ke_sink_table_is_key(const KeSinkTable *table, int attribute);
+
 /* Refuse, for a superuser, a relation that belongs to somebody else. */
 extern void ke_sink_table_check_owner(Oid relid);
 

@@ -118,8 +118,8 @@ ke_schemas_get(const char *url, const KeSchemaId *id)
 	return row;
 }
 
-static Datum
-texts_datum(const List *texts)
+Datum
+ke_schemas_texts(const List *texts)
 {
 	Datum	   *elements = palloc((list_length(texts) + 1) * sizeof(Datum));
 	int			count = 0;
@@ -151,10 +151,10 @@ fill(KePrivateTable *table, const KeSchemaRow *row)
 	set_text(table, SCHEMA_TYPE, row->type);
 	set_text(table, SCHEMA_SUBJECT, row->subject);
 	set_text(table, SCHEMA_NAME, row->name);
-	values[SCHEMA_FIELDS] = texts_datum(row->fields);
+	values[SCHEMA_FIELDS] = ke_schemas_texts(row->fields);
 	set_text(table, SCHEMA_TEXT, row->text);
-	values[SCHEMA_REFERENCE_NAMES] = texts_datum(row->reference_names);
-	values[SCHEMA_REFERENCES] = texts_datum(row->references);
+	values[SCHEMA_REFERENCE_NAMES] = ke_schemas_texts(row->reference_names);
+	values[SCHEMA_REFERENCES] = ke_schemas_texts(row->references);
 	values[SCHEMA_FIRST_SEEN_AT] = TimestampTzGetDatum(GetCurrentTimestamp());
 }
 

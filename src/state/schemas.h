@@ -31,6 +31,9 @@ typedef struct KeSchemaRow
 	TimestampTz first_seen_at;	/* set by ke_schemas_put */
 } KeSchemaRow;
 
+/* A list of char * as text[]. */
+extern Datum ke_schemas_texts(const List *texts);
+
 /* In the current context, or NULL: it is not there. */
 extern KeSchemaRow *ke_schemas_get(const char *url, const KeSchemaId *id);
 

@@ -44,21 +44,6 @@ sub letter
 	};
 }
 
-# total, successful and failed; then each failure
-sub reprocess
-{
-	my ($arguments) = @_;
-
-	return $node->safe_psql(
-		'postgres', qq{
-		SET client_min_messages = warning;
-		CREATE TEMPORARY TABLE run AS SELECT * FROM kafka_dlq_reprocess($arguments);
-		SELECT total, successful, failed FROM run;
-		SELECT message->>'offset', message->>'error'
-		  FROM run, jsonb_array_elements(messages) message
-		 WHERE message->>'status' = 'failed' ORDER BY (message->>'offset')::int});
-}
-
 sub values_of
 {
 	my ($topic) = @_;
@@ -88,7 +73,7 @@ my $unknown = sub {
 my $no_topic = 'its header x-original-topic is missing or names no topic';
 my $too_large =
   'refused by the broker: Broker: Message size too large (Raise max.message.bytes of the topic, or send less in one message.)';
-is( reprocess("'$topic{orders}'"),
+is( $node->reprocess("'$topic{orders}'"),
 	join("\n",
 		'11|4|7',
 		'1|topic "__consumer_offsets" is one of Kafka\'s own',
@@ -107,8 +92,8 @@ is(values_of($topic{foreign}), '', 'nothing goes where nobody has subscribed');
 # ---- one by its offset that is refused stays pending
 
 my $one = qq('$topic{orders}', partition => 0, "offset" => 6);
-is(reprocess($one), "1|0|1\n6|$too_large", 'a single letter is refused');
-is(reprocess($one), "1|0|1\n6|$too_large", '... and is still there');
+is($node->reprocess($one), "1|0|1\n6|$too_large", 'a single letter is refused');
+is($node->reprocess($one), "1|0|1\n6|$too_large", '... and is still there');
 is( $node->safe_psql('postgres',
 		"SELECT pending FROM kafka_dlq_stats('$topic{orders}')"),
 	'7', '... and pending');
@@ -117,15 +102,15 @@ is( $node->safe_psql('postgres',
 $kafka->produce_messages($dlq,
 	letter(11, $topic{small}, qq({"id": 11, "noise": "$noise"})));
 $one = qq('$topic{orders}', partition => 0, "offset" => 11);
-is(reprocess($one), "1|0|1\n11|$too_large", 'a new one is refused');
-is(reprocess($one), "1|0|1\n11|$too_large", '... and is still there');
+is($node->reprocess($one), "1|0|1\n11|$too_large", 'a new one is refused');
+is($node->reprocess($one), "1|0|1\n11|$too_large", '... and is still there');
 is( $node->safe_psql('postgres',
 		"SELECT pending FROM kafka_dlq_stats('$topic{orders}')"),
 	'8', '... and pending');
 
 # ---- where the user says
 
-is( reprocess("'$topic{orders}', target => 'original', max_messages => 8"),
+is( $node->reprocess("'$topic{orders}', target => 'original', max_messages => 8"),
 	join("\n",
 		'8|1|7',
 		'1|topic "__consumer_offsets" is one of Kafka\'s own',
@@ -136,13 +121,13 @@ is( reprocess("'$topic{orders}', target => 'original', max_messages => 8"),
 		"6|$too_large",
 		"11|$too_large"),
 	'a compacted topic takes one if that is said');
-is( reprocess("'$topic{orders}', to_topic => '$topic{foreign}'"),
+is( $node->reprocess("'$topic{orders}', to_topic => '$topic{foreign}'"),
 	'7|7|0', 'a topic that is named takes all of them');
 is(values_of($topic{foreign}), '1 2 3 4 5 6 11', '... whatever they said');
 my $missing = $kafka->unique('missing');
 $kafka->produce_messages($dlq, letter(12, $topic{orders}));
 like(
-	reprocess("'$topic{orders}', to_topic => '$missing'"),
+	$node->reprocess("'$topic{orders}', to_topic => '$missing'"),
 	qr/^1\|0\|1\n12\|topic "\Q$missing\E": Broker: Unknown topic/,
 	'... if it is there');
 
@@ -151,7 +136,7 @@ like(
 $kafka->produce_messages($dlq,
 	map { letter($_, $topic{small}, $_ % 700 == 699 ? $noise : undef) }
 	  0 .. 4999);
-like(reprocess("'$topic{orders}'"),
+like($node->reprocess("'$topic{orders}'"),
 	qr/^5001\|4994\|7\n/, 'seven in five thousand are found');
 is(scalar $kafka->consume($topic{small}),
 	4994, '... and the others sent, each once');

@@ -140,17 +140,8 @@ $primary->stop;
 sub restore
 {
 	my ($name) = @_;
-	my $restored = KafkaEvents::Node->new($name);
+	my $restored = KafkaEvents::Node->start_recovered($name, $primary, 'backup', $lsn);
 
-	$restored->init_from_backup($primary, 'backup', has_restoring => 1);
-	$restored->append_conf('postgresql.conf', <<CONF);
-archive_mode = off
-recovery_target_lsn = '$lsn'
-recovery_target_action = 'promote'
-CONF
-	$restored->set_recovery_mode;
-	$restored->start;
-	$restored->wait_for('SELECT pg_is_in_recovery()', 'f', 'the promotion');
 	$restored->wait_for_workers('shop', 3);
 	return $restored;
 }

@@ -93,17 +93,8 @@ $primary->safe_psql('postgres', 'SELECT pg_switch_wal()');
 $primary->stop;
 
 note 'recovered to before that';
-my $restored = KafkaEvents::Node->new('restored');
-$restored->init_from_backup($primary, 'backup', has_restoring => 1);
-$restored->append_conf('postgresql.conf', <<CONF);
-archive_mode = off
-kafka_events.enabled = off
-recovery_target_lsn = '$lsn'
-recovery_target_action = 'promote'
-CONF
-$restored->set_recovery_mode;
-$restored->start;
-$restored->wait_for('SELECT pg_is_in_recovery()', 'f', 'the promotion');
+my $restored = KafkaEvents::Node->start_recovered('restored', $primary, 'backup', $lsn,
+	'kafka_events.enabled = off');
 # what the lost run had sent is read by a handler that works
 $restored->safe_psql('postgres', 'TRUNCATE broken');
 $restored->append_conf('postgresql.conf', 'kafka_events.enabled = on');

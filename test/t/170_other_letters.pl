@@ -32,21 +32,6 @@ $node->safe_psql('postgres',
 	"SELECT kafka_subscribe('$topic{$_}', handler => 'on_message')")
   foreach qw(orders pays);
 
-# total, successful and failed; then each failure
-sub reprocess
-{
-	my ($arguments) = @_;
-
-	return $node->safe_psql(
-		'postgres', qq{
-		SET client_min_messages = warning;
-		CREATE TEMPORARY TABLE run AS SELECT * FROM kafka_dlq_reprocess($arguments);
-		SELECT total, successful, failed FROM run;
-		SELECT message->>'offset', message->>'error'
-		  FROM run, jsonb_array_elements(messages) message
-		 WHERE message->>'status' = 'failed' ORDER BY (message->>'offset')::int});
-}
-
 # what arrived in a topic: partition, key, value, and the headers' names
 sub arrived
 {
@@ -97,10 +82,10 @@ is( $node->safe_psql('postgres',
 	"$topic{orders}-dlt||1|1|2|0|1",
 	'it is counted by the name of its topic');
 
-is( reprocess("'$topic{orders}-dlt-dlt'"),
+is( $node->reprocess("'$topic{orders}-dlt-dlt'"),
 	qq(1|0|1\n0|topic "$topic{orders}-dlt" is not subscribed on this server; to send the letter to a topic all the same, name that with to_topic),
 	'a letter goes to no topic that is not known');
-is(reprocess("'$topic{orders}-dlt'"), '1|1|0', '... and back to one that is');
+is($node->reprocess("'$topic{orders}-dlt'"), '1|1|0', '... and back to one that is');
 is_deeply(
 	[ arrived($topic{orders}, '"id": 1') ],
 	[ ('1 k1 {"id": 1} own own bytes') x 2 ],
@@ -127,7 +112,7 @@ is( $node->safe_psql(
 		  FROM kafka_dlq_messages('$topic{pays}-dlt')}),
 	'Listener failed; no stock of ß|4|t|0|0',
 	'a letter of retry topics is shown');
-is(reprocess("'$topic{pays}-dlt', target => 'retry'"),
+is($node->reprocess("'$topic{pays}-dlt', target => 'retry'"),
 	'1|1|0', '... and retried by this service');
 $node->becomes(
 	q{SELECT count(*) FROM seen WHERE value = '{"id": 2}'},
@@ -209,7 +194,7 @@ is( $node->safe_psql(
 		'2|c5|no JSON|t|1|7||',
 		'3|c6||||||'),
 	'what Connect says is shown, the newest of two sets');
-is( reprocess("'$topic{connect}'"),
+is( $node->reprocess("'$topic{connect}'"),
 	"4|3|1\n3|$no_letter",
 	'its letters go back, and what is none does not');
 is_deeply(
@@ -221,10 +206,10 @@ is_deeply(
 	'... cleaned of what Connect has written, and of nothing else');
 is_deeply([ arrived($topic{pays}, 'c4') ], ['1 none c4'],
 	'... also of what it has written before');
-is( reprocess("'$topic{connect}', to_topic => '$topic{plain}'"),
+is( $node->reprocess("'$topic{connect}', to_topic => '$topic{plain}'"),
 	"1|0|1\n3|$no_letter",
 	'what is none is not even sent to a topic that is named');
-is( reprocess(
+is( $node->reprocess(
 		"'$topic{connect}', partition => 0, \"offset\" => 3, to_topic => '$topic{plain}'"
 	),
 	'1|1|0',
@@ -272,7 +257,7 @@ is( $node->safe_psql(
 		'11|||', '12|t||', '13|t||'),
 	'what is damaged is not known, and the rest is');
 my $no_topic = 'is missing or names no topic';
-is( reprocess("'$dlt'"),
+is( $node->reprocess("'$dlt'"),
 	join("\n",
 		'14|6|8',
 		(map { "$_|its header kafka_dlt-original-topic $no_topic" } 4 .. 7),
@@ -285,7 +270,7 @@ is( scalar(arrived($topic{orders}, '^d')), 6,
 	'... and nothing is sent that was not counted');
 is( $node->safe_psql('postgres', "SELECT pending FROM kafka_dlq_stats('$dlt')"),
 	'8', '... and none is lost');
-is(reprocess("'$dlt', to_topic => '$topic{plain}'"),
+is($node->reprocess("'$dlt', to_topic => '$topic{plain}'"),
 	'8|8|0', 'a topic that is named takes them');
 is( $node->safe_psql('postgres',
 		"SELECT topic = '$dlt', pending FROM kafka_dlq_stats() WHERE topic = '$dlt'"),

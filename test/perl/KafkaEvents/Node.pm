@@ -49,6 +49,42 @@ sub create_service
 	return $options{service_name};
 }
 
+# A running server that was recovered from a backup to an earlier position in
+# the WAL; conf is what else stands in its configuration.
+sub start_recovered
+{
+	my ($class, $name, $primary, $backup, $lsn, $conf) = @_;
+	my $node = $class->new($name);
+
+	$node->init_from_backup($primary, $backup, has_restoring => 1);
+	$node->append_conf('postgresql.conf', <<CONF);
+archive_mode = off
+recovery_target_lsn = '$lsn'
+recovery_target_action = 'promote'
+CONF
+	$node->append_conf('postgresql.conf', $conf) if $conf;
+	$node->set_recovery_mode;
+	$node->start;
+	$node->wait_for('SELECT pg_is_in_recovery()', 'f', 'the promotion');
+	return $node;
+}
+
+# What kafka_dlq_reprocess makes of these arguments: total, successful and
+# failed; then each failure.
+sub reprocess
+{
+	my ($self, $arguments) = @_;
+
+	return $self->safe_psql(
+		'postgres', qq{
+		SET client_min_messages = warning;
+		CREATE TEMPORARY TABLE run AS SELECT * FROM kafka_dlq_reprocess($arguments);
+		SELECT total, successful, failed FROM run;
+		SELECT message->>'offset', message->>'error'
+		  FROM run, jsonb_array_elements(messages) message
+		 WHERE message->>'status' = 'failed' ORDER BY (message->>'offset')::int});
+}
+
 # Where the server is away, psql may end before it has read its query; then
 # IPC::Run dies of the pipe, and nothing has been asked yet.
 sub _despite_pipes
