@@ -21,7 +21,7 @@ $kafka->create_topic(
 	$compact,
 	config => {
 		'cleanup.policy' => 'compact',
-		'segment.ms' => 100,
+		'segment.ms' => 1,
 		'min.cleanable.dirty.ratio' => '0.01'
 	});
 
