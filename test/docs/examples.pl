@@ -22,7 +22,7 @@ my @files =
 my $node = KafkaEvents::Node->start_new('docs');
 
 # Examples in Python use what was installed for the tests.
-$ENV{PATH} = "$top/build/registry/venv/bin:$ENV{PATH}";
+$ENV{PATH} = "$top/build/python/bin:$ENV{PATH}";
 
 run_file($_) foreach @files;
 done_testing();

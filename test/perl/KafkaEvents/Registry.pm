@@ -19,7 +19,7 @@ use PostgreSQL::Test::Utils;
 
 my $here = File::Spec->rel2abs(dirname(__FILE__) . '/../../registry');
 my $python =
-  File::Spec->rel2abs(dirname(__FILE__) . '/../../../build/registry/venv/bin/python');
+  File::Spec->rel2abs(dirname(__FILE__) . '/../../../build/python/bin/python');
 my $json = JSON::PP->new->utf8->canonical;
 my @own;
 
