@@ -417,6 +417,13 @@ AS 'MODULE_PATHNAME', 'kafka_current_message';
 COMMENT ON FUNCTION @extschema@.kafka_current_message() IS
   'Inside a handler: the message it was called for; elsewhere NULL';
 
+CREATE FUNCTION @extschema@.kafka_trace_id()
+RETURNS text
+LANGUAGE C STABLE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'kafka_trace_id';
+COMMENT ON FUNCTION @extschema@.kafka_trace_id() IS
+  'Inside a handler: the id of the trace that its message belongs to, 32 hexadecimal digits out of header traceparent; NULL if it names none, and elsewhere';
+
 CREATE FUNCTION @extschema@.kafka_retry(reason text, delay interval DEFAULT NULL)
 RETURNS void
 LANGUAGE C VOLATILE PARALLEL RESTRICTED

@@ -1,7 +1,7 @@
 /*
  * handler_result.c
  *	  What a handler asks and says about its message: kafka_current_message,
- *	  kafka_retry, kafka_reject, kafka_skip.
+ *	  kafka_trace_id, kafka_retry, kafka_reject, kafka_skip.
  *
  * Each of the last three raises an error, so that nothing after the call runs
  * and what the handler did before is rolled back.  RAISE with these SQLSTATEs
@@ -20,9 +20,11 @@
 #include "core/failure.h"
 #include "core/literal.h"
 #include "core/retry.h"
+#include "core/trace.h"
 #include "handler/handler.h"
 
 PG_FUNCTION_INFO_V1(kafka_current_message);
+PG_FUNCTION_INFO_V1(kafka_trace_id);
 PG_FUNCTION_INFO_V1(kafka_retry);
 PG_FUNCTION_INFO_V1(kafka_reject);
 PG_FUNCTION_INFO_V1(kafka_skip);
@@ -96,4 +98,20 @@ kafka_current_message(PG_FUNCTION_ARGS)
 	if (msg == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_DATUM(ke_handler_message_datum(msg));
+}
+
+Datum
+kafka_trace_id(PG_FUNCTION_ARGS)
+{
+	KeMessage  *msg = ke_handler_current();
+	const KeHeader *headers;
+	KeTrace		trace;
+	int			count;
+
+	if (msg == NULL)
+		PG_RETURN_NULL();
+	headers = ke_message_headers(msg, &count);
+	if (!ke_trace_read(headers, count, &trace))
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(trace.id));
 }

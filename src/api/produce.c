@@ -27,6 +27,8 @@
 #include "core/copy_history.h"
 #include "core/guc.h"
 #include "core/header_names.h"
+#include "core/trace.h"
+#include "handler/handler.h"
 #include "outbox/outbox_write.h"
 #include "shm/ready.h"
 
@@ -185,6 +187,44 @@ drop_history(KeHeader *headers, int *count)
 	*count = kept;
 }
 
+static bool
+has_header(const KeOutboxRow *row, const char *name)
+{
+	for (int i = 0; i < row->nheaders; i++)
+		if (strcmp(row->headers[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * What a handler produces belongs to the trace of the message it was called
+ * for, unless it says something else, or nothing: {"traceparent": null}.
+ */
+static void
+continue_trace(KeOutboxRow *row)
+{
+	KeMessage  *msg = ke_handler_current();
+	const KeHeader *of_msg;
+	KeHeader   *headers;
+	KeTrace		trace;
+	int			count;
+
+	if (msg == NULL || has_header(row, KE_TRACE_PARENT))
+		return;
+	of_msg = ke_message_headers(msg, &count);
+	if (!ke_trace_read(of_msg, count, &trace))
+		return;
+	headers = (KeHeader *) palloc((row->nheaders + 2) * sizeof(KeHeader));
+	if (row->nheaders > 0)
+		memcpy(headers, row->headers, row->nheaders * sizeof(KeHeader));
+	count = row->nheaders;
+	headers[count++] = *trace.parent;
+	if (trace.state != NULL && !has_header(row, KE_TRACE_STATE))
+		headers[count++] = *trace.state;
+	row->headers = headers;
+	row->nheaders = count;
+}
+
 /* Everything but the value, which the callers have put into row. */
 static Datum
 produce(FunctionCallInfo fcinfo, KeOutboxRow *row)
@@ -202,6 +242,7 @@ produce(FunctionCallInfo fcinfo, KeOutboxRow *row)
 	if (headers != NULL)
 		drop_history(headers, &row->nheaders);
 	row->headers = headers;
+	continue_trace(row);
 	row->server = find_server(fcinfo);
 	PG_RETURN_INT64(ke_outbox_append(row));
 }

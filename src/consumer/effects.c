@@ -174,12 +174,7 @@ add_context(void *argument)
 	KeEffects  *effects = (KeEffects *) argument;
 
 	if (effects->at >= 0)
-	{
-		const KeMessage *msg = effects->msgs[effects->at];
-
-		errcontext("message at offset %lld of partition %d of topic \"%s\"",
-				   (long long) msg->offset, msg->partition, msg->topic);
-	}
+		errcontext("%s", ke_message_describe(effects->msgs[effects->at]));
 	else
 		errcontext("messages of topic \"%s\"", effects->stage->sub->topic);
 }

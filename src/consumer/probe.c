@@ -131,9 +131,8 @@ ke_probe_run(KeEngine *engine, KeStage *stage, int sqlstate)
 		if (!try_message(engine, stage, &stage->msgs[i], &cancelled))
 			continue;
 		ereport(DEBUG1,
-				(errmsg("topic \"%s\": the message at offset %lld of partition %d goes well, so those that fail are at fault",
-						stage->sub->topic,
-						(long long) stage->msgs[i].offset, part->partition)));
+				(errmsg("%s goes well, so those that fail are at fault",
+						ke_message_describe(&stage->msgs[i]))));
 		ke_circuit_proved(&stage->circuit, sqlstate);
 		return KE_PROBE_PROVED;
 	}

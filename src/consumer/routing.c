@@ -313,7 +313,7 @@ count(KeEngine *engine, const KeCulprit *culprit)
 void
 ke_routing_done(KeEngine *engine, const KeCulprit *culprit)
 {
-	const KeMessage *msg = culprit->msg;
+	char	   *which = ke_message_describe(culprit->msg);
 	char	   *description = ke_failure_describe(culprit->fail);
 
 	KE_CRASH_POINT("after_routing");
@@ -323,12 +323,9 @@ ke_routing_done(KeEngine *engine, const KeCulprit *culprit)
 		ke_role_demand_set(engine->database, engine->server->oid,
 						   KE_ROLE_RETRY);
 	if (culprit->route.kind != KE_ROUTE_SKIP)
-		ke_slot_set_error(psprintf("message at offset %lld of partition %d of topic \"%s\": %s",
-								   (long long) msg->offset, msg->partition,
-								   msg->topic, description));
+		ke_slot_set_error(psprintf("%s: %s", which, description));
 	ereport(culprit->route.kind == KE_ROUTE_FAILED ? LOG : DEBUG2,
-			(errmsg("message at offset %lld of partition %d of topic \"%s\" is %s: %s",
-					(long long) msg->offset, msg->partition, msg->topic,
+			(errmsg("%s is %s: %s", which,
 					culprit->route.kind == KE_ROUTE_RETRY ? "to be retried" :
 					culprit->route.kind == KE_ROUTE_DEAD ? "a dead letter" :
 					culprit->route.kind == KE_ROUTE_SKIP ? "skipped" :

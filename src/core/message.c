@@ -8,6 +8,7 @@
 #include "port/pg_crc32c.h"
 
 #include "core/message.h"
+#include "core/trace.h"
 #include "core/unix_time.h"
 
 /*
@@ -42,4 +43,15 @@ ke_message_timestamp(const KeMessage *msg, TimestampTz *time)
 	else
 		*time = ms * 1000 - KE_UNIX_EPOCH_DISTANCE_US;
 	return true;
+}
+
+char *
+ke_message_describe(KeMessage *msg)
+{
+	int			count;
+	const KeHeader *headers = ke_message_headers(msg, &count);
+
+	return psprintf("message at offset %lld of partition %d of topic \"%s\"%s",
+					(long long) msg->offset, msg->partition, msg->topic,
+					ke_trace_mention(headers, count));
 }

@@ -90,4 +90,10 @@ extern int32 ke_message_fingerprint(const KeMessage *msg);
  */
 extern bool ke_message_timestamp(const KeMessage *msg, TimestampTz *time);
 
+/*
+ * Which one it is, for people, and the trace it belongs to if it names one;
+ * in the current context.
+ */
+extern char *ke_message_describe(KeMessage *msg);
+
 #endif							/* KE_MESSAGE_H */

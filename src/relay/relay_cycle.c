@@ -15,6 +15,7 @@
 
 #include "core/clock.h"
 #include "core/testing.h"
+#include "core/trace.h"
 #include "relay/relay.h"
 #include "session/attempt.h"
 #include "session/xact.h"
@@ -292,8 +293,11 @@ park(KeRelay *relay, char **reason)
 			continue;
 		}
 		ereport(LOG,
-				(errmsg("parked a message to topic \"%s\": %s",
-						row->record.topic, row->reason)));
+				(errmsg("parked a message to topic \"%s\"%s: %s",
+						row->record.topic,
+						ke_trace_mention(row->record.headers,
+										 row->record.nheaders),
+						row->reason)));
 	}
 	relay->hopeless = 0;
 	KE_CRASH_POINT("relay: parked");
