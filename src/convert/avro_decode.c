@@ -17,141 +17,24 @@
 
 #include "convert/avro_decode.h"
 #include "convert/avro_program.h"
+#include "convert/avro_reader.h"
+#include "convert/avro_skip.h"
 #include "convert/logical_fold.h"
 
-/*
- * Items that take no bytes are bounded by this alone: so many nodes may a few
- * bytes make, beside the ones that their own bytes pay for.
- */
-#define FREE_NODES 1000000
+/* Beside those of items that take no bytes. */
 #define NODES_PER_BYTE 64
 
-/* The bytes that 64 bits take. */
-#define MAX_VARINT 10
-
-typedef struct Reader
-{
-	const unsigned char *p;		/* what is to be read */
-	const unsigned char *end;
-	const unsigned char *start;
-	KeJson	   *json;
-	int			max_nodes;
-	bool		is_utf8;		/* the server's encoding is */
-} Reader;
+typedef KeAvroReader Reader;
 
 static void decode(Reader *reader, const KeAvroType *type);
-static void damaged(const Reader *reader, const char *what)
-			pg_attribute_noreturn();
-static void too_short(const Reader *reader) pg_attribute_noreturn();
 static void bad_text(Reader *reader, const char *text, int valid, int len)
 			pg_attribute_noreturn();
-
-/* Where the reader is, for the detail of an error. */
-static char *
-position(const Reader *reader)
-{
-	int			byte = (int) (reader->p - reader->start) + 1;
-
-	if (reader->json->field == NULL)
-		return psprintf("at byte %d", byte);
-	return psprintf("in field \"%.200s\", at byte %d", reader->json->field,
-					byte);
-}
-
-static pg_noinline void
-damaged(const Reader *reader, const char *what)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-			 errmsg("%s does not fit its Avro schema", reader->json->subject),
-			 errdetail("%s %s.", what, position(reader))));
-}
-
-static pg_noinline void
-too_short(const Reader *reader)
-{
-	damaged(reader, "It ends too early,");
-}
-
-/* ---------------------------------------------------------------- numbers */
-
-static pg_noinline uint64
-read_long_varint(Reader *reader)
-{
-	const unsigned char *p = reader->p;
-	uint64		value = 0;
-
-	if (reader->end - p >= MAX_VARINT)
-	{
-		/* no end in sight: no need to look for it */
-		for (int shift = 0; shift < 63; shift += 7)
-		{
-			value |= (uint64) (*p & 0x7f) << shift;
-			if (*p++ < 0x80)
-			{
-				reader->p = p;
-				return value;
-			}
-		}
-		p = reader->p;
-		value = 0;
-	}
-	for (int shift = 0; shift < 70; shift += 7)
-	{
-		if (p >= reader->end)
-			too_short(reader);
-		value |= (uint64) (*p & 0x7f) << shift;
-		if (*p++ < 0x80)
-		{
-			if (shift == 63 && p[-1] > 1)
-				break;
-			reader->p = p;
-			return value;
-		}
-	}
-	damaged(reader, "An integer has more than 64 bits,");
-}
-
-static inline int64
-read_integer(Reader *reader)
-{
-	uint64		value;
-
-	if (reader->p < reader->end && *reader->p < 0x80)
-		value = *reader->p++;
-	else
-		value = read_long_varint(reader);
-	return (int64) (value >> 1) ^ -(int64) (value & 1);
-}
-
-static inline int64
-read_int(Reader *reader)
-{
-	int64		value = read_integer(reader);
-
-	if (value != (int32) value)
-		damaged(reader, "An int has more than 32 bits,");
-	return value;
-}
-
-/* So many bytes, which are there. */
-static inline const char *
-take(Reader *reader, int64 len)
-{
-	const char *bytes = (const char *) reader->p;
-
-	if (len < 0)
-		damaged(reader, "A length is negative,");
-	if (len > reader->end - reader->p)
-		too_short(reader);
-	reader->p += len;
-	return bytes;
-}
 
 static uint64
 read_little_endian(Reader *reader, int size)
 {
-	const unsigned char *p = (const unsigned char *) take(reader, size);
+	const unsigned char *p = (const unsigned char *)
+		ke_avro_reader_take(reader, size);
 	uint64		value = 0;
 
 	for (int i = size - 1; i >= 0; i--)
@@ -228,7 +111,7 @@ bad_text(Reader *reader, const char *text, int valid, int len)
 					"%s has a string with a zero byte, which text cannot hold" :
 					"%s has a string that is not valid UTF-8",
 					reader->json->subject),
-			 errdetail("It is %s.", position(reader))));
+			 errdetail("It is %s.", ke_avro_reader_position(reader))));
 }
 
 #define BYTES(c) (UINT64CONST(0x0101010101010101) * (unsigned char) (c))
@@ -256,8 +139,8 @@ is_plain(const char *text, int64 len)
 static inline const char *
 read_text(Reader *reader, int32 *len)
 {
-	int64		size = read_integer(reader);
-	const char *text = take(reader, size);
+	int64		size = ke_avro_reader_integer(reader);
+	const char *text = ke_avro_reader_take(reader, size);
 	char	   *server;
 
 	if (!is_plain(text, size))
@@ -291,45 +174,28 @@ decode_string(Reader *reader, const KeAvroType *type)
 static void
 decode_bytes(Reader *reader, const KeAvroType *type, int64 len)
 {
-	const char *bytes = take(reader, len);
+	const char *bytes = ke_avro_reader_take(reader, len);
 
 	if (len == 0 && type->logical.kind == KE_LOGICAL_DECIMAL)
-		damaged(reader, "A decimal has no bytes,");
+		ke_avro_reader_damaged(reader, "A decimal has no bytes,");
 	ke_logical_bytes(reader->json, &type->logical, bytes, (int32) len);
 }
 
 static void
 decode_boolean(Reader *reader)
 {
-	unsigned char value = *take(reader, 1);
-
-	if (value == 0)
-		add_word(reader, KE_JSON_FALSE, "false", 5);
-	else if (value == 1)
+	if (ke_avro_reader_boolean(reader))
 		add_word(reader, KE_JSON_TRUE, "true", 4);
 	else
-		damaged(reader, "A boolean is neither 0 nor 1,");
+		add_word(reader, KE_JSON_FALSE, "false", 5);
 }
 
 static void
 decode_enum(Reader *reader, const KeAvroType *type)
 {
-	int64		symbol = read_integer(reader);
+	const KeAvroText *symbol = ke_avro_reader_symbol(reader, type);
 
-	if (symbol < 0 || symbol >= type->count)
-		damaged(reader, "An enum has no such symbol,");
-	add_word(reader, KE_JSON_STRING, type->in.symbols[symbol].text,
-			 type->in.symbols[symbol].len);
-}
-
-static const KeAvroType *
-read_branch(Reader *reader, const KeAvroType *type)
-{
-	int64		branch = read_integer(reader);
-
-	if (branch < 0 || branch >= type->count)
-		damaged(reader, "A union has no such branch,");
-	return type->in.branches[branch];
+	add_word(reader, KE_JSON_STRING, symbol->text, symbol->len);
 }
 
 static inline void
@@ -364,35 +230,6 @@ decode_record(Reader *reader, const KeAvroType *type)
 		ke_logical_fold(json, &type->logical, index);
 }
 
-/*
- * The number of items in the next block, 0 at the end.  A negative one is
- * followed by the block's size in bytes, for those who want to skip it.
- */
-static int64
-read_count(Reader *reader)
-{
-	int64		count = read_integer(reader);
-
-	if (count < 0)
-	{
-		int64		size = read_integer(reader);
-
-		if (count == PG_INT64_MIN || size < 0 ||
-			size > reader->end - reader->p)
-			damaged(reader, "A block of items has no valid size,");
-		count = -count;
-	}
-	return count;
-}
-
-/* Every item but those of empty types takes a byte at least. */
-static void
-check_count(Reader *reader, int64 count, bool empty)
-{
-	if (count > (empty ? FREE_NODES : reader->end - reader->p))
-		damaged(reader, "A block has more items than its bytes can hold,");
-}
-
 static void
 decode_array(Reader *reader, const KeAvroType *type)
 {
@@ -400,13 +237,14 @@ decode_array(Reader *reader, const KeAvroType *type)
 	int			index = reader->json->nnodes;
 	int			total = 0;
 	int64		count;
+	int64		size;
 
 	check_stack_depth();
 	(void) add_node(reader, KE_JSON_ARRAY);
-	while ((count = read_count(reader)) > 0)
+	while ((count = ke_avro_reader_count(reader, &size)) > 0)
 	{
 		CHECK_FOR_INTERRUPTS();
-		check_count(reader, count, items->empty);
+		ke_avro_reader_check_count(reader, count, items->empty);
 		for (int64 i = 0; i < count; i++)
 			decode(reader, items);
 		total += (int) count;
@@ -420,13 +258,14 @@ decode_map(Reader *reader, const KeAvroType *type)
 	int			index = reader->json->nnodes;
 	int			total = 0;
 	int64		count;
+	int64		size;
 
 	check_stack_depth();
 	(void) add_node(reader, KE_JSON_OBJECT);
-	while ((count = read_count(reader)) > 0)
+	while ((count = ke_avro_reader_count(reader, &size)) > 0)
 	{
 		CHECK_FOR_INTERRUPTS();
-		check_count(reader, count, false);
+		ke_avro_reader_check_count(reader, count, false);
 		for (int64 i = 0; i < count; i++)
 		{
 			int32		len;
@@ -449,7 +288,7 @@ decode(Reader *reader, const KeAvroType *type)
 	float8		number;
 
 	while (type->op == KE_AVRO_UNION)
-		type = read_branch(reader, type);
+		type = ke_avro_reader_branch(reader, type);
 	switch (type->op)
 	{
 		case KE_AVRO_NULL:
@@ -459,10 +298,10 @@ decode(Reader *reader, const KeAvroType *type)
 			decode_boolean(reader);
 			break;
 		case KE_AVRO_INT:
-			add_integer(reader, type, read_int(reader));
+			add_integer(reader, type, ke_avro_reader_int(reader));
 			break;
 		case KE_AVRO_LONG:
-			add_integer(reader, type, read_integer(reader));
+			add_integer(reader, type, ke_avro_reader_integer(reader));
 			break;
 		case KE_AVRO_FLOAT:
 			bits32 = (uint32) read_little_endian(reader, sizeof(float4));
@@ -475,7 +314,7 @@ decode(Reader *reader, const KeAvroType *type)
 			add_float(reader, number, KE_JSON_FORM_FLOAT8);
 			break;
 		case KE_AVRO_BYTES:
-			decode_bytes(reader, type, read_integer(reader));
+			decode_bytes(reader, type, ke_avro_reader_integer(reader));
 			break;
 		case KE_AVRO_STRING:
 			decode_string(reader, type);
@@ -500,9 +339,42 @@ decode(Reader *reader, const KeAvroType *type)
 	}
 }
 
+/* A record, of whose fields only some may be wanted. */
+static void
+decode_root(Reader *reader, const KeAvroSchema *schema, const bool *wanted)
+{
+	const KeAvroType *root = schema->root;
+	KeJson	   *json = reader->json;
+	int		   *members = ke_json_nodes_aligned(json,
+												root->count * sizeof(int));
+	int			count = 0;
+
+	(void) add_node(reader, KE_JSON_OBJECT);
+	for (int i = 0; i < root->count; i++)
+	{
+		const KeAvroMember *member = &root->in.fields[i];
+
+		json->field = member->name.text;
+		members[i] = -1;
+		if (wanted != NULL && !wanted[i])
+		{
+			ke_avro_skip(reader, member->type);
+			continue;
+		}
+		add_word(reader, KE_JSON_STRING, member->name.text, member->name.len);
+		members[i] = json->nnodes;
+		decode(reader, member->type);
+		count++;
+	}
+	json->field = NULL;
+	end_node(reader, 0, count);
+	json->shape = schema->shape;
+	json->members = members;
+}
+
 void
 ke_avro_decode(const KeAvroSchema *schema, const char *bytes, int32 len,
-			   int flags, KeJson *json)
+			   int flags, const bool *wanted, KeJson *json)
 {
 	const KeAvroType *root = schema->root;
 	Reader		reader = {
@@ -510,8 +382,8 @@ ke_avro_decode(const KeAvroSchema *schema, const char *bytes, int32 len,
 		.start = (const unsigned char *) bytes,
 		.end = (const unsigned char *) bytes + len,
 		.json = json,
-		.max_nodes = (int) Min((int64) len * NODES_PER_BYTE + FREE_NODES,
-							   PG_INT32_MAX),
+		.max_nodes = (int) Min((int64) len * NODES_PER_BYTE +
+							   KE_AVRO_READER_FREE_ITEMS, PG_INT32_MAX),
 		.is_utf8 = GetDatabaseEncoding() == PG_UTF8
 	};
 
@@ -521,8 +393,10 @@ ke_avro_decode(const KeAvroSchema *schema, const char *bytes, int32 len,
 	if ((flags & KE_AVRO_BARE) != 0 && root->op == KE_AVRO_BYTES &&
 		root->logical.kind == KE_LOGICAL_NONE)
 		decode_bytes(&reader, root, len);
+	else if (schema->shape != NULL)
+		decode_root(&reader, schema, wanted);
 	else
 		decode(&reader, root);
 	if (reader.p < reader.end)
-		damaged(&reader, "It goes on behind the value,");
+		ke_avro_reader_damaged(&reader, "It goes on behind the value,");
 }

@@ -67,12 +67,17 @@
  * made; the root is node 0.  Nodes point into bytes and schema: both must
  * outlive them.
  *
+ * wanted, of a schema that has a shape: for each field whether it becomes
+ * nodes; NULL: all do.  The others are passed over, and only read as far as
+ * that needs.
+ *
  * Raises 22P03 for bytes that the schema did not write, 22021 and 22008 as
  * above, 54001 for too deep a nesting and 54000 for too many values.  Every
  * length and count is checked against the bytes that are left before anything
  * is made of it.  Errors tell the byte and the field, never what is there.
  */
 extern void ke_avro_decode(const KeAvroSchema *schema, const char *bytes,
-						   int32 len, int flags, KeJson *json);
+						   int32 len, int flags, const bool *wanted,
+						   KeJson *json);
 
 #endif							/* KE_AVRO_DECODE_H */

@@ -19,12 +19,6 @@ ke_avro_describe_name(const KeAvroSchema *schema)
 	return root->name != NULL ? root->name : ke_avro_schema_op_name(root->op);
 }
 
-int
-ke_avro_describe_count(const KeAvroSchema *schema)
-{
-	return schema->root->op == KE_AVRO_RECORD ? schema->root->count : -1;
-}
-
 /*
  * The type that a union is when it is not null; the union itself where that
  * is more than one.
@@ -49,6 +43,46 @@ without_null(const KeAvroType *type, bool *nullable)
 		}
 	}
 	return others == 1 ? only : type;
+}
+
+/* The type of a record's field, if it has one of that name and of this op. */
+static const KeAvroType *
+field_type(const KeAvroType *record, const char *name, KeAvroOp op)
+{
+	for (int i = 0; i < record->count; i++)
+	{
+		const KeAvroMember *member = &record->in.fields[i];
+		bool		nullable;
+		const KeAvroType *type = without_null(member->type, &nullable);
+
+		if (strcmp(member->name.text, name) == 0 && type->op == op)
+			return type;
+	}
+	return NULL;
+}
+
+/* The record that rows are made of, or NULL. */
+static const KeAvroType *
+row_of(const KeAvroSchema *schema)
+{
+	const KeAvroType *root = schema->root;
+	const KeAvroType *after;
+
+	if (root->op != KE_AVRO_RECORD)
+		return NULL;
+	after = field_type(root, "after", KE_AVRO_RECORD);
+	if (after != NULL && field_type(root, "op", KE_AVRO_STRING) != NULL &&
+		field_type(root, "source", KE_AVRO_RECORD) != NULL)
+		return after;
+	return root;
+}
+
+int
+ke_avro_describe_count(const KeAvroSchema *schema)
+{
+	const KeAvroType *row = row_of(schema);
+
+	return row == NULL ? -1 : row->count;
 }
 
 static char *
@@ -116,10 +150,9 @@ type_of(const KeAvroType *type)
 KeAvroField
 ke_avro_describe_field(const KeAvroSchema *schema, int nth)
 {
-	const KeAvroMember *member = &schema->root->in.fields[nth];
+	const KeAvroMember *member = &row_of(schema)->in.fields[nth];
 	KeAvroField field = {.name = member->name.text};
 
-	Assert(nth < ke_avro_describe_count(schema));
 	field.sql_type = type_of(without_null(member->type,
 														&field.nullable));
 	return field;

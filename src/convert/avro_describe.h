@@ -18,7 +18,10 @@ typedef struct KeAvroField
 /* The full name of the type, "bytes" and so on where it has none. */
 extern const char *ke_avro_describe_name(const KeAvroSchema *schema);
 
-/* The fields of a record; -1 where the schema is none. */
+/*
+ * The fields of a record; -1 where the schema is none.  Of a change event of
+ * Debezium they are those of the row after the change.
+ */
 extern int	ke_avro_describe_count(const KeAvroSchema *schema);
 
 /* The nth field (from 0) of a record. */

@@ -78,6 +78,7 @@ struct KeAvroSchema
 {
 	MemoryContext context;
 	const KeAvroType *root;
+	const KeJsonShape *shape;	/* of its values, or NULL */
 };
 
 #endif							/* KE_AVRO_PROGRAM_H */

@@ -508,6 +508,26 @@ compile_all(const char *text, int32 len, const KeAvroReference *references,
 	return root;
 }
 
+static const KeJsonShape *
+make_shape(const KeAvroType *root)
+{
+	static uint64 last_id = 0;
+	KeJsonShape *shape;
+
+	if (root->op != KE_AVRO_RECORD || root->logical.kind != KE_LOGICAL_NONE)
+		return NULL;
+	shape = palloc0(sizeof(KeJsonShape));
+	shape->id = ++last_id;
+	shape->count = root->count;
+	shape->names = palloc(Max(root->count, 1) * sizeof(KeJsonName));
+	for (int i = 0; i < root->count; i++)
+	{
+		shape->names[i].text = root->in.fields[i].name.text;
+		shape->names[i].len = root->in.fields[i].name.len;
+	}
+	return shape;
+}
+
 KeAvroSchema *
 ke_avro_schema_parse(const char *text, int32 len,
 					 const KeAvroReference *references, int nreferences,
@@ -521,6 +541,7 @@ ke_avro_schema_parse(const char *text, int32 len,
 
 	schema->context = own;
 	schema->root = compile_all(text, len, references, nreferences);
+	schema->shape = make_shape(schema->root);
 	MemoryContextSwitchTo(old);
 	MemoryContextSetParent(own, context);
 	return schema;
@@ -530,4 +551,10 @@ void
 ke_avro_schema_free(KeAvroSchema *schema)
 {
 	MemoryContextDelete(schema->context);
+}
+
+const KeJsonShape *
+ke_avro_schema_shape(const KeAvroSchema *schema)
+{
+	return schema->shape;
 }

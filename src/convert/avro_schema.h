@@ -10,6 +10,8 @@
 #ifndef KE_AVRO_SCHEMA_H
 #define KE_AVRO_SCHEMA_H
 
+#include "convert/json_nodes.h"
+
 /* A compiled schema: it never changes, and serves any number of values. */
 typedef struct KeAvroSchema KeAvroSchema;
 
@@ -41,5 +43,8 @@ extern KeAvroSchema *ke_avro_schema_parse(const char *text, int32 len,
 										  int nreferences,
 										  MemoryContext context);
 extern void ke_avro_schema_free(KeAvroSchema *schema);
+
+/* What all values of a record look like; NULL: the schema is no record. */
+extern const KeJsonShape *ke_avro_schema_shape(const KeAvroSchema *schema);
 
 #endif							/* KE_AVRO_SCHEMA_H */

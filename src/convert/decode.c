@@ -13,7 +13,7 @@
 
 #include "convert/convert.h"
 #include "convert/decode.h"
-#include "convert/field_map.h"
+#include "convert/field_find.h"
 #include "convert/jsonb_build.h"
 #include "core/classify.h"
 #include "core/failure.h"
@@ -154,6 +154,12 @@ ke_decode_find_unavailable(const KeDecoder *decoder, const KeJson *json,
 	return count;
 }
 
+const bool *
+ke_decode_wanted(KeDecoder *decoder, const KeJsonShape *shape)
+{
+	return ke_field_find_wanted(decoder->fields, shape);
+}
+
 void
 ke_decode_object(KeDecoder *decoder, const KeJson *json, int root,
 				 Datum *values, bool *nulls, bool *present)
@@ -162,7 +168,7 @@ ke_decode_object(KeDecoder *decoder, const KeJson *json, int root,
 	int			natts = decoder->tupdesc->natts;
 	volatile int at = 0;
 
-	ke_field_map_find(decoder->fields, json, root, decoder->found);
+	ke_field_find_nodes(decoder->fields, json, root, decoder->found);
 
 	PG_TRY();
 	{

@@ -65,6 +65,13 @@ extern KeDecoder *ke_decode_make(TupleDesc tupdesc, const bool *want,
 								 bool is_key, MemoryContext parent);
 
 /*
+ * Of objects of this shape (NULL: none): which fields ke_decode_object looks
+ * at, one element for each; NULL: all.  Holds until the next call.
+ */
+extern const bool *ke_decode_wanted(KeDecoder *decoder,
+									const KeJsonShape *shape);
+
+/*
  * Fill values, nulls and present (one element per attribute) from an object,
  * the node root of json; of repeated fields the last one counts, as in jsonb.
  * present[i] says for every attribute whether the object has such a field;

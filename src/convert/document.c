@@ -57,9 +57,46 @@ refuse_type(const KeDocument *document, const KeFraming *framing,
 					 document->part == KE_DOCUMENT_KEY ? "text" : "json")));
 }
 
+/*
+ * Columns, jsonb and JSON are made of nodes that need not have their text.
+ * Who unwraps values reads it.
+ */
+static int
+avro_flags(const KeDocument *document, const KeFraming *framing)
+{
+	int			flags = document->unwrap == NULL ? KE_AVRO_LAZY : 0;
+
+	if (framing->id.kind == KE_SCHEMA_ID_CONFLUENT ||
+		framing->id.kind == KE_SCHEMA_ID_GUID)
+		flags |= KE_AVRO_BARE;
+	return flags;
+}
+
+/* all: of a record all fields, whoever looks at them. */
+static void
+read_avro(KeDocument *document, const KeAvroSchema *schema,
+		  const KeFraming *framing, bool all)
+{
+	KeJson	   *json = document->unwrap == NULL ? &document->json
+		: ke_unwrap_source(document->unwrap);
+	const bool *wanted = NULL;
+
+	if (framing->is_json)
+		refuse_type(document, framing, "Avro's JSON encoding");
+	if (!all && document->columns != NULL && document->unwrap == NULL)
+		wanted = ke_decode_wanted(document->columns,
+								  ke_avro_schema_shape(schema));
+	document->plain = false;
+	document->scanned = true;
+	document->partial = wanted != NULL;
+	document->root = document->whole = 0;
+	ke_avro_decode(schema, document->text, document->text_len,
+				   avro_flags(document, framing), wanted, json);
+}
+
 /* What stands behind an id of the schema registry. */
 static void
-read_framed(KeDocument *document, KeMessage *msg)
+read_framed(KeDocument *document, KeMessage *msg, bool all)
 {
 	const KeRegistry *registry = document->registry;
 	const KeSchema *schema;
@@ -72,28 +109,27 @@ read_framed(KeDocument *document, KeMessage *msg)
 				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
 				 errmsg("%s %s", document->subject, problem)));
 	schema = ke_schema_source_find(registry, &framing.id, document->subject);
-	document->text += framing.skip;
-	document->text_len -= framing.skip;
+	document->text = document->bytes + framing.skip;
+	document->text_len = document->len - framing.skip;
 	switch (schema->type)
 	{
 		case KE_SCHEMA_JSON:
 			break;
 		case KE_SCHEMA_AVRO:
-			if (framing.is_json)
-				refuse_type(document, &framing, "Avro's JSON encoding");
-			document->plain = false;
-			document->scanned = true;
-			document->root = document->whole = 0;
-			ke_avro_decode(schema->avro, document->text, document->text_len,
-						   framing.id.kind == KE_SCHEMA_ID_CONFLUENT ||
-						   framing.id.kind == KE_SCHEMA_ID_GUID,
-						   document->unwrap == NULL ? &document->json :
-						   ke_unwrap_source(document->unwrap));
+			read_avro(document, schema->avro, &framing, all);
 			break;
 		case KE_SCHEMA_PROTOBUF:
 		case KE_SCHEMA_OTHER:
 			refuse_type(document, &framing, schema->type_name);
 	}
+}
+
+/* Somebody takes the whole value after all. */
+static inline void
+complete(KeDocument *document)
+{
+	if (document->partial)
+		read_framed(document, document->msg, true);
 }
 
 static void
@@ -147,16 +183,18 @@ ke_document_read(KeDocument *document, KeMessage *msg)
 {
 	bool		is_key = document->part == KE_DOCUMENT_KEY;
 
+	document->msg = msg;
 	document->bytes = is_key ? msg->key : msg->value;
 	document->len = is_key ? msg->key_len : msg->value_len;
 	document->text = document->bytes;
 	document->text_len = document->len;
 	document->plain = true;
+	document->partial = false;
 	document->scanned = false;
 	document->op = document->bytes == NULL ? KE_DOCUMENT_NONE
 		: KE_DOCUMENT_WHOLE;
 	if (document->registry != NULL && document->op == KE_DOCUMENT_WHOLE)
-		read_framed(document, msg);
+		read_framed(document, msg, false);
 	if (document->strip_nul && document->plain && document->text != NULL)
 		strip_nul(document);
 	if (document->unwrap != NULL)
@@ -212,6 +250,7 @@ ke_document_jsonb(KeDocument *document)
 	if (!document->scanned)
 		return ke_decode_jsonb(document->text, document->text_len,
 							   document->subject);
+	complete(document);
 	return ke_jsonb_build(&document->json, document->whole);
 }
 
@@ -221,6 +260,7 @@ ke_document_json(KeDocument *document)
 	if (document->plain)
 		return ke_decode_json(document->text, document->text_len,
 							  document->subject);
+	complete(document);
 	return write_json(document);
 }
 
@@ -235,9 +275,12 @@ ke_document_text(KeDocument *document)
 	if (document->plain)
 		return ke_decode_text(document->text, document->text_len,
 							  document->subject);
+	complete(document);
 	root = &document->json.nodes[document->whole];
 	if (root->kind != KE_JSON_STRING)
 		return write_json(document);
+	if (document->json.lazy)
+		ke_json_nodes_print(&document->json, document->whole);
 	text = ke_json_scan_characters(root, &len);
 	return PointerGetDatum(cstring_to_text_with_len(text, len));
 }
@@ -258,5 +301,6 @@ ke_document_convert(KeDocument *document, KeConverter *conv, bool *isnull)
 	if (document->plain)
 		return ke_decode_whole(conv, document->text, document->text_len,
 							   document->subject);
+	complete(document);
 	return ke_convert_json(conv, &document->json, document->whole, isnull);
 }

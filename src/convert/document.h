@@ -15,8 +15,9 @@
 #define KE_DOCUMENT_H
 
 #include "convert/convert.h"
-#include "core/message.h"
+#include "convert/decode.h"
 #include "convert/unwrap.h"
+#include "core/message.h"
 #include "core/options.h"
 
 typedef enum KeDocumentPart
@@ -43,6 +44,9 @@ typedef struct KeDocument
 	bool		strip_nul;
 	int64		stripped;		/* messages that NULs were taken out of, since
 								 * the caller last set this to 0 */
+	KeDecoder  *columns;		/* set by the caller: nodes are for this one
+								 * alone, and need not be more than it looks
+								 * at; NULL: they are all there */
 
 	/* Of the message read last */
 	KeDocumentOp op;
@@ -51,7 +55,9 @@ typedef struct KeDocument
 	const char *text;			/* of these what is JSON, or text: where a */
 	int32		text_len;		/* framing is before that, it is without it;
 								 * and without NULs, if those are stripped */
+	KeMessage  *msg;
 	bool		plain;			/* the value is that text, as it is */
+	bool		partial;		/* nodes are for columns only */
 	bool		scanned;		/* the next two are there */
 	int			root;			/* the node that is the value; -1: none */
 	int			whole;			/* the same for who takes all of it: what

@@ -25,23 +25,8 @@ extern KeFieldMap *ke_field_map_make(TupleDesc tupdesc,
 									 const KeSubscriptionOptions *options,
 									 bool is_key, MemoryContext parent);
 
-/*
- * Put into found the node of each attribute's value, or -1 (found is all -1
- * before the first time); of fields that come repeatedly, the last one's.
- * Raises 22023 where root is not an object
- * but has to be one.
- */
-extern void ke_field_map_find(KeFieldMap *map, const KeJson *json, int root,
-							  int *found);
-
 /* Raise 42703 if column_map has a column that tupdesc has not. */
 extern void ke_field_map_check(TupleDesc tupdesc,
 							   const KeSubscriptionOptions *options);
-
-/*
- * Write the name that field_names => 'snake_case' makes of a field's to dst,
- * which has room for twice as many bytes; returns its length.
- */
-extern int	ke_field_map_snake_case(const char *name, int len, char *dst);
 
 #endif							/* KE_FIELD_MAP_H */

@@ -72,6 +72,8 @@ ke_hstore_write(StringInfo out, const KeJson *json, int index)
 {
 	int			at = index + 1;
 
+	if (json->lazy)
+		ke_json_nodes_print(json, index);
 	for (int i = 0; i < json->nodes[index].count; i++)
 	{
 		if (i > 0)

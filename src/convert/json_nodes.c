@@ -100,6 +100,7 @@ ke_json_nodes_reset(KeJson *json)
 	json->end = NULL;
 	json->field = NULL;
 	json->lazy = false;
+	json->shape = NULL;
 	reset_room(json);
 }
 
@@ -114,6 +115,13 @@ ke_json_nodes_room(KeJson *json, Size size)
 	room = json->room;
 	json->room += size;
 	return room;
+}
+
+void *
+ke_json_nodes_aligned(KeJson *json, Size size)
+{
+	return (void *) MAXALIGN(ke_json_nodes_room(json,
+												size + MAXIMUM_ALIGNOF));
 }
 
 static void

@@ -67,6 +67,20 @@ typedef struct KeJsonNode
 								 * control characters, and is never escaped */
 } KeJsonNode;
 
+typedef struct KeJsonName
+{
+	const char *text;
+	int32		len;
+} KeJsonName;
+
+/* What objects of one schema have in common: their keys, in this order. */
+typedef struct KeJsonShape
+{
+	uint64		id;				/* no other shape ever has it */
+	int32		count;
+	KeJsonName *names;
+} KeJsonShape;
+
 /* Scratch memory. */
 typedef struct KeJsonChunk KeJsonChunk;
 
@@ -83,6 +97,9 @@ typedef struct KeJson
 	bool		unescape;		/* strings will be needed without escapes */
 	bool		lazy;			/* forms may have no text yet */
 	bool		untyped;		/* of a change event that says no types */
+	const KeJsonShape *shape;	/* of the object at node 0, or NULL */
+	const int  *members;		/* with a shape: the node of each key's value,
+								 * -1 where it was left out */
 	KeJsonChunk *chunks;
 	char	   *room;			/* what is free of the first chunk */
 	char	   *room_end;
@@ -127,8 +144,11 @@ ke_json_nodes_add_string(KeJson *json, const char *text, int32 len)
 	node->len = len;
 }
 
-/* So many bytes, unaligned, until the next reset. */
+/*
+ * So many bytes, unaligned or aligned as palloc aligns, until the next reset.
+ */
 extern char *ke_json_nodes_room(KeJson *json, Size size);
+extern void *ke_json_nodes_aligned(KeJson *json, Size size);
 
 /*
  * Give text to the node and all in it, whose forms may have none.  That does

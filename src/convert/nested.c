@@ -156,6 +156,8 @@ write_bytea(StringInfo out, const KeNested *nested, const KeJson *json,
 		ke_json_write(out, json, index);
 		return;
 	}
+	if (node->text == NULL)
+		ke_json_nodes_print(json, index);
 	text = ke_json_scan_characters(node, &len);
 	bytes = DatumGetByteaPP(ke_bytes_text_decode(nested->encoding, text, len));
 	write_bytes(out, VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes));

@@ -190,13 +190,14 @@ look_at_row_type(KeArgumentMaker *maker)
 		return;
 
 	maker->row_identifier = 0;
+	maker->document->columns = NULL;
 	MemoryContextReset(maker->row_context);
 	old = MemoryContextSwitchTo(maker->row_context);
 	maker->row = CreateTupleDescCopy(type->tupDesc);
 	maker->types = ke_type_watch_make(maker->row_context);
 	ke_type_watch_add(maker->types, maker->row_type);
 	if (maker->kind == KE_ARG_COMPOSITE)
-		maker->decoder = make_decoder(maker);
+		maker->document->columns = maker->decoder = make_decoder(maker);
 	else
 		check_message_type(maker->row);
 	maker->values = palloc0(sizeof(Datum) * maker->row->natts);
@@ -269,8 +270,9 @@ note_unmatched(KeArgumentMaker *maker)
 }
 
 /*
- * A row of the user's type.  The decoder checks the domains of the fields it
- * finds; the others are NULL, which a domain may forbid.
+ * A row of the user's type, which was looked at before the value was read.
+ * The decoder checks the domains of the fields it finds; the others are NULL,
+ * which a domain may forbid.
  */
 static Datum
 make_row(KeArgumentMaker *maker)
@@ -278,7 +280,6 @@ make_row(KeArgumentMaker *maker)
 	bool		matched = false;
 	int			root;
 
-	look_at_row_type(maker);
 	root = ke_document_scan(maker->document);
 	ke_decode_object(maker->decoder, &maker->document->json, root,
 					 maker->values, maker->nulls, maker->present);
@@ -334,8 +335,11 @@ ke_argument_make(KeArgumentMaker *maker, KeMessage *msg, bool *isnull,
 	}
 	else
 	{
-		KeDocumentOp op = ke_document_read(maker->document, msg);
+		KeDocumentOp op;
 
+		if (maker->kind == KE_ARG_COMPOSITE)
+			look_at_row_type(maker);
+		op = ke_document_read(maker->document, msg);
 		*skip = op == KE_DOCUMENT_SKIP;
 		if (op == KE_DOCUMENT_WHOLE)
 			value = make_value(maker);

@@ -216,6 +216,7 @@ check_update_if(KeSinkTable *table, const bool *nulls)
 static KeSinkAct
 act_of(KeSinkTable *table, KeMessage *msg)
 {
+	table->value->columns = table->decoder;
 	switch (ke_document_read(table->value, msg))
 	{
 		case KE_DOCUMENT_NONE:

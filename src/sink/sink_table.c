@@ -130,6 +130,7 @@ ke_sink_table_target_init(KeSinkTarget *target, const KeSubscription *sub,
 static void
 drop_table(KeSinkTarget *target)
 {
+	target->value->columns = NULL;
 	if (target->table != NULL)
 		MemoryContextDelete(target->table->context);
 	target->table = NULL;

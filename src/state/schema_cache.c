@@ -46,6 +46,8 @@ typedef struct Entry
 static MemoryContext context = NULL;	/* of all entries */
 static HTAB *entries = NULL;
 static Entry *used_entries = NULL;	/* in this transaction */
+static Entry *recent[2];		/* most messages ask for the same: one schema
+								 * of the value, one of the key */
 static bool stale = false;		/* something was forgotten */
 static Oid	watched = InvalidOid;	/* kafka_events.schemas */
 
@@ -59,6 +61,7 @@ throw_away(void)
 	context = NULL;
 	entries = NULL;
 	used_entries = NULL;
+	recent[0] = recent[1] = NULL;
 	stale = false;
 }
 
@@ -127,15 +130,35 @@ key_of(const KeRegistry *registry, const KeSchemaId *id)
 	return key;
 }
 
+static inline bool
+is_entry(const Entry *entry, const KeRegistry *registry,
+		 const KeSchemaId *id)
+{
+	return entry != NULL && entry->key.server == registry->server &&
+		memcmp(&entry->key.id, id, sizeof(KeSchemaId)) == 0;
+}
+
 static Entry *
 find(const KeRegistry *registry, const KeSchemaId *id)
 {
-	EntryKey	key = key_of(registry, id);
+	EntryKey	key;
+	Entry	   *entry;
 
 	if (stale && used_entries == NULL)
 		throw_away();
-	return entries == NULL ? NULL :
-		(Entry *) hash_search(entries, &key, HASH_FIND, NULL);
+	for (int i = 0; i < lengthof(recent); i++)
+		if (is_entry(recent[i], registry, id))
+			return recent[i];
+	if (entries == NULL)
+		return NULL;
+	key = key_of(registry, id);
+	entry = hash_search(entries, &key, HASH_FIND, NULL);
+	if (entry != NULL)
+	{
+		recent[1] = recent[0];
+		recent[0] = entry;
+	}
+	return entry;
 }
 
 bool

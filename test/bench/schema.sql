@@ -16,6 +16,10 @@ SELECT kafka_table_create('envelope');
 ALTER TABLE envelope SET (autovacuum_enabled = off);
 CREATE TABLE log (LIKE envelope) WITH (autovacuum_enabled = off);
 
+-- Some of the same columns
+CREATE TABLE two (id bigint PRIMARY KEY, amount numeric(12, 2))
+  WITH (autovacuum_enabled = off);
+
 -- The messages as kafka_message has them
 CREATE TABLE messages (
   topic text, partition integer, "offset" bigint, "timestamp" timestamptz,

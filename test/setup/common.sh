@@ -7,6 +7,7 @@ kafka_home=$top/build/kafka
 kafkajs_home=$top/build/kafkajs
 python_home=$top/build/python
 spring_home=$top/build/spring
+apicurio_home=$top/build/apicurio
 registry_home=$top/build/registry
 registry_version=2.6.13.Final
 

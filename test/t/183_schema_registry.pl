@@ -132,6 +132,29 @@ $registry->write(
 $node->becomes(q{SELECT value FROM seen WHERE value ? 'b'}, '{"b": "xyz"}',
 	'Avro beside JSON Schema in one topic');
 
+# ---- a row type, and a validator
+
+my $rows = new_topic('rows');
+
+$node->safe_psql('postgres', qq{
+	CREATE FUNCTION is_dear(event jsonb) RETURNS boolean LANGUAGE sql
+		AS \$\$ SELECT (event->>'price')::numeric > 1 \$\$;
+	CREATE FUNCTION take(o orders) RETURNS void LANGUAGE sql
+		AS \$\$ INSERT INTO seen VALUES ('row', to_jsonb(o)) \$\$;
+	SELECT kafka_subscribe('$rows', handler => 'take', validator => 'is_dear',
+		value_format => 'registry')});
+$registry->write(
+	$kafka,
+	{
+		topic => $rows,
+		schema => record('Row', price => { type => 'bytes', logicalType => 'decimal', precision => 10, scale => 2 },
+			other => 'string', id => 'int'),
+		records => [ map { { value => { id => $_, other => 'x', price => { '$decimal' => "$_.50" } } } } 0 .. 1 ]
+	});
+$node->becomes(q{SELECT value - 'at' FROM seen WHERE what = 'row'}, '{"id": 1, "name": null, "price": 1.50}',
+	'a row type of a handler');
+$node->becomes(qq{SELECT count(*) FROM kafka_dlq_messages('$rows')}, 1, 'after a validator');
+
 # ---- references
 
 my $customers = new_topic('customers');
@@ -174,13 +197,15 @@ $registry->write(
 	{ topic => $bad, id => 4711, records => [ { value => '02' } ] },
 	{ topic => $bad, id => $a_id, records => [ { value => '' } ] },
 	{ topic => $bad, id => $a_id, records => [ { value => '04ff' } ] },
+	{ topic => $bad, id => $registry->register('word', record('Word', a => 'string')),
+		records => [ { value => unpack 'H*', "\x06xyz" } ] },
 	{ topic => $bad, id => $a_id, records => [ { value => '04' } ] });
 $kafka->produce($bad, ['{"a": 3}']);
 $node->becomes(q{SELECT array_agg(a ORDER BY a) FROM bad}, '{1,2}',
 	'messages that are right pass those that are not');
 $node->becomes(
 	qq{SELECT count(*) FROM kafka_dlq_messages('$bad')},
-	4, 'and those become dead letters');
+	5, 'and those become dead letters');
 my $reasons = $node->safe_psql('postgres', qq{
 	SELECT sqlstate, reason FROM kafka_dlq_messages('$bad') ORDER BY original_offset});
 my @reasons = split /\n/, $reasons;
@@ -189,7 +214,8 @@ like($reasons[0],
 	'an id that the registry does not know');
 like($reasons[1], qr/^22P03\|/, 'bytes that end too early');
 like($reasons[2], qr/^22P03\|/, 'bytes behind the value');
-like($reasons[3], qr/^22P03\|message value has no schema id/,
+like($reasons[3], qr/^22P02\|.*column "a"/, 'a schema that does not fit the table');
+like($reasons[4], qr/^22P03\|message value has no schema id/,
 	'a value without framing');
 is( $node->safe_psql('postgres', qq{
 		SELECT encode(value, 'escape') FROM kafka_dlq_messages('$bad')

@@ -16,7 +16,7 @@
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
-#include "convert/field_map.h"
+#include "convert/field_find.h"
 #include "sink/sink.h"
 
 PG_FUNCTION_INFO_V1(unit_sink_options);
@@ -350,6 +350,6 @@ unit_snake_case(PG_FUNCTION_ARGS)
 	int			len = VARSIZE_ANY_EXHDR(name);
 	char	   *result = palloc(2 * len + 1);
 
-	len = ke_field_map_snake_case(VARDATA_ANY(name), len, result);
+	len = ke_field_find_snake_case(VARDATA_ANY(name), len, result);
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(result, len));
 }

@@ -83,6 +83,23 @@ sub write
 	return split /\n/, $out;
 }
 
+# Let Apicurio's own serializer write, in each of its ways, to the topic of
+# this prefix and the way's name: see test/apicurio/ApicurioWriter.java.
+sub write_apicurio
+{
+	my ($self, $kafka, $prefix) = @_;
+	my $home = "$here/../../build/apicurio";
+	my $err = '';
+
+	IPC::Run::run([ 'java', '-Xmx256m', '-XX:+UseSerialGC',
+			'-XX:TieredStopAtLevel=1', '-cp', "$home/libs/*:$home/classes",
+			'ApicurioWriter', $kafka->address,
+			'http://' . $self->address . '/apis/registry/v2', $prefix ],
+		'<', \undef, '2>', \$err)
+	  or croak "Apicurio's serializer could not write: $err";
+	return;
+}
+
 # Register a schema for a subject; returns its id.
 sub register
 {

@@ -257,6 +257,18 @@ SELECT name, c.* FROM (VALUES
    sized('\x0101000000000000000000f83f00000000000000c0') || varint(0), '{text}')
 ) AS cases (name, schema, data, types), columns(schema, data, VARIADIC types) AS c;
 
+-- rows by schemas that change from message to message: what was learnt of one does not hold for another
+CREATE FUNCTION rows(schemas text[], data bytea[], type regtype) RETURNS text LANGUAGE C STRICT AS :'module', 'unit_avro_rows';
+CREATE TYPE three AS (a integer, b text, c jsonb);
+SELECT rows(ARRAY[x, x, y, x, z, z, z, y, y, e, e], ARRAY[varint(1) || str('one') || varint(0) || varint(9), varint(2) || str('two') || varint(1) || varint(7) || varint(9),
+              str('three') || varint(3), varint(4) || str('four') || varint(1) || varint(7) || varint(9), varint(5) || varint(50) || str('five'), varint(6) || varint(60) || str('six'),
+              varint(7) || varint(70) || str('seven'), str('eight') || varint(8), str('nine') || varint(9), '', '']::bytea[], 'three')
+  FROM (VALUES ('{"type":"record","name":"x","fields":[{"name":"a","type":"int"},{"name":"b","type":"string"},
+                 {"name":"c","type":["null",{"type":"record","name":"c","fields":[{"name":"a","type":"int"}]}]},{"name":"other","type":"int"}]}',
+                '{"type":"record","name":"y","fields":[{"name":"b","type":"string"},{"name":"a","type":"int"}]}',
+                '{"type":"record","name":"z","fields":[{"name":"a","type":"int"},{"name":"a","type":"int"},{"name":"c","type":"string"}]}',
+                '{"type":"record","name":"e","fields":[]}')) AS schemas (x, y, z, e);
+
 -- Confluent's serializers write a schema that is nothing but bytes without a length
 SELECT avro('"bytes"', '\x0461', bare => true) AS bare, avro('{"type":"bytes"}', '\x0461', bare => true) AS object, avro('"bytes"', '', bare => true) AS empty,
        avro('"string"', '\x0261', bare => true) AS another;
