@@ -1,15 +1,17 @@
 #!/bin/bash
 # PostgreSQL's input functions do not keep to SQLSTATE class 22 (data
-# exception) for text they cannot read.  For tsvector, tsquery, jsonpath and the
+# exception) for text they cannot read.  For tsvector, tsquery, jsonpath and most
 # reg types they raise class 42 (syntax error or access rule violation), the
 # class of a wrong query: a wrong value of tsvector has the code of a misspelt
 # SELECT (42601), one of regclass that of a table that was dropped (42P01), one
 # of regprocedure that of a function that is not there (42883).  Who takes class
 # 42 for "the statement is wrong, stop" and 22 for "the value is wrong, go on"
-# stops at one bad value.  Even pg_input_is_valid(), which is for data, says
-# so: not valid, with a code of class 42.
+# stops at one bad value.  pg_input_error_info(), which is there to judge data,
+# has the same codes.
 #
-# Seen with PostgreSQL 16.2 (PyPI pgserver 0.1.4): the codes are below.
+# Seen with PostgreSQL 16.2 (PyPI pgserver 0.1.4): 22P02 for integer and uuid,
+# 42601 for tsvector, tsquery and jsonpath, 42P01 for regclass, 42704 for
+# regrole, 42883 for regprocedure.
 #
 # Exits with 1 when that is no longer so, with 2 when it cannot be tried.
 set -euo pipefail
