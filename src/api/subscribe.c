@@ -95,9 +95,7 @@ static const struct
 	{"update_columns", ARG_TEXT, "all"},
 	{"update_if", ARG_TEXT, NULL},
 	{"generated_columns", ARG_TEXT, "error"},
-	{"unwrap", ARG_TEXT, "none"},
-	{"split", ARG_TEXT, "none"},
-	{"route", ARG_TEXT, NULL}
+	{"unwrap", ARG_TEXT, "none"}
 };
 
 #define ARG_TOPIC 0
@@ -219,9 +217,6 @@ put_names(const KeSubscription *sub, List *options)
 	if (OidIsValid(sub->validator))
 		(void) put_option(options, "validator",
 						  ke_names_of_function(sub->validator));
-	if (OidIsValid(sub->route))
-		(void) put_option(options, "route",
-						  ke_names_of_function(sub->route));
 }
 
 /* ------------------------------------------------------------ the answer */
@@ -426,9 +421,6 @@ kafka_subscription_alter(PG_FUNCTION_ARGS)
 	if (ke_subscription_ddl_option(changes, "validator") != NULL)
 		changes = put_option(changes, "validator",
 							 ke_names_of_function(sub->validator));
-	if (ke_subscription_ddl_option(changes, "route") != NULL)
-		changes = put_option(changes, "route",
-							 ke_names_of_function(sub->route));
 	ke_subscription_ddl_alter(sub, changes);
 	PG_RETURN_OID(sub->oid);
 }

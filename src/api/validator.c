@@ -23,6 +23,7 @@
 #include "utils/acl.h"
 #include "utils/timestamp.h"
 
+#include "core/oidc.h"
 #include "core/options.h"
 #include "core/pem.h"
 #include "core/properties.h"
@@ -58,6 +59,25 @@ check_server_privileges(const KeServerOptions *server, List **problems)
 							   property->name, (since >> 24) & 0xff,
 							   (since >> 16) & 0xff, (since >> 8) & 0xff);
 	}
+}
+
+/* What the library that is loaded cannot do. */
+static void
+check_library(const KeServerOptions *server, List **problems)
+{
+	if (IsBinaryUpgrade)
+		return;
+	if (ke_oidc_is_used(server) && !ke_client_has_oidc())
+		ke_options_problem(problems,
+						   "Install a librdkafka that was built with libcurl and restart PostgreSQL, or use another sasl_mechanism, such as SCRAM-SHA-512, or client certificates (security_protocol ssl).",
+						   "Option \"sasl_mechanism\" cannot be OAUTHBEARER with librdkafka %s as it is installed here: it was built without libcurl",
+						   ke_client_library_name());
+	if (server->consumer_protocol && !ke_client_has_consumer_protocol())
+		ke_options_problem(problems,
+						   "Leave it classic, or install a later librdkafka and restart PostgreSQL. The brokers must be Kafka 4.0 or later, too.",
+						   "Option \"group_protocol\" can be consumer with librdkafka %s or later, but this is %s",
+						   KE_CLIENT_CONSUMER_PROTOCOL_SINCE,
+						   ke_client_library_name());
 }
 
 /* What works with some brokers, and what will not work for long. */
@@ -112,6 +132,7 @@ validate_server(List *options)
 
 	ke_options_server_parse(options, &server, &problems);
 	check_server_privileges(&server, &problems);
+	check_library(&server, &problems);
 	ke_options_report("a server of kafka_events", problems);
 	warn_about_login(&server);
 	warn_without_preload("server");

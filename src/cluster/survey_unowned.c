@@ -24,6 +24,12 @@
 #define FIRST_REJOIN_MS 10000
 #define MAX_REJOIN_MS 600000
 
+/*
+ * With KIP-848's protocol a member that was killed keeps its partitions until
+ * the brokers' session timeout, 45 s by default: joining again is no help.
+ */
+#define FIRST_CONSUMER_REJOIN_MS 60000
+
 typedef struct Unowned
 {
 	KeSurvey   *survey;
@@ -217,8 +223,11 @@ put_reason(const Unowned *unowned, int i, KeLagRow *row)
 			 TimestampDifferenceExceeds(unowned->group->watch->trouble_since,
 										survey->now, FIRST_REJOIN_MS / 2))
 		snprintf(row->reason, sizeof(row->reason),
-				 "group \"%s\" has given it to no consumer yet",
-				 unowned->group->name);
+				 "group \"%s\" has given it to no consumer yet%s",
+				 unowned->group->name,
+				 survey->server->options.consumer_protocol ?
+				 ": a member that was killed keeps it until the brokers' group.consumer.session.timeout.ms is over" :
+				 "");
 }
 
 static void
@@ -256,16 +265,19 @@ publish(const Unowned *unowned, int i)
 static void
 note_trouble(const KeSurvey *survey, KeGroupWatch *watch, bool any)
 {
+	int			first_ms = survey->server->options.consumer_protocol ?
+		FIRST_CONSUMER_REJOIN_MS : FIRST_REJOIN_MS;
+
 	if (!any || survey->server->options.shared)
 	{
 		watch->trouble_since = 0;
-		watch->rejoin_ms = FIRST_REJOIN_MS;
+		watch->rejoin_ms = first_ms;
 		watch->rejoin = false;
 	}
 	else if (watch->trouble_since == 0)
 	{
 		watch->trouble_since = survey->now;
-		watch->rejoin_ms = Max(watch->rejoin_ms, FIRST_REJOIN_MS);
+		watch->rejoin_ms = Max(watch->rejoin_ms, first_ms);
 	}
 	else if (TimestampDifferenceExceeds(watch->trouble_since, survey->now,
 										watch->rejoin_ms))

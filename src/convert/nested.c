@@ -21,7 +21,6 @@
 #include "convert/json_scan.h"
 #include "convert/json_write.h"
 #include "convert/nested.h"
-#include "convert/untyped.h"
 
 struct KeNested
 {
@@ -30,7 +29,6 @@ struct KeNested
 	Oid			type;			/* of these two */
 	KeTimestampUnit unit;
 	KeBytesEncoding encoding;
-	bool		refuses_text;	/* see untyped.h */
 	struct KeNested *element;	/* of an array, whatever its dimensions */
 	int			nfields;		/* of a row */
 	char	  **names;
@@ -55,7 +53,6 @@ make_leaf(Oid type, const KeSubscriptionOptions *options)
 	{
 		nested->unit = options->timestamp_unit;
 		nested->encoding = options->bytes_encoding;
-		nested->refuses_text = ke_untyped_refuses_text(type, options);
 	}
 	return nested;
 }
@@ -154,8 +151,6 @@ write_bytea(StringInfo out, const KeNested *nested, const KeJson *json,
 		write_bytes(out, node->value.bytes, node->count);
 		return;
 	}
-	if (nested->refuses_text)
-		ke_untyped_refuse_text();
 	if (nested->encoding == KE_BYTES_TEXT)
 	{
 		ke_json_write(out, json, index);

@@ -278,7 +278,10 @@ parse_one(const KeOption *option, List *options, bool production, void *out,
 		ke_options_problem(problems, NULL, "Option \"%s\" %s",
 						   option->name, rule);
 	else
-		ke_options_problem(problems, NULL, "Option \"%s\" %s, but is %s",
+		ke_options_problem(problems,
+						   option->instead != NULL ?
+						   option->instead(value) : NULL,
+						   "Option \"%s\" %s, but is %s",
 						   option->name, rule, ke_option_table_quote(value));
 }
 

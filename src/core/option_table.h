@@ -54,6 +54,7 @@ typedef struct KeOption
 	const char *type;			/* of what parse reads; NULL: text[] */
 	bool		required;
 	bool		quiet;			/* might hold a secret: no error quotes it */
+	const char *(*instead) (const char *value); /* hint on a wrong value */
 } KeOption;
 
 typedef struct KeOptionSet

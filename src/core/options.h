@@ -117,14 +117,6 @@ typedef enum KeGeneratedColumns
 	KE_GENERATED_IGNORE
 } KeGeneratedColumns;
 
-/* How messages that hold several values are taken apart. */
-typedef enum KeSplit
-{
-	KE_SPLIT_NONE,				/* a message is one value */
-	KE_SPLIT_ARRAY,				/* a JSON array of them */
-	KE_SPLIT_LINES				/* one in each line */
-} KeSplit;
-
 /* What values, and their keys, are wrapped in. */
 typedef enum KeUnwrapKind
 {
@@ -153,6 +145,8 @@ typedef struct KeServerOptions
 	int			workers;
 	int			retry_workers;
 	bool		shared;
+	bool		consumer_protocol;	/* KIP-848; the brokers then have a session
+									 * timeout and heartbeats of their own */
 	int			session_timeout;	/* ms, as the next three */
 	int			heartbeat_interval;
 	int			max_poll_interval;
@@ -178,6 +172,12 @@ typedef struct KeMappingOptions
 	char	   *ssl_certificate_pem;
 	char	   *ssl_key_pem;
 	char	   *ssl_key_password;
+	char	   *oidc_client_id;
+	char	   *oidc_client_secret;
+	char	   *oidc_token_endpoint;
+	char	   *oidc_scope;
+	char	   *oidc_extensions;
+	char	   *oidc_ca_pem;
 	char	   *schema_registry_username;
 	char	   *schema_registry_password;
 	char	   *schema_registry_token;
@@ -189,7 +189,7 @@ typedef struct KeMappingOptions
 } KeMappingOptions;
 
 /*
- * Options as written, with defaults filled in.  handler, validator, route and
+ * Options as written, with defaults filled in.  handler, validator and
  * into_table are still text here; subscription/catalog resolves them.
  */
 typedef struct KeSubscriptionOptions
@@ -197,7 +197,6 @@ typedef struct KeSubscriptionOptions
 	char	   *topic;			/* NULL: the table's name */
 	char	   *handler;
 	char	   *into_table;
-	char	   *route;
 	KeRowFormat row_format;
 	KeOnConflict on_conflict;
 	KeOrdering	ordering;
@@ -226,7 +225,6 @@ typedef struct KeSubscriptionOptions
 	char	   *update_if;		/* a column, or NULL */
 	KeGeneratedColumns generated_columns;
 	KeUnwrapKind unwrap;
-	KeSplit		split;
 	bool		paused;			/* set by kafka_consumer_pause */
 	KeFormat	value_format;
 	KeFormat	key_format;
@@ -309,6 +307,5 @@ ke_options_subscription_update_columns_name(KeUpdateColumns value);
 extern const char *
 ke_options_subscription_generated_columns_name(KeGeneratedColumns value);
 extern const char *ke_options_subscription_unwrap_name(KeUnwrapKind value);
-extern const char *ke_options_subscription_split_name(KeSplit value);
 
 #endif							/* KE_OPTIONS_H */

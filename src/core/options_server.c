@@ -9,6 +9,7 @@
 
 #include "common/string.h"
 
+#include "core/oidc.h"
 #include "core/option_table.h"
 #include "core/options.h"
 #include "core/pem.h"
@@ -27,7 +28,8 @@ static const char *const profiles[] = {"development", "production", NULL};
 static const char *const protocols[] =
 {"plaintext", "ssl", "sasl_plaintext", "sasl_ssl", NULL};
 static const char *const mechanisms[] =
-{"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", NULL};
+{"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER", NULL};
+static const char *const group_protocols[] = {"classic", "consumer", NULL};
 static const char *const compressions[] =
 {"none", "gzip", "snappy", "lz4", "zstd", NULL};
 
@@ -56,13 +58,17 @@ static const KeOption server_options[] = {
 		.offset = offsetof(KeServerOptions, production),
 	"development", .choices = profiles},
 	SERVER(security_protocol, WORD, "plaintext", .choices = protocols),
-	SERVER(sasl_mechanism, WORD, .choices = mechanisms),
+	SERVER(sasl_mechanism, WORD, .choices = mechanisms,
+		   .instead = ke_oidc_instead_of),
 	SERVER(ssl_ca_pem, TEXT, .check = check_certificate,
 		   .form = "certificates in PEM text"),
 	SERVER(ssl_ca_file, TEXT, .form = "path on the database server"),
 	SERVER(workers, INTEGER, "1", 0, 64),
 	SERVER(retry_workers, INTEGER, "1", 0, 64),
 	SERVER(shared, BOOLEAN, "false"),
+	{.name = "group_protocol", .kind = KE_OPTION_FLAG,
+		.offset = offsetof(KeServerOptions, consumer_protocol),
+	"classic", .choices = group_protocols},
 	SERVER(session_timeout, MS, "45000", 1, 3600000),
 	SERVER(heartbeat_interval, MS, "1000", 1, 3600000),
 	SERVER(max_poll_interval, MS, "300000", 1, 86400000),
@@ -109,6 +115,15 @@ static const KeOption mapping_options[] = {
 	MAPPING(ssl_key_pem, SECRET, .check = check_key,
 			.form = "private key in PEM text"),
 	MAPPING(ssl_key_password, SECRET),
+	MAPPING(oidc_client_id, TEXT, .check = ke_oidc_check_client_id),
+	MAPPING(oidc_client_secret, SECRET),
+	MAPPING(oidc_token_endpoint, TEXT, .check = ke_oidc_check_endpoint,
+			.form = "http://host:port/path", .quiet = true),
+	MAPPING(oidc_scope, TEXT, .check = ke_oidc_check_scope),
+	MAPPING(oidc_extensions, TEXT, .check = ke_oidc_check_extensions,
+			.form = "name=value, ..."),
+	MAPPING(oidc_ca_pem, TEXT, .check = check_certificate,
+			.form = "certificates in PEM text"),
 	MAPPING(schema_registry_username, TEXT, .check = check_registry_user),
 	MAPPING(schema_registry_password, SECRET),
 	MAPPING(schema_registry_token, SECRET, .check = check_token)
@@ -315,6 +330,44 @@ check_registry(const KeServerOptions *server, List **problems)
 						   "Option \"schema_registry_ca_pem\" needs a schema_registry_url that begins with https://");
 }
 
+/* How members of the group are watched: by us, or as the brokers say. */
+static void
+check_group(const KeServerOptions *server, List *options, List **problems)
+{
+	static const struct
+	{
+		const char *option;
+		const char *setting;
+	}			brokers[] = {
+		{"session_timeout", "group.consumer.session.timeout.ms"},
+		{"heartbeat_interval", "group.consumer.heartbeat.interval.ms"}
+	};
+
+	if (server->consumer_protocol)
+	{
+		for (int i = 0; i < lengthof(brokers); i++)
+		{
+			if (ke_option_table_written(options, brokers[i].option) != NULL)
+				ke_options_problem(problems,
+								   psprintf("With that protocol the brokers decide: their setting is %s.",
+											brokers[i].setting),
+								   "Option \"%s\" cannot be set with group_protocol consumer",
+								   brokers[i].option);
+		}
+		return;
+	}
+	if (server->heartbeat_interval >= server->session_timeout / 3.0)
+		ke_options_problem(problems, NULL,
+						   "Option \"heartbeat_interval\" (%d ms) must be less than a third of session_timeout (%d ms)",
+						   server->heartbeat_interval,
+						   server->session_timeout);
+	if (server->max_poll_interval < server->session_timeout)
+		ke_options_problem(problems, NULL,
+						   "Option \"max_poll_interval\" (%d ms) must be at least session_timeout (%d ms)",
+						   server->max_poll_interval,
+						   server->session_timeout);
+}
+
 /* What no single option can break. */
 static void
 check_together(const KeServerOptions *server, List *options, List **problems)
@@ -327,16 +380,7 @@ check_together(const KeServerOptions *server, List *options, List **problems)
 	if (server->ssl_ca_pem != NULL && server->ssl_ca_file != NULL)
 		ke_options_problem(problems, NULL,
 						   "Options \"ssl_ca_pem\" and \"ssl_ca_file\" exclude each other");
-	if (server->heartbeat_interval >= server->session_timeout / 3.0)
-		ke_options_problem(problems, NULL,
-						   "Option \"heartbeat_interval\" (%d ms) must be less than a third of session_timeout (%d ms)",
-						   server->heartbeat_interval,
-						   server->session_timeout);
-	if (server->max_poll_interval < server->session_timeout)
-		ke_options_problem(problems, NULL,
-						   "Option \"max_poll_interval\" (%d ms) must be at least session_timeout (%d ms)",
-						   server->max_poll_interval,
-						   server->session_timeout);
+	check_group(server, options, problems);
 	if (pg_str_endswith(server->retry_suffix, server->dlq_suffix) ||
 		pg_str_endswith(server->dlq_suffix, server->retry_suffix))
 		ke_options_problem(problems, NULL,
@@ -472,6 +516,10 @@ ke_options_server_parse_mapping(List *options, KeMappingOptions *out,
 		ke_option_table_written(options, "ssl_key_pem") == NULL)
 		ke_options_problem(problems, NULL,
 						   "Option \"ssl_key_password\" needs option \"ssl_key_pem\"");
+	ke_oidc_check_together(options, problems);
+	if (problems != NULL && out->oidc_ca_pem != NULL)
+		check_pem("oidc_ca_pem", ke_pem_certificates_problem(out->oidc_ca_pem),
+				  problems);
 	check_registry_login(options, problems);
 	if (problems != NULL)
 		check_client_certificate(out, problems);

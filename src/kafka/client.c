@@ -21,6 +21,9 @@
 /* Before, the broker of Kafka 4 refuses its SCRAM messages. */
 #define LIBRARY_WITH_SCRAM 0x020601ff
 
+/* Before, KIP-848 is a preview, or unknown. */
+#define LIBRARY_WITH_CONSUMER_PROTOCOL 0x020c0000
+
 static bool
 must_not_run(int version)
 {
@@ -48,6 +51,28 @@ ke_client_can_log_in(const char *mechanism)
 {
 	return mechanism == NULL || strncmp(mechanism, "SCRAM", 5) != 0 ||
 		rd_kafka_version() >= LIBRARY_WITH_SCRAM;
+}
+
+bool
+ke_client_has_oidc(void)
+{
+	static int	known = -1;
+
+	if (known < 0)
+	{
+		rd_kafka_conf_t *conf = rd_kafka_conf_new();
+
+		known = rd_kafka_conf_set(conf, "sasl.oauthbearer.method", "oidc",
+								  NULL, 0) == RD_KAFKA_CONF_OK;
+		rd_kafka_conf_destroy(conf);
+	}
+	return known > 0;
+}
+
+bool
+ke_client_has_consumer_protocol(void)
+{
+	return rd_kafka_version() >= LIBRARY_WITH_CONSUMER_PROTOCOL;
 }
 
 bool
@@ -93,6 +118,12 @@ own_name(int error)
 			return "the listener does not speak TLS";
 		case KE_CLIENT_OLD_FOR_SCRAM:
 			return "SASL authentication by SCRAM failed";
+		case KE_CLIENT_NO_TOKEN:
+			return "the token endpoint gave no token";
+		case KE_CLIENT_TOKEN_REFUSED:
+			return "the broker refuses the token";
+		case KE_CLIENT_NO_CONSUMER_PROTOCOL:
+			return "the brokers do not offer group_protocol consumer";
 	}
 	return NULL;
 }
@@ -131,6 +162,12 @@ own_hint(int error)
 			return "Check the port in \"bootstrap_servers\", and \"security_protocol\".";
 		case KE_CLIENT_OLD_FOR_SCRAM:
 			return "With Kafka 4 or later, install librdkafka 2.6.1 or later: an older one cannot log in to it by SCRAM. With Kafka 3, check username and password in the user mapping.";
+		case KE_CLIENT_NO_TOKEN:
+			return "Check \"oidc_token_endpoint\", \"oidc_client_id\", \"oidc_client_secret\", \"oidc_scope\" and, with https, \"oidc_ca_pem\" in the user mapping, and the clock of this machine.";
+		case KE_CLIENT_TOKEN_REFUSED:
+			return "The brokers must trust who signs the tokens (sasl.oauthbearer.jwks.endpoint.url), and expect their issuer and audience (sasl.oauthbearer.expected.issuer, .expected.audience); compare with what \"oidc_token_endpoint\" gives, and the clocks.";
+		case KE_CLIENT_NO_CONSUMER_PROTOCOL:
+			return "It takes Kafka 4.0 or later, with \"consumer\" in the brokers' group.coordinator.rebalance.protocols. Else set the server option \"group_protocol\" to classic.";
 	}
 	return NULL;
 }

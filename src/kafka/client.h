@@ -70,7 +70,10 @@ typedef enum KeClientError
 	KE_CLIENT_CERTIFICATE_EXPIRED,
 	KE_CLIENT_CERTIFICATE_REFUSED,
 	KE_CLIENT_NO_TLS,
-	KE_CLIENT_OLD_FOR_SCRAM
+	KE_CLIENT_OLD_FOR_SCRAM,
+	KE_CLIENT_NO_TOKEN,
+	KE_CLIENT_TOKEN_REFUSED,
+	KE_CLIENT_NO_CONSUMER_PROTOCOL
 } KeClientError;
 
 /* Raises, with a hint, when the loaded librdkafka is one that must not run. */
@@ -83,6 +86,13 @@ extern const char *ke_client_library_name(void);	/* "2.0.2" */
  * One below 2.6.1 cannot to Kafka 4 by SCRAM.  NULL: no mechanism.
  */
 extern bool ke_client_can_log_in(const char *mechanism);
+
+/* Was the library built to ask a token endpoint (it takes libcurl)? */
+extern bool ke_client_has_oidc(void);
+
+/* May a member be one of KIP-848's kind?  The library, and its oldest. */
+extern bool ke_client_has_consumer_protocol(void);
+#define KE_CLIENT_CONSUMER_PROTOCOL_SINCE "2.12.0"
 
 /* May a group have more members than partitions, and settle? */
 extern bool ke_client_takes_spare_members(void);

@@ -160,6 +160,8 @@ ke_cluster_serve(KeCluster *cluster)
 			strlcpy(newest, ke_handle_explain(&cluster->handle, rkev,
 											  &error),
 					sizeof(newest));
+		else if (rd_kafka_event_type(rkev) == RD_KAFKA_EVENT_LOG)
+			ke_handle_hear_log(&cluster->handle, rkev);
 		rd_kafka_event_destroy(rkev);
 	}
 	return newest[0] != '\0' ? pstrdup(newest) : NULL;

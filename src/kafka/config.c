@@ -8,6 +8,8 @@
 #include "postgres.h"
 #include "core/compat.h"
 
+#include "core/oidc.h"
+#include "kafka/client.h"
 #include "kafka/config.h"
 
 /* Given as server options for producers; a consumer would complain. */
@@ -35,6 +37,7 @@ static const char *const secret_properties[] = {
 	"sasl.password",
 	"ssl.key.pem",
 	"ssl.key.password",
+	"sasl.oauthbearer.client.secret",
 	NULL
 };
 
@@ -90,6 +93,49 @@ require_login(const KeServerOptions *server, const KeMappingOptions *mapping)
 					 role, name)));
 }
 
+/* Likewise for a token. */
+static void
+require_token_endpoint(const KeMappingOptions *mapping)
+{
+	const char *role = mapping->role != NULL ? mapping->role : "CURRENT_USER";
+	const char *name = mapping->server != NULL ? mapping->server : "...";
+
+	if (!ke_client_has_oidc())
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("librdkafka %s cannot log in with OAUTHBEARER: it was built without libcurl",
+						ke_client_library_name())));
+	if (mapping->oidc_token_endpoint != NULL)
+		return;
+	if (!mapping->exists)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("role %s, the owner of server %s, has no user mapping for it, which sasl_mechanism OAUTHBEARER needs",
+						role, name),
+				 errhint("CREATE USER MAPPING FOR %s SERVER %s OPTIONS (oidc_token_endpoint '...', oidc_client_id '...', oidc_client_secret '...');",
+						 role, name)));
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("the user mapping of %s for server %s has no oidc_token_endpoint, which sasl_mechanism OAUTHBEARER needs",
+					role, name),
+			 errhint("ALTER USER MAPPING FOR %s SERVER %s OPTIONS (ADD oidc_token_endpoint '...', ADD oidc_client_id '...', ADD oidc_client_secret '...');",
+					 role, name)));
+}
+
+/* The library fetches tokens in a thread of its own, whenever it needs one. */
+static void
+set_token_endpoint(rd_kafka_conf_t *conf, const KeMappingOptions *mapping)
+{
+	set(conf, "sasl.oauthbearer.method", "oidc");
+	set(conf, "sasl.oauthbearer.token.endpoint.url",
+		mapping->oidc_token_endpoint);
+	set(conf, "sasl.oauthbearer.client.id", mapping->oidc_client_id);
+	set(conf, "sasl.oauthbearer.client.secret", mapping->oidc_client_secret);
+	set(conf, "sasl.oauthbearer.scope", mapping->oidc_scope);
+	set(conf, "sasl.oauthbearer.extensions", mapping->oidc_extensions);
+	set(conf, "https.ca.pem", mapping->oidc_ca_pem);
+}
+
 static void
 set_connection(rd_kafka_conf_t *conf, const KeServerOptions *server,
 			   const KeMappingOptions *mapping)
@@ -110,8 +156,14 @@ set_connection(rd_kafka_conf_t *conf, const KeServerOptions *server,
 	}
 	if (sasl)
 	{
-		require_login(server, mapping);
 		set(conf, "sasl.mechanism", server->sasl_mechanism);
+		if (ke_oidc_is_used(server))
+		{
+			require_token_endpoint(mapping);
+			set_token_endpoint(conf, mapping);
+			return;
+		}
+		require_login(server, mapping);
 		set(conf, "sasl.username", mapping->username);
 		set(conf, "sasl.password", mapping->password);
 	}

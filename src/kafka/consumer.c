@@ -10,6 +10,11 @@
  * incremental: with members that offer something else alone we cannot join
  * (INCONSISTENT_GROUP_PROTOCOL), and members of the newer consumer protocol
  * make no difference.
+ *
+ * With that protocol (KIP-848) the brokers assign, incrementally too, and we
+ * are no static member: there it is the newcomer who is refused, so a killed
+ * process's place would stay closed for its successor until the brokers'
+ * session timeout, and whoever leaves for good could not say so.
  */
 #include "postgres.h"
 #include "core/compat.h"
@@ -21,13 +26,6 @@
 #include "kafka/consumer_internal.h"
 #include "kafka/partition_list.h"
 #include "kafka/query.h"
-
-/*
- * How long ke_consumer_close waits at most for the group to let go.  The other
- * members join again within a heartbeat_interval, unless they are busy.
- */
-#define LEAVE_MS 3500
-#define LEAVE_SLICE_MS 20
 
 /* Bounds of a partition that are older are asked for anew. */
 #define BOUNDS_MS 20000
@@ -44,12 +42,17 @@ static rd_kafka_conf_t *
 make_config(const KeServerOptions *server, const KeMappingOptions *mapping,
 			const KeMembership *member)
 {
+	bool		classic = !server->consumer_protocol;
 	KeSetting	settings[] = {
 		{"group.id", member->group_id},
-		{"group.instance.id", member->instance_id},
-		{"partition.assignment.strategy", "cooperative-sticky"},
-		{"session.timeout.ms", number(server->session_timeout)},
-		{"heartbeat.interval.ms", number(server->heartbeat_interval)},
+		{"group.protocol", classic ? NULL : "consumer"},
+		{"group.instance.id", classic ? member->instance_id : NULL},
+		{"partition.assignment.strategy",
+		classic ? "cooperative-sticky" : NULL},
+		{"session.timeout.ms",
+		classic ? number(server->session_timeout) : NULL},
+		{"heartbeat.interval.ms",
+		classic ? number(server->heartbeat_interval) : NULL},
 		{"max.poll.interval.ms", number(server->max_poll_interval)},
 
 		/* Positions are ours: nothing is stored, committed or guessed. */
@@ -94,6 +97,12 @@ ke_consumer_open(const KeServerOptions *server,
 	KeConsumer *consumer;
 
 	ke_client_check_library();
+	if (server->consumer_protocol && !ke_client_has_consumer_protocol())
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("group_protocol consumer needs librdkafka %s or later; this is %s",
+						KE_CLIENT_CONSUMER_PROTOCOL_SINCE,
+						ke_client_library_name())));
 
 	consumer = MemoryContextAllocZero(TopMemoryContext, sizeof(KeConsumer));
 	ke_consumer_partitions_make(consumer);
@@ -107,6 +116,10 @@ ke_consumer_open(const KeServerOptions *server,
 
 	ke_handle_open(&consumer->handle, RD_KAFKA_CONSUMER,
 				   make_config(server, mapping, member));
+
+	consumer->consumer_protocol = server->consumer_protocol;
+	if (consumer->consumer_protocol)
+		ke_consumer_close_at_exit(consumer);
 
 	ke_query_repeat(&consumer->handle, ke_clock_now(), false);
 
@@ -448,104 +461,4 @@ ke_consumer_commit_wait(KeConsumer *consumer, KePartitionList *list,
 	}
 	PG_END_TRY();
 	return error;
-}
-
-/* ---- leaving ---- */
-
-static bool
-is_member(KeConsumer *consumer)
-{
-	char	   *id = rd_kafka_memberid(consumer->handle.rk);
-	bool		result = id != NULL && id[0] != '\0';
-
-	if (id != NULL)
-		rd_kafka_mem_free(consumer->handle.rk, id);
-	return result;
-}
-
-/*
- * Answer whatever rebalance event waits for an answer: an assignment of
- * nothing is taken by an ASSIGN and harmless otherwise, giving up everything
- * likewise by a REVOKE.
- */
-static void
-give_up_everything(KeConsumer *consumer)
-{
-	rd_kafka_topic_partition_list_t *nothing;
-	rd_kafka_topic_partition_list_t *everything = NULL;
-	rd_kafka_t *rk = consumer->handle.rk;
-
-	nothing = rd_kafka_topic_partition_list_new(0);
-	rd_kafka_error_destroy(rd_kafka_incremental_assign(rk, nothing));
-	rd_kafka_topic_partition_list_destroy(nothing);
-
-	if (rd_kafka_assignment(rk, &everything) != RD_KAFKA_RESP_ERR_NO_ERROR)
-		return;
-	rd_kafka_error_destroy(rd_kafka_incremental_unassign(rk, everything));
-	rd_kafka_topic_partition_list_destroy(everything);
-}
-
-/*
- * Wait until the coordinator has heard that we leave: it answers one
- * connection's requests in order, so any answer to a later one will do.  It
- * does so only when the group has joined, if we are just joining again.
- */
-static void
-confirm_leave(KeConsumer *consumer, int64 deadline)
-{
-	rd_kafka_topic_partition_list_t *any;
-	int64		left = deadline - ke_query_now_ms();
-
-	any = rd_kafka_topic_partition_list_new(1);
-	rd_kafka_topic_partition_list_add(any, "any", 0);
-	(void) rd_kafka_committed(consumer->handle.rk, any,
-							  (int) Max(left, LEAVE_SLICE_MS));
-	rd_kafka_topic_partition_list_destroy(any);
-}
-
-/* Serve the queue until we are a member, or are none, or time is up. */
-static void
-await_membership(KeConsumer *consumer, bool wanted, int64 deadline)
-{
-	while (is_member(consumer) != wanted && ke_query_slice(deadline) > 0)
-	{
-		rd_kafka_event_t *rkev;
-
-		rkev = rd_kafka_queue_poll(consumer->handle.queue, LEAVE_SLICE_MS);
-		if (rd_kafka_event_type(rkev) == RD_KAFKA_EVENT_REBALANCE)
-			give_up_everything(consumer);
-		rd_kafka_event_destroy(rkev);
-	}
-}
-
-/*
- * A static member leaves only by unsubscribing; closing keeps its place.  The
- * member's id is taken from it when the request to leave is sent.  Who has
- * just asked to join has no id yet, and would stay as a member that is dead:
- * the whole group would wait for it until its session_timeout.  So we wait
- * for the group to join; but it may itself wait for a dead member that long,
- * and so do we not.
- */
-static void
-leave_group(KeConsumer *consumer)
-{
-	int64		deadline = ke_query_now_ms() + LEAVE_MS;
-
-	if (consumer->rebalancing)
-		give_up_everything(consumer);
-	if (consumer->subscribed)
-		await_membership(consumer, true, deadline);
-	if (!is_member(consumer))
-		return;
-	rd_kafka_unsubscribe(consumer->handle.rk);
-	await_membership(consumer, false, deadline);
-	if (!is_member(consumer))
-		confirm_leave(consumer, deadline);
-}
-
-void
-ke_consumer_close(KeConsumer *consumer, bool leave)
-{
-	if (leave)
-		leave_group(consumer);
 }

@@ -161,6 +161,7 @@ extern int64 ke_consumer_poll_idle_ms(KeConsumer *consumer);
  * so that others take over at once, waiting 4 s at most.  Otherwise nothing
  * is said, and the static place stays until session_timeout: a process with
  * the same instance_id that comes within it has its partitions back at once.
+ * With group_protocol consumer there are no such places: it always leaves.
  *
  * The library's threads end with the process and not before: its own way to
  * end them hangs or aborts in a member of a group.

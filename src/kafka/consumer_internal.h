@@ -46,6 +46,9 @@ struct KeConsumer
 	rd_kafka_topic_t *last_topic;
 	const char *last_name;
 
+	bool		consumer_protocol;	/* KIP-848's */
+	bool		closed;			/* ... and has left the group, or tried to */
+
 	/* The group was asked for partitions. */
 	bool		subscribed;
 
@@ -72,6 +75,9 @@ struct KeConsumer
  */
 #define KE_QUEUE_MESSAGES 30000
 #define KE_QUEUE_KBYTES 16384
+
+/* From now on the process leaves the group however it ends, if it can. */
+extern void ke_consumer_close_at_exit(KeConsumer *consumer);
 
 extern void ke_consumer_partitions_make(KeConsumer *consumer);
 

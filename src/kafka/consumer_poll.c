@@ -114,8 +114,6 @@ take_message(KeConsumer *consumer, rd_kafka_event_t *rkev, KeMessage *msg)
 	msg->attempt = 0;
 	msg->returned = false;
 	msg->drop = KE_DROP_NOT;
-	msg->left = false;
-	msg->element = 0;
 	msg->nheaders = -1;
 	msg->headers = NULL;
 	msg->ops = &message_ops;
@@ -170,6 +168,19 @@ exceeded_limit(const char *text)
 	return limit;
 }
 
+/* Why the handle is of no more use, and what to do where we know that. */
+static char *
+explain_fatal(KeConsumer *consumer, int error, const char *reason)
+{
+	if (consumer->consumer_protocol &&
+		(error == RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION ||
+		 error == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE))
+		return psprintf("%s: %s",
+						ke_client_error_name(KE_CLIENT_NO_CONSUMER_PROTOCOL),
+						ke_client_error_hint(KE_CLIENT_NO_CONSUMER_PROTOCOL));
+	return pstrdup(reason);
+}
+
 static void
 take_error(KeConsumer *consumer, rd_kafka_event_t *rkev,
 		   KeConsumerEvent *event)
@@ -187,7 +198,7 @@ take_error(KeConsumer *consumer, rd_kafka_event_t *rkev,
 											sizeof(reason));
 		event->kind = event->error == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID ?
 			KE_CONSUMER_FENCED : KE_CONSUMER_FATAL;
-		event->text = pstrdup(reason);
+		event->text = explain_fatal(consumer, event->error, reason);
 		return;
 	}
 
@@ -286,6 +297,7 @@ convert_event(KeConsumer *consumer, rd_kafka_event_t *rkev,
 			take_commit(rkev, event);
 			break;
 		case RD_KAFKA_EVENT_LOG:
+			ke_handle_hear_log(&consumer->handle, rkev);
 			take_log(rkev, event);
 			break;
 		case RD_KAFKA_EVENT_STATS:

@@ -31,6 +31,9 @@
 
 #define DESTROY_SECONDS 10
 
+/* After a failure a token is asked for every 10 s, or takes 40 s to fail. */
+#define NO_TOKEN_MS 60000
+
 static bool exit_registered = false;
 static int	living = 0;			/* handles, with threads of the library */
 
@@ -95,16 +98,19 @@ get_queue(rd_kafka_t *rk, rd_kafka_type_t type)
 	return rd_kafka_queue_get_consumer(rk);
 }
 
-/* Is the mechanism one that the library does not know how to use always? */
-static bool
-is_old_for_scram(const rd_kafka_conf_t *conf)
+/* What there is to know of the login when it fails. */
+static void
+note_mechanism(KeHandle *handle, const rd_kafka_conf_t *conf)
 {
 	char		mechanism[64];
 	size_t		size = sizeof(mechanism);
 
-	return rd_kafka_conf_get(conf, "sasl.mechanism", mechanism,
-							 &size) == RD_KAFKA_CONF_OK &&
-		!ke_client_can_log_in(mechanism);
+	if (rd_kafka_conf_get(conf, "sasl.mechanism", mechanism,
+						  &size) != RD_KAFKA_CONF_OK)
+		mechanism[0] = '\0';
+	handle->old_for_scram = !ke_client_can_log_in(mechanism);
+	handle->by_token = strcmp(mechanism, "OAUTHBEARER") == 0;
+	handle->no_token_at = 0;
 }
 
 void
@@ -123,7 +129,7 @@ ke_handle_open(KeHandle *handle, rd_kafka_type_t type, rd_kafka_conf_t *conf)
 	rd_kafka_conf_set_log_cb(conf, swallow_log);
 	set_events(conf, type);
 	ke_tls_watch(&handle->tls, conf);
-	handle->old_for_scram = is_old_for_scram(conf);
+	note_mechanism(handle, conf);
 
 	before = ke_thread_block_signals();
 	handle->rk = rd_kafka_new(type, conf, reason, sizeof(reason));
@@ -132,7 +138,7 @@ ke_handle_open(KeHandle *handle, rd_kafka_type_t type, rd_kafka_conf_t *conf)
 	{
 		rd_kafka_conf_destroy(conf);
 		ke_wakeup_close(&handle->wakeup);
-		ke_tls_forget(&handle->tls);
+		ke_tls_forget(&handle->tls, true);
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION),
 				 errmsg("could not create Kafka client: %s", reason)));
@@ -150,6 +156,56 @@ is_login_refused(int error)
 {
 	return error == RD_KAFKA_RESP_ERR__AUTHENTICATION ||
 		error == RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED;
+}
+
+/*
+ * The library tells as an error only what is new about its requests for
+ * tokens, but logs each that fails.
+ */
+void
+ke_handle_hear_log(KeHandle *handle, rd_kafka_event_t *rkev)
+{
+	const char *facility;
+	const char *text;
+	int			level;
+
+	if (handle->by_token &&
+		rd_kafka_event_log(rkev, &facility, &text, &level) == 0 &&
+		strcmp(facility, "OIDC") == 0 && handle->no_token_at != 0)
+		handle->no_token_at = ke_clock_now();
+}
+
+static void
+note_token_failure(KeHandle *handle)
+{
+	if (!handle->by_token ||
+		strstr(handle->trouble_text, "acquire SASL OAUTHBEARER") == NULL)
+		return;
+	handle->no_token_at = ke_clock_now();
+	strlcpy(handle->no_token_text, handle->trouble_text,
+			sizeof(handle->no_token_text));
+}
+
+/* What a refused login is about, further than the library tells. */
+static int
+judge_login(const KeHandle *handle)
+{
+	if (handle->old_for_scram)
+		return KE_CLIENT_OLD_FOR_SCRAM;
+	return handle->by_token ? KE_CLIENT_TOKEN_REFUSED : handle->trouble;
+}
+
+/*
+ * While there is no new token the old one is used, to its end and beyond:
+ * that brokers then refuse it and hang up is not what is the matter.
+ */
+static bool
+lacks_token(const KeHandle *handle)
+{
+	return handle->no_token_at != 0 &&
+		!ke_clock_passed(handle->no_token_at, ke_clock_now(), NO_TOKEN_MS) &&
+		(handle->trouble == KE_CLIENT_TOKEN_REFUSED ||
+		 ke_client_is_silence(handle->trouble));
 }
 
 /*
@@ -179,9 +235,16 @@ ke_handle_explain(KeHandle *handle, rd_kafka_event_t *rkev, int *error)
 		handle->trouble = ke_tls_explain(&handle->tls, code,
 										 handle->trouble_text,
 										 sizeof(handle->trouble_text));
-		if (handle->old_for_scram && is_login_refused(code) &&
+		if (is_login_refused(code) &&
 			strstr(handle->trouble_text, "Unsupported SASL mechanism") == NULL)
-			handle->trouble = KE_CLIENT_OLD_FOR_SCRAM;
+			handle->trouble = judge_login(handle);
+		note_token_failure(handle);
+		if (lacks_token(handle))
+		{
+			handle->trouble = KE_CLIENT_NO_TOKEN;
+			strlcpy(handle->trouble_text, handle->no_token_text,
+					sizeof(handle->trouble_text));
+		}
 	}
 	if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN && handle->trouble == 0)
 	{
@@ -249,28 +312,28 @@ wait_for_destruction(Destruction *destruction)
 }
 
 /*
- * True when rk is gone; false when that takes too long.  *later: it goes when
- * the last question has come back, and the process ends as with a living one.
+ * True when rk is gone; false when that takes too long.  later: it goes when
+ * the library's threads have come back, and the process ends as with a living
+ * one.
  */
 static bool
-destroy_in_time(rd_kafka_t *rk, int *under_way, bool *later)
+destroy_in_time(rd_kafka_t *rk, int *under_way, bool later)
 {
 	Destruction *destruction = malloc(sizeof(Destruction));
 	pthread_t	thread;
 
-	*later = ke_asked_is_busy(under_way);
 	if (destruction == NULL)
 		return false;
 	destruction->rk = rk;
 	destruction->under_way = under_way;
-	destruction->alone = *later;
+	destruction->alone = later;
 	destruction->done = false;
 	pthread_mutex_init(&destruction->lock, NULL);
 	ke_thread_init_condition(&destruction->finished);
 
 	if (!ke_thread_start(&thread, destroy_in_thread, destruction))
 		return false;
-	if (*later)
+	if (later)
 	{
 		pthread_detach(thread);
 		return true;
@@ -290,10 +353,12 @@ ke_handle_destroy(KeHandle *handle)
 	int		   *under_way = ke_asked_close(handle);
 	bool		later;
 
+	/* a token endpoint may hold its answer back for 20 s, several times */
+	later = handle->by_token || ke_asked_is_busy(under_way);
 	handle->rk = NULL;
 	rd_kafka_queue_io_event_enable(handle->queue, -1, NULL, 0);
 	rd_kafka_queue_destroy(handle->queue);
-	if (!destroy_in_time(rk, under_way, &later))
+	if (!destroy_in_time(rk, under_way, later))
 		ereport(FATAL,
 				(errcode(ERRCODE_FDW_ERROR),
 				 errmsg("could not close Kafka client within %d s",
@@ -301,5 +366,5 @@ ke_handle_destroy(KeHandle *handle)
 	if (!later)
 		living--;
 	ke_wakeup_close(&handle->wakeup);
-	ke_tls_forget(&handle->tls);
+	ke_tls_forget(&handle->tls, !later);
 }

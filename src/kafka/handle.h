@@ -20,6 +20,9 @@ struct KeHandle
 	char		trouble_text[512];
 	KeTls		tls;
 	bool		old_for_scram;	/* a login may fail for the library's age */
+	bool		by_token;		/* the library asks a token endpoint */
+	KeMoment	no_token_at;	/* when it was last known to get none, or 0 */
+	char		no_token_text[256];	/* why */
 
 	/* asked.c's: questions on their way, and answers that are kept */
 	struct KeAsked *asked;		/* newest first */
@@ -37,6 +40,9 @@ struct KeHandle
 extern void ke_handle_open(KeHandle *handle, rd_kafka_type_t type,
 						   rd_kafka_conf_t *conf);
 
+/* Every log event is to be shown, whoever else it is for. */
+extern void ke_handle_hear_log(KeHandle *handle, rd_kafka_event_t *rkev);
+
 /*
  * What an error event is about: its own error and text, or, where it only
  * says that no broker can be reached, those of the error that says why.  The
@@ -47,8 +53,8 @@ extern const char *ke_handle_explain(KeHandle *handle,
 
 /*
  * Destroy a handle that never was a member of a group, within 10 s; raises
- * FATAL if that is not enough.  Where questions are still on their way it is
- * destroyed behind them, and nobody waits.
+ * FATAL if that is not enough.  Where questions, or one for a token, may still
+ * be on their way it is destroyed behind them, and nobody waits.
  */
 extern void ke_handle_destroy(KeHandle *handle);
 

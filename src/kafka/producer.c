@@ -383,7 +383,10 @@ take_event(KeProducer *producer, rd_kafka_event_t *rkev,
 		if (rd_kafka_event_type(rkev) == RD_KAFKA_EVENT_ERROR)
 			take_error(producer, rkev, event);
 		else
+		{
+			ke_handle_hear_log(&producer->handle, rkev);
 			take_log(rkev, event);
+		}
 	}
 	PG_CATCH();
 	{

@@ -37,11 +37,11 @@ note_verdict(rd_kafka_t *rk, const char *broker_name, int32_t broker_id,
 			 int *x509_error, int depth, const char *buf, size_t size,
 			 char *errstr, size_t errstr_size, void *opaque)
 {
-	KeTls	   *tls = (KeTls *) opaque;
+	pg_atomic_uint32 *verdict = (pg_atomic_uint32 *) opaque;
 
 	if (*x509_error == 0)
 		return 1;
-	pg_atomic_write_u32(&tls->verdict, (uint32) *x509_error);
+	pg_atomic_write_u32(verdict, (uint32) *x509_error);
 	return 0;
 }
 
@@ -66,17 +66,23 @@ copy_certificate(const rd_kafka_conf_t *conf)
 void
 ke_tls_watch(KeTls *tls, rd_kafka_conf_t *conf)
 {
-	pg_atomic_init_u32(&tls->verdict, 0);
 	tls->certificate = copy_certificate(conf);
-	rd_kafka_conf_set_opaque(conf, tls);
+	tls->verdict = malloc(sizeof(pg_atomic_uint32));
+	if (tls->verdict == NULL)
+		return;
+	pg_atomic_init_u32(tls->verdict, 0);
+	rd_kafka_conf_set_opaque(conf, tls->verdict);
 
 	/* a library without TLS says that it has none; nothing is lost then */
 	(void) rd_kafka_conf_set_ssl_cert_verify_cb(conf, note_verdict);
 }
 
 void
-ke_tls_forget(KeTls *tls)
+ke_tls_forget(KeTls *tls, bool ended)
 {
+	if (ended)
+		free(tls->verdict);
+	tls->verdict = NULL;
 	if (tls->certificate != NULL)
 		pfree(tls->certificate);
 	tls->certificate = NULL;
@@ -152,8 +158,8 @@ prefix_length(const char *text)
 int
 ke_tls_explain(const KeTls *tls, int error, char *text, size_t size)
 {
-	uint32		verdict = pg_atomic_read_u32(unconstify(pg_atomic_uint32 *,
-														&tls->verdict));
+	uint32		verdict = tls->verdict != NULL ?
+		pg_atomic_read_u32(tls->verdict) : 0;
 	char	   *detail = "";
 	char	   *explained;
 	int			better = error;

@@ -12,17 +12,20 @@
 
 typedef struct KeTls
 {
-	/* OpenSSL's newest refusal, written by the library's threads; 0: none */
-	pg_atomic_uint32 verdict;
+	/*
+	 * OpenSSL's newest refusal, written by the library's threads; 0: none.
+	 * malloc'd, as these may outlive the handle; NULL: memory was short.
+	 */
+	pg_atomic_uint32 *verdict;
 	char	   *certificate;	/* the client's, PEM, or NULL; palloc'd */
 } KeTls;
 
 /*
- * Before the handle is made.  tls must live as long as that does; call
- * ke_tls_forget() when it is destroyed.
+ * Before the handle is made; call ke_tls_forget() when it is destroyed, and
+ * say whether the library's threads have ended by then.
  */
 extern void ke_tls_watch(KeTls *tls, rd_kafka_conf_t *conf);
-extern void ke_tls_forget(KeTls *tls);
+extern void ke_tls_forget(KeTls *tls, bool ended);
 
 /*
  * An error's text may tell of TLS.  Returns another error, one of

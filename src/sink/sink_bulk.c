@@ -162,7 +162,7 @@ gather(KeSinkTable *table, Writing *writing, KeMessage *msg, int message)
 	if (ke_sink_row_fill(table, msg, slot->tts_values,
 						 slot->tts_isnull) != KE_SINK_WRITES)
 	{
-		ke_sink_table_leave(table, msg);
+		table->skipped++;
 		MemoryContextSwitchTo(old);
 		return;
 	}

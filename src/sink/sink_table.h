@@ -32,8 +32,7 @@ typedef enum KeColumnSource
 	KE_COLUMN_TIMESTAMP,
 	KE_COLUMN_KEY,
 	KE_COLUMN_VALUE,
-	KE_COLUMN_HEADERS,
-	KE_COLUMN_ELEMENT			/* of a message that is taken apart */
+	KE_COLUMN_HEADERS
 } KeColumnSource;
 
 typedef struct KeSinkColumn
@@ -117,8 +116,7 @@ typedef struct KeSinkTarget
 	Oid			relid;
 	char	   *topic;
 	const KeSubscriptionOptions *options;	/* the subscription's */
-	bool		maps_elsewhere; /* column_map may mean a handler's row type, or
-								 * another table */
+	bool		maps_elsewhere; /* column_map may mean a handler's row type */
 	KeDocument *value;			/* of the message that is at work */
 	KeDocument *key;
 	MemoryContext context;		/* what this is in */
@@ -168,14 +166,6 @@ extern bool ke_sink_row_is_moved(KeSinkTable *table, KeMessage *msg);
 extern bool ke_sink_row_was_moved(KeMessage *msg);
 extern bool ke_sink_row_new_key(KeSinkTable *table, KeMessage *msg,
 								Datum *values);
-
-/* Note that the message is about no row. */
-static inline void
-ke_sink_table_leave(KeSinkTable *table, KeMessage *msg)
-{
-	table->skipped++;
-	msg->left = true;
-}
 
 /* True if every column may be inserted into by the current user. */
 extern bool ke_sink_table_may_insert(const KeSinkTable *table);

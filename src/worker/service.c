@@ -34,7 +34,8 @@ typedef enum Alteration
 {
 	UNALTERED,
 	ALTERED,					/* ... in the same place of the group */
-	RENAMED						/* ... under another name: leave the group */
+	MOVED						/* ... under another name, or in another way:
+								 * leave the group */
 } Alteration;
 
 KeService *
@@ -209,7 +210,7 @@ want_child(KeService *service, const KeWatchFacts *facts, KeRole role,
 	if (alteration == UNALTERED || child->state == KE_CHILD_DOWN)
 		return;
 	child->renew = true;
-	child->leave = alteration == RENAMED;
+	child->leave = alteration == MOVED;
 	ke_child_hurry(child);
 }
 
@@ -457,16 +458,18 @@ note_alteration(KeService *service)
 	KeServer   *server = service->server;
 	bool		altered = service->running &&
 		service->fingerprint != server->fingerprint;
-	bool		renamed = strcmp(NameStr(service->name), server->name) != 0;
+	bool		moved = strcmp(NameStr(service->name), server->name) != 0 ||
+		service->consumer_protocol != server->options.consumer_protocol;
 
 	service->fingerprint = server->fingerprint;
 	namestrcpy(&service->name, server->name);
+	service->consumer_protocol = server->options.consumer_protocol;
 	if (!altered)
 		return UNALTERED;
 	ereport(LOG,
 			(errmsg("server \"%s\" was altered: its processes are started again",
 					server->name)));
-	return renamed ? RENAMED : ALTERED;
+	return moved ? MOVED : ALTERED;
 }
 
 /*

@@ -24,6 +24,7 @@ typedef struct KeService
 	List	   *children;		/* of KeChild */
 	uint64		fingerprint;	/* what the processes were started for */
 	NameData	name;			/* likewise */
+	bool		consumer_protocol;	/* likewise */
 	bool		running;		/* processes were wanted, last time */
 	bool		upkeep;			/* dead letters are to be looked after */
 	char		reason[KE_REASON_LEN];	/* why not, as the views have it */

@@ -3,7 +3,8 @@
 # come, change and go.  Nothing is lost, nothing has a second effect, and
 # every subscribed partition is owned again within 10 s of a worker's death.
 #
-# KAFKA_EVENTS_SEED repeats an order that failed.
+# KAFKA_EVENTS_SEED repeats an order that failed, GROUP_PROTOCOL=consumer does
+# all of it with the newer groups of Kafka (KIP-848).
 
 use strict;
 use warnings;
@@ -17,13 +18,26 @@ use KafkaEvents::Test;
 
 my $seed = KafkaEvents::Test::seed();
 my $partitions = 4;
-my $kafka = KafkaEvents::Kafka->start_own;
+my %protocol = (group_protocol => $ENV{GROUP_PROTOCOL} || 'classic');
+my %brokers;
+
+# There the brokers say when a member is dead, after 45 s unless told otherwise.
+if ($protocol{group_protocol} eq 'consumer')
+{
+	$ENV{LD_LIBRARY_PATH} = KafkaEvents::Test::newer_librdkafka();
+	%brokers = (
+		'group.consumer.session.timeout.ms' => 3000,
+		'group.consumer.min.session.timeout.ms' => 3000,
+		'group.consumer.heartbeat.interval.ms' => 500,
+		'group.consumer.min.heartbeat.interval.ms' => 500);
+}
+my $kafka = KafkaEvents::Kafka->start_own(%brokers);
 my $topic = $kafka->create_topic('events', partitions => $partitions);
 my $other = $kafka->create_topic('other', partitions => 2);
 my $node = KafkaEvents::Node->start_new('main',
 	conf => "log_min_messages = info\n");
 my $service = $node->create_service($kafka, 'shop', workers => 1,
-	synchronous_commit => 'off');
+	synchronous_commit => 'off', %protocol);
 my $journal = PostgreSQL::Test::Utils::tempdir('journal') . '/events';
 
 $node->safe_psql('postgres', qq{

@@ -75,6 +75,7 @@ unit_server(PG_FUNCTION_ARGS)
 	show_int(&lines, "workers", server.workers);
 	show_int(&lines, "retry_workers", server.retry_workers);
 	show_int(&lines, "shared", server.shared);
+	show_int(&lines, "consumer_protocol", server.consumer_protocol);
 	show_int(&lines, "session_timeout", server.session_timeout);
 	show_int(&lines, "heartbeat_interval", server.heartbeat_interval);
 	show_int(&lines, "max_poll_interval", server.max_poll_interval);

@@ -45,11 +45,13 @@ sub start_own
 }
 
 # The same, listening with TLS and for passwords, too: see test/kafka/broker.
+# With a KafkaEvents::Provider, for its tokens as well.
 sub start_secure
 {
-	my ($class) = @_;
+	my ($class, $provider) = @_;
 
-	return $class->_start_with('secure');
+	return $class->_start_with('secure') unless $provider;
+	return $class->_start_with('tokens', $provider->keys_file);
 }
 
 # The same, to be reached over a link as well: see KafkaEvents::Link.
@@ -97,7 +99,8 @@ sub address
 sub ca_pem { return $_[0]->pem('ca.pem') }
 
 # A certificate or key that start_secure made: client.pem, stray.key, ...
-sub pem { return slurp_file("$_[0]->{dir}/$_[1]") }
+sub pem { return slurp_file($_[0]->file($_[1])) }
+sub file { return "$_[0]->{dir}/$_[1]" }
 
 # The port of its controller, where no client should knock.
 sub controller_address
@@ -292,21 +295,6 @@ sub spring
 			'SpringLetters', $what, $self->address, @arguments ],
 		'<', \undef, '2>', \$err)
 	  or croak "Spring could not write dead letters of $arguments[0]: $err";
-	return;
-}
-
-# Let the CloudEvents SDK write events: see test/connect/WriteEvents.java.
-sub write_cloudevents
-{
-	my ($self, $topic, $encoding) = @_;
-	my $err = '';
-
-	IPC::Run::run([ 'java', '-Xmx256m', '-XX:+UseSerialGC',
-			'-XX:TieredStopAtLevel=1', '-cp', "$here/../../build/cloudevents/*",
-			"$here/../connect/WriteEvents.java", $self->address, $topic,
-			$encoding ],
-		'<', \undef, '2>', \$err)
-	  or croak "the CloudEvents SDK could not write to $topic: $err";
 	return;
 }
 

@@ -28,7 +28,7 @@
 #
 # KafkaEvents::Kafka
 #	shared, start_own(%properties)       the run's broker; one to kill at will
-#	start_secure                         ... with TLS, passwords and ACLs
+#	start_secure([provider])             ... with TLS, passwords and ACLs
 #	start_far far_link address('far')    ... behind a link that can be made bad
 #	address(protocol) ca_pem             where it listens, who vouches for it
 #	controller_address pem(file)         see the head of test/kafka/broker
@@ -57,6 +57,8 @@
 # KafkaEvents::Clock, a wall clock that a test can set for its servers
 #	run(sub { start a server }) set(seconds ahead)
 #
+# KafkaEvents::Provider, which gives tokens: see its head
+#
 # KafkaEvents::Node, a PostgreSQL::Test::Cluster
 #	start_new(name, conf => 'lines of postgresql.conf',
 #		install_path => 'not the installation of this run')
@@ -77,6 +79,8 @@
 #	state                                the views as text, for diag
 #
 # KafkaEvents::Test::seed()              for tests that do things at random
+# KafkaEvents::Test::newer_librdkafka()  its directory: LD_LIBRARY_PATH for what
+#                                        the system's is too old for
 #
 # Note: every wait ends with an error after PG_TEST_TIMEOUT_DEFAULT seconds
 # (180).  Wait for conditions, never for time.
@@ -85,11 +89,27 @@ package KafkaEvents::Test;
 use strict;
 use warnings;
 
+use File::Basename qw(dirname);
+use File::Spec;
 use Test::More;
+use version;
 
 use KafkaEvents::Clock;
 use KafkaEvents::Kafka;
 use KafkaEvents::Node;
+use KafkaEvents::Provider;
+
+# The newest of those that test/setup/librdkafka has built.
+sub newer_librdkafka
+{
+	my $build = File::Spec->rel2abs(dirname(__FILE__) . '/../../../build');
+	my @versions =
+	  sort { version->parse($a) <=> version->parse($b) }
+	  map { m{librdkafka-([\d.]+)$} ? $1 : () } glob("$build/librdkafka-*");
+
+	die "no librdkafka in $build" unless @versions;
+	return "$build/librdkafka-$versions[-1]/lib";
+}
 
 # Seed what is random; KAFKA_EVENTS_SEED repeats a run that failed.
 sub seed

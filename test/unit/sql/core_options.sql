@@ -75,6 +75,8 @@ SELECT unnest(unit_server_problems('{}'));
 SELECT o, p FROM (VALUES
   ('{security_protocol=sasl_ssl}'::text[]),
   ('{security_protocol=sasl_ssl,sasl_mechanism=x}'),
+  ('{security_protocol=sasl_ssl,sasl_mechanism=aws_msk_iam}'), ('{sasl_mechanism=oauthbearer}'),
+  ('{group_protocol=consumer,session_timeout=10000,heartbeat_interval=1000}'), ('{group_protocol=consumer,max_poll_interval=1000}'), ('{group_protocol=share}'),
   ('{session_timeout=3000}'), ('{session_timeout=45000,heartbeat_interval=15000}'),
   ('{session_timeout=300001}'), ('{max_poll_interval=44999}'),
   ('{retry_suffix=.dlq}'), ('{retry_suffix=.dlq,dlq_suffix=.x.dlq}'),
@@ -121,7 +123,8 @@ SELECT split_part(p, E'\n', 1) FROM unnest(ARRAY[
   'security.protocol', 'sasl.mechanism', 'sasl.mechanisms', 'ssl.ca.pem', 'session.timeout.ms',
   'heartbeat.interval.ms', 'max.poll.interval.ms', 'fetch.wait.max.ms', 'compression.codec',
   'compression.type', 'sasl.username', 'sasl.password', 'ssl.certificate.pem', 'ssl.key.pem',
-  'ssl.key.password', 'isolation.level', 'enable.idempotence', 'enable.partition.eof',
+  'ssl.key.password', 'sasl.oauthbearer.client.secret', 'sasl.oauthbearer.token.endpoint.url', 'sasl.oauthbearer.config',
+  'enable.sasl.oauthbearer.unsecure.jwt', 'https.ca.pem', 'https.ca.location', 'group.protocol', 'group.remote.assignor', 'isolation.level', 'enable.idempotence', 'enable.partition.eof',
   'partition.assignment.strategy', 'allow.auto.create.topics', 'internal.termination.signal',
   'statistics.interval.ms', 'Linger.ms', 'linger.ms ', '.', '..']) o,
   unnest(unit_server_problems(ARRAY[o || '=1', 'bootstrap_servers=k1:9092', 'service_name=orders'])) p;
@@ -132,6 +135,12 @@ SELECT o, p FROM (VALUES
   ('{username=u}'::text[]), ('{password=s}'), ('{username=,password=}'), ('{user=u}'),
   ('{ssl_key_pem=hunter2,ssl_certificate_pem=hunter3}'),
   ('{ssl_key_password=hunter2}'),
+  ('{oidc_client_id=orders,oidc_scope=kafka,oidc_extensions=team=a}'), ('{oidc_client_secret=hunter2}'),
+  ('{oidc_client_id=a:b,oidc_client_secret=,oidc_token_endpoint=ftp://login/token}'),
+  ('{oidc_client_id=a,oidc_client_secret=s,oidc_token_endpoint=https://login.example.com:8443/tenant/token?p=1,"oidc_scope=kafka api://orders/.default","oidc_extensions=team=a b,stage="}'),
+  ('{oidc_client_id=a,oidc_client_secret=s,oidc_token_endpoint=http://u:hunter2@login/token}'),
+  ('{oidc_client_id=a,oidc_client_secret=s,oidc_token_endpoint=http:///token}'),
+  ('{oidc_client_id=a,oidc_client_secret=s,oidc_token_endpoint=http://login/token,"oidc_ca_pem=-----BEGIN CERTIFICATE-----",oidc_scope=a&b,oidc_extensions=auth=x}'),
   ('{"ssl_key_pem=-----BEGIN ENCRYPTED PRIVATE KEY-----"}')) v(o),
   unnest(unit_mapping_problems(o)) p;
 
