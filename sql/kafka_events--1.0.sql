@@ -347,11 +347,13 @@ CREATE FUNCTION @extschema@.kafka_subscribe(
   update_if          text      DEFAULT NULL,
   generated_columns  text      DEFAULT 'error',
   unwrap             text      DEFAULT 'none',
+  split              text      DEFAULT 'none',
+  route              text      DEFAULT NULL,
   server             name      DEFAULT NULL)
 RETURNS regclass
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'kafka_subscribe';
-COMMENT ON FUNCTION @extschema@.kafka_subscribe(text, text, regclass, text, text, text, text, text[], text, integer, interval, integer, text, interval, interval, float8, boolean, integer, interval, jsonb, text, text, text, text, text, boolean, text, text, text, text, text, name) IS
+COMMENT ON FUNCTION @extschema@.kafka_subscribe(text, text, regclass, text, text, text, text, text[], text, integer, interval, integer, text, interval, interval, float8, boolean, integer, interval, jsonb, text, text, text, text, text, boolean, text, text, text, text, text, text, text, name) IS
   'Consume a topic into a table, a handler function, or both';
 
 CREATE FUNCTION @extschema@.kafka_subscription_alter(
@@ -386,11 +388,13 @@ CREATE FUNCTION @extschema@.kafka_subscription_alter(
   update_if          text      DEFAULT NULL,
   generated_columns  text      DEFAULT NULL,
   unwrap             text      DEFAULT NULL,
+  split              text      DEFAULT NULL,
+  route              text      DEFAULT NULL,
   server             name      DEFAULT NULL)
 RETURNS regclass
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'kafka_subscription_alter';
-COMMENT ON FUNCTION @extschema@.kafka_subscription_alter(text, text, regclass, text, text, text, text, text[], text, integer, interval, integer, text, interval, interval, float8, boolean, integer, interval, jsonb, text, text, text, text, text, boolean, text, text, text, text, text, name) IS
+COMMENT ON FUNCTION @extschema@.kafka_subscription_alter(text, text, regclass, text, text, text, text, text[], text, integer, interval, integer, text, interval, interval, float8, boolean, integer, interval, jsonb, text, text, text, text, text, boolean, text, text, text, text, text, text, text, name) IS
   'Change a subscription; NULL leaves an option as it is';
 
 CREATE FUNCTION @extschema@.kafka_unsubscribe(topic text, server name DEFAULT NULL)
@@ -869,7 +873,9 @@ CREATE FUNCTION kafka_events.subscriptions(
   OUT update_columns     text,
   OUT update_if          text,
   OUT generated_columns  text,
-  OUT unwrap             text)
+  OUT unwrap             text,
+  OUT split              text,
+  OUT route              text)
 RETURNS SETOF record
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'kafka_subscriptions';
@@ -952,6 +958,10 @@ COMMENT ON COLUMN @extschema@.kafka_subscriptions.generated_columns IS
   'Whether a field for a generated or identity-always column is an error or ignored';
 COMMENT ON COLUMN @extschema@.kafka_subscriptions.unwrap IS
   'What values and keys are taken out of: connect, debezium or cloudevents; none if they are what they mean';
+COMMENT ON COLUMN @extschema@.kafka_subscriptions.split IS
+  'What a message that holds several values is taken apart by: array (a JSON array) or lines (one value in each); none if it is one value';
+COMMENT ON COLUMN @extschema@.kafka_subscriptions.route IS
+  'Function that tells the table of each message, or NULL to write no row; NULL if there is none';
 
 CREATE FUNCTION kafka_events.schemas(
   OUT server         name,

@@ -65,8 +65,50 @@ CREATE TABLE places (id int PRIMARY KEY, at point);
 SELECT kafka_subscribe('bad', into_table => 'places', on_conflict => 'update', update_if => 'at');
 DROP TABLE places;
 
+-- several values in a message
+SELECT kafka_subscribe('arrays', into_table => 'orders', split => 'array');
+SELECT kafka_subscription_alter('arrays', split => 'LINES');
+SELECT topic, split FROM kafka_subscriptions WHERE topic IN ('plain', 'arrays') ORDER BY topic;
+SELECT kafka_subscription_alter('arrays', split => 'none');
+SELECT kafka_subscribe('bad', into_table => 'orders', split => 'csv');
+SELECT kafka_subscribe('bad', into_table => 'orders', split => 'array', value_format => 'registry');
+-- rows of one message need different keys
+CREATE TABLE logged (kafka_partition int, kafka_offset bigint, note text, kafka_element int, PRIMARY KEY (kafka_partition, kafka_offset));
+SELECT kafka_subscribe('bad', into_table => 'logged', split => 'lines');
+SELECT kafka_subscribe('logged', into_table => 'logged', split => 'lines', column_map => '{"kafka_offset": "offset"}');
+ALTER TABLE logged DROP CONSTRAINT logged_pkey, ADD PRIMARY KEY (kafka_partition, kafka_offset, kafka_element);
+SELECT kafka_subscribe('logged2', into_table => 'logged', split => 'lines', on_conflict => 'update');
+SELECT kafka_table_create('enveloped');
+SELECT kafka_subscribe('bad', into_table => 'enveloped', split => 'lines', row_format => 'envelope');
+SELECT kafka_unsubscribe(topic) FROM unnest('{arrays,logged,logged2}'::text[]) topic;
+DROP TABLE logged, enveloped;
+
+-- one topic into several tables
+CREATE FUNCTION pick(jsonb) RETURNS regclass LANGUAGE sql AS 'SELECT ''orders''::regclass';
+CREATE FUNCTION pick(kafka_message) RETURNS regclass LANGUAGE sql AS 'SELECT ''orders''::regclass';
+CREATE FUNCTION pick_text(jsonb) RETURNS text LANGUAGE sql AS 'SELECT ''orders''';
+CREATE FUNCTION pick_batch(kafka_message[]) RETURNS regclass LANGUAGE sql AS 'SELECT ''orders''::regclass';
+SELECT kafka_subscribe('bad', route => 'pick');
+SELECT kafka_subscribe('bad', route => 'pick_text');
+SELECT kafka_subscribe('bad', route => 'pick_batch');
+SELECT kafka_subscribe('bad', route => 'nobody');
+SELECT kafka_subscribe('bad', route => 'pick(jsonb)', into_table => 'orders');
+SELECT kafka_subscribe('routed', route => 'pick(jsonb)', column_map => '{"anything": "x"}', on_conflict => 'update', update_if => 'anything');
+SELECT topic, into_table, route FROM kafka_subscriptions WHERE topic IN ('plain', 'routed') ORDER BY topic;
+SELECT kafka_subscription_alter('routed', route => 'pick(kafka_message)');
+DROP FUNCTION pick(jsonb);
+DROP FUNCTION pick(kafka_message);
+ALTER FUNCTION pick(kafka_message) RENAME TO chosen;
+SELECT route FROM kafka_subscriptions WHERE topic = 'routed';
+SELECT option FROM pg_foreign_table, unnest(ftoptions) option WHERE ftrelid = 'kafka_events.routed'::regclass AND option LIKE 'route%';
+SELECT kafka_subscription_alter('routed', into_table => 'orders');
+-- one function for two options
+SELECT kafka_subscription_alter('routed', handler => 'chosen');
+DROP FUNCTION chosen(kafka_message) CASCADE;
+DROP FUNCTION pick_text, pick_batch;
+
 SELECT option, type, default_value, allowed_values FROM kafka_options() WHERE object = 'subscription' AND option IN ('column_map', 'field_names', 'timestamp_unit', 'bytes_encoding', 'strip_nul',
-  'tombstones', 'update_columns', 'update_if', 'generated_columns');
+  'tombstones', 'update_columns', 'update_if', 'generated_columns', 'split', 'route');
 
 DROP EXTENSION kafka_events CASCADE;
 DROP TABLE orders;

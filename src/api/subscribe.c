@@ -95,7 +95,9 @@ static const struct
 	{"update_columns", ARG_TEXT, "all"},
 	{"update_if", ARG_TEXT, NULL},
 	{"generated_columns", ARG_TEXT, "error"},
-	{"unwrap", ARG_TEXT, "none"}
+	{"unwrap", ARG_TEXT, "none"},
+	{"split", ARG_TEXT, "none"},
+	{"route", ARG_TEXT, NULL}
 };
 
 #define ARG_TOPIC 0
@@ -217,6 +219,9 @@ put_names(const KeSubscription *sub, List *options)
 	if (OidIsValid(sub->validator))
 		(void) put_option(options, "validator",
 						  ke_names_of_function(sub->validator));
+	if (OidIsValid(sub->route))
+		(void) put_option(options, "route",
+						  ke_names_of_function(sub->route));
 }
 
 /* ------------------------------------------------------------ the answer */
@@ -421,6 +426,9 @@ kafka_subscription_alter(PG_FUNCTION_ARGS)
 	if (ke_subscription_ddl_option(changes, "validator") != NULL)
 		changes = put_option(changes, "validator",
 							 ke_names_of_function(sub->validator));
+	if (ke_subscription_ddl_option(changes, "route") != NULL)
+		changes = put_option(changes, "route",
+							 ke_names_of_function(sub->route));
 	ke_subscription_ddl_alter(sub, changes);
 	PG_RETURN_OID(sub->oid);
 }

@@ -25,7 +25,7 @@
 
 PG_FUNCTION_INFO_V1(kafka_subscriptions);
 
-#define COLUMNS 36
+#define COLUMNS 38
 
 static Datum
 interval_datum(int ms)
@@ -162,6 +162,8 @@ set_options(Row *row, const KeSubscription *sub)
 	set_text(row, options->update_if);
 	set_text(row, generated);
 	set_text(row, ke_options_subscription_unwrap_name(options->unwrap));
+	set_text(row, ke_options_subscription_split_name(options->split));
+	set_text(row, function_text(sub->route, options->route));
 }
 
 static void

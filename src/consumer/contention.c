@@ -2,7 +2,7 @@
  * contention.c
  *	  Consumers that write the same rows at the same time.
  *
- * The lock is a heavyweight one on the target table or the handler, with a
+ * The lock is a heavyweight one on the target table, route or handler, with a
  * sub-identifier that PostgreSQL uses for neither: shared for transactions
  * that run with others, exclusive for those that run alone.  It is taken
  * before any row is locked, so whoever waits for it is in nobody's way.
@@ -40,8 +40,8 @@ ke_contention_enter(const KeContention *contention, const KeSubscription *sub)
 		LockDatabaseObject(RelationRelationId, sub->into_table, LOCK_SUBID,
 						   mode);
 	else
-		LockDatabaseObject(ProcedureRelationId, sub->handler, LOCK_SUBID,
-						   mode);
+		LockDatabaseObject(ProcedureRelationId, OidIsValid(sub->route) ?
+						   sub->route : sub->handler, LOCK_SUBID, mode);
 }
 
 static void

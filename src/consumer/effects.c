@@ -40,18 +40,40 @@ elapsed_ms(KeMoment since)
 	return (long) ((ke_clock_now() - since) / 1000);
 }
 
+/* What is processed together: messages, or what they are taken apart into. */
+typedef struct Units
+{
+	KeMessage **msgs;
+	int			count;
+	const int  *places;			/* whose each is, as an index of the effects'
+								 * messages; NULL: all are messages */
+	int			first;			/* the index of the first one then */
+} Units;
+
+/* -1: of none of them. */
+static void
+set_at(KeEffects *effects, const Units *units, int i)
+{
+	effects->element = i < 0 ? 0 : units->msgs[i]->element;
+	if (i < 0)
+		effects->at = -1;
+	else
+		effects->at = units->places != NULL ? units->places[i] :
+			units->first + i;
+}
+
 /* Refuse what is not to be processed at all. */
 static void
-inspect(KeEffects *effects, int from, int upto)
+inspect(KeEffects *effects, const Units *units)
 {
 	int			i;
 
-	for (i = from; i < upto; i++)
+	for (i = 0; i < units->count; i++)
 	{
-		effects->at = i;
-		ke_inspect_check(effects->stage->inspector, effects->msgs[i]);
+		set_at(effects, units, i);
+		ke_inspect_check(effects->stage->inspector, units->msgs[i]);
 	}
-	effects->at = -1;
+	set_at(effects, units, -1);
 }
 
 /* Does a handler get what the sink skips? */
@@ -62,23 +84,43 @@ is_taken_raw(const KeStage *stage)
 		stage->sub->handler_argument == KE_ARG_BATCH;
 }
 
+/* Which table each row goes to. */
 static void
-write_rows(KeEffects *effects, int from, int upto)
+ask_for_tables(KeEffects *effects, const Units *units)
 {
+	int			i;
+
+	for (i = 0; i < units->count; i++)
+	{
+		set_at(effects, units, i);
+		ke_table_router_ask(effects->stage->router, units->msgs[i], i);
+	}
+	set_at(effects, units, -1);
+}
+
+static void
+write_rows(KeEffects *effects, const Units *units)
+{
+	KeStage    *stage = effects->stage;
 	volatile int at = -1;
 
 	ke_guard_enter(0);			/* the table may have triggers */
 	PG_TRY();
 	{
-		effects->rows += ke_sink_write(effects->stage->sink,
-									   effects->msgs + from, upto - from,
-									   &at);
-		if (!is_taken_raw(effects->stage))
-			effects->skipped += ke_sink_skipped(effects->stage->sink);
+		if (stage->router != NULL)
+			effects->rows += ke_table_router_write(stage->router, units->msgs,
+												   units->count, &at);
+		else
+			effects->rows += ke_sink_write(stage->sink, units->msgs,
+										   units->count, &at);
+		if (!is_taken_raw(stage))
+			effects->skipped += stage->router != NULL ?
+				ke_table_router_skipped(stage->router) :
+				ke_sink_skipped(stage->sink);
 	}
 	PG_CATCH();
 	{
-		effects->at = at >= 0 ? from + at : -1;
+		set_at(effects, units, at);
 		ke_guard_failed();
 		PG_RE_THROW();
 	}
@@ -87,29 +129,82 @@ write_rows(KeEffects *effects, int from, int upto)
 }
 
 static void
-call_handler(KeEffects *effects, int from, int upto)
+call_handler(KeEffects *effects, const Units *units)
 {
 	KeStage    *stage = effects->stage;
 	int			i;
 
 	if (stage->sub->handler_argument == KE_ARG_BATCH)
 	{
-		effects->at = (upto - from == 1) ? from : -1;
-		ke_handler_call_batch(stage->handler, effects->msgs + from,
-							  upto - from);
+		set_at(effects, units, units->count == 1 ? 0 : -1);
+		ke_handler_call_batch(stage->handler, units->msgs, units->count);
 	}
 	else
 	{
-		for (i = from; i < upto; i++)
+		for (i = 0; i < units->count; i++)
 		{
-			effects->at = i;
+			set_at(effects, units, i);
 			KE_CRASH_POINT("in_handler");
-			if (!ke_handler_call(stage->handler, effects->msgs[i]) &&
-				stage->sink == NULL)
-				effects->skipped++;
+			if (ke_handler_call(stage->handler, units->msgs[i]) ||
+				ke_stage_writes_rows(stage))
+				continue;
+			effects->skipped++;
+			units->msgs[i]->left = true;
 		}
 	}
-	effects->at = -1;
+	set_at(effects, units, -1);
+}
+
+/* A message is skipped if nothing of it has an effect. */
+static void
+note_touched(KeEffects *effects, const Units *units)
+{
+	int			i;
+
+	for (i = 0; i < units->count; i++)
+	{
+		if (units->places[i] == effects->touched_last ||
+			(units->msgs[i]->left && !is_taken_raw(effects->stage)))
+			continue;
+		effects->touched_last = units->places[i];
+		effects->touched++;
+	}
+}
+
+static void
+process_units(KeEffects *effects, const Units *units)
+{
+	KeStage    *stage = effects->stage;
+
+	if (stage->inspector != NULL)
+		inspect(effects, units);
+	if (stage->router != NULL)
+		ask_for_tables(effects, units);
+	if (ke_stage_writes_rows(stage))
+		write_rows(effects, units);
+	if (stage->handler != NULL)
+		call_handler(effects, units);
+}
+
+/* Messages from..upto - 1, piece by piece: one alone may hold millions. */
+static void
+process_parts(KeEffects *effects, int from, int upto)
+{
+	KeSplitter *splitter = effects->stage->splitter;
+
+	while (from < upto)
+	{
+		Units		units = {splitter->msgs, 0, splitter->places, 0};
+
+		from = ke_split_take(splitter, effects->msgs, from, upto,
+							 &effects->at);
+		units.count = splitter->count;
+		if (units.count == 0)
+			continue;
+		process_units(effects, &units);
+		note_touched(effects, &units);
+	}
+	effects->skipped = upto - effects->touched;
 }
 
 /* Forget what an earlier transaction counted. */
@@ -121,6 +216,8 @@ reset_counts(KeStage *stage)
 		ke_unmatched_reset(ke_sink_unmatched(stage->sink));
 		*ke_sink_stripped(stage->sink) = 0;
 	}
+	if (stage->router != NULL)
+		ke_table_router_reset_counts(stage->router);
 	if (stage->handler != NULL)
 	{
 		ke_unmatched_reset(ke_handler_unmatched(stage->handler));
@@ -146,17 +243,24 @@ process(KeEffects *effects)
 		ke_inspect_begin(stage->inspector);
 	if (stage->handler != NULL)
 		ke_handler_begin(stage->handler);
+	if (stage->router != NULL)
+		ke_table_router_begin(stage->router);
+	if (stage->splitter != NULL)
+		ke_split_begin(stage->splitter);
 	while (effects->done < effects->count)
 	{
 		int			upto = Min(effects->done + chunk, effects->count);
 		KeMoment	chunk_started = ke_clock_now();
 
-		if (stage->inspector != NULL)
-			inspect(effects, effects->done, upto);
-		if (stage->sink != NULL)
-			write_rows(effects, effects->done, upto);
-		if (stage->handler != NULL)
-			call_handler(effects, effects->done, upto);
+		if (stage->splitter != NULL)
+			process_parts(effects, effects->done, upto);
+		else
+		{
+			Units		units = {effects->msgs + effects->done,
+			upto - effects->done, NULL, effects->done};
+
+			process_units(effects, &units);
+		}
 		effects->done = upto;
 		if (elapsed_ms(started) >= KE_EFFECTS_MS)
 			break;
@@ -174,7 +278,13 @@ add_context(void *argument)
 	KeEffects  *effects = (KeEffects *) argument;
 
 	if (effects->at >= 0)
+	{
+		if (effects->element > 0)
+			errcontext("%s %d of the message",
+					   ke_split_noun(effects->stage->splitter->by),
+					   effects->element);
 		errcontext("%s", ke_message_describe(effects->msgs[effects->at]));
+	}
 	else
 		errcontext("messages of topic \"%s\"", effects->stage->sub->topic);
 }
@@ -233,7 +343,8 @@ count_unmatched(KeStage *stage, KeMetricsDelta *delta)
 {
 	KeUnmatched none = {0};
 	KeUnmatched *rows = stage->sink != NULL ?
-		ke_sink_unmatched(stage->sink) : &none;
+		ke_sink_unmatched(stage->sink) : stage->router != NULL ?
+		ke_table_router_unmatched(stage->router) : &none;
 	KeUnmatched *calls = stage->handler != NULL ?
 		ke_handler_unmatched(stage->handler) : &none;
 
@@ -261,7 +372,8 @@ static int64
 count_stripped(KeStage *stage)
 {
 	int64		rows = stage->sink != NULL ?
-		*ke_sink_stripped(stage->sink) : 0;
+		*ke_sink_stripped(stage->sink) : stage->router != NULL ?
+		ke_table_router_stripped(stage->router) : 0;
 	int64		calls = stage->handler != NULL ?
 		*ke_handler_stripped(stage->handler) : 0;
 
@@ -301,6 +413,31 @@ explain_lock_wait(KeEngine *engine, KeEffects *effects)
 									lock);
 }
 
+/* The reason says which part of the message is at fault. */
+static void
+name_element(KeEngine *engine, KeEffects *effects)
+{
+	MemoryContext old = MemoryContextSwitchTo(engine->scratch);
+	KeFailure  *fail = effects->fail;
+
+	fail->message = psprintf("%s %d: %s",
+							 ke_split_noun(effects->stage->splitter->by),
+							 effects->element,
+							 fail->message == NULL ? "" : fail->message);
+	MemoryContextSwitchTo(old);
+}
+
+/* Does the failure name what stands in the user's own functions? */
+static void
+compare_sources(const KeStage *stage, KeFailure *fail)
+{
+	if (stage->handler != NULL)
+		ke_failure_compare_source(fail, ke_handler_source(stage->handler));
+	if (stage->router != NULL)
+		ke_failure_compare_source(fail,
+								  ke_table_router_source(stage->router));
+}
+
 void
 ke_effects_transact(KeEngine *engine, KeEffects *effects,
 					const KeEffectsFrame *frame)
@@ -310,7 +447,9 @@ ke_effects_transact(KeEngine *engine, KeEffects *effects,
 	ErrorContextCallback context;
 
 	effects->at = -1;
-	effects->done = effects->skipped = 0;
+	effects->element = 0;
+	effects->done = effects->skipped = effects->touched = 0;
+	effects->touched_last = -1;
 	effects->rows = 0;
 	effects->committed = false;
 	context.callback = add_context;
@@ -324,14 +463,17 @@ ke_effects_transact(KeEngine *engine, KeEffects *effects,
 	ke_position_work_set(NULL, NULL);
 	ke_lock_wait_end();
 	effects->timed_out = effects->fail != NULL && ke_handler_timed_out();
-	if (effects->fail != NULL && effects->stage->handler != NULL)
-		ke_failure_compare_source(effects->fail,
-								  ke_handler_source(effects->stage->handler));
+	if (effects->fail != NULL && effects->element > 0)
+		name_element(engine, effects);
+	if (effects->fail != NULL)
+		compare_sources(effects->stage, effects->fail);
 	error_context_stack = context.previous;
 	if (effects->committed)
 		count_effects(engine, effects, started);
 	if (effects->stage->sink != NULL)
 		ke_sink_end(effects->stage->sink);
+	if (effects->stage->router != NULL)
+		ke_table_router_end(effects->stage->router);
 	ke_session_reset();
 	if (effects->count == 0 || !(effects->committed || effects->fail))
 		return;

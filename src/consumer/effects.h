@@ -18,7 +18,11 @@ typedef struct KeEffects
 	int			done;			/* how many of them were processed */
 	int			skipped;		/* of those, tombstones without an effect */
 	int64		rows;			/* inserted, updated or deleted */
+	int			touched;		/* of messages that are taken apart: those
+								 * with an effect */
+	int			touched_last;	/* the last of them */
 	volatile int at;			/* what it is at; -1: none of them */
+	volatile int element;		/* of that message, if it is taken apart */
 
 	/* how the transaction ended */
 	bool		committed;

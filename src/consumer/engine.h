@@ -12,6 +12,7 @@
 
 #include "consumer/contention.h"
 #include "consumer/retry_chain.h"
+#include "convert/split.h"
 #include "core/clock.h"
 #include "core/failure.h"
 #include "core/message.h"
@@ -19,6 +20,7 @@
 #include "core/schema_id.h"
 #include "handler/handler.h"
 #include "handler/inspect.h"
+#include "handler/table_router.h"
 #include "kafka/consumer.h"
 #include "shm/circuit.h"
 #include "shm/lag.h"
@@ -104,6 +106,8 @@ struct KeStage
 	KeInspector *inspector;		/* NULL: none; so for the next two */
 	KeHandler  *handler;
 	KeSink	   *sink;
+	KeTableRouter *router;		/* with neither, no rows are written */
+	KeSplitter *splitter;		/* NULL: messages stay whole */
 	KeMessage  *msgs;			/* [head, head + count) are waiting */
 	KeMessage **refs;			/* room for pointers to them, for the batch */
 	KePartition **parts;		/* whose message it is */
@@ -199,6 +203,14 @@ extern bool ke_configuration_read(KeEngine *engine, Oid server,
 extern void ke_configuration_adopt(KeEngine *engine, KeConfiguration *from);
 
 /* stage.c: messages waiting */
+
+/* Does it write rows, into one table or several? */
+static inline bool
+ke_stage_writes_rows(const KeStage *stage)
+{
+	return stage->sink != NULL || stage->router != NULL;
+}
+
 extern KeStage *ke_stage_make(KeEngine *engine, KeSubscription *sub);
 extern void ke_stage_replace(KeEngine *engine, KeStage *stage,
 							 KeSubscription *sub);

@@ -116,16 +116,22 @@ typedef struct KeyLook
 	volatile bool tells_row;
 } KeyLook;
 
+/* A row, of whichever table. */
 static void
-look_at_key(void *argument)
+look_at_row(KeyLook *look, KeMessage *msg)
 {
-	KeyLook    *look = (KeyLook *) argument;
+	KeStage    *stage = look->stage;
+	KeSink	   *volatile sink = stage->sink;
 
+	if (stage->router != NULL)
+		ke_table_router_ask(stage->router, msg, 0);
 	ke_guard_enter(0);			/* defaults and domains are user code */
 	PG_TRY();
 	{
-		ke_sink_key_tells_row(look->stage->sink, look->msg,
-							  &look->tells_row);
+		if (stage->router != NULL)
+			sink = ke_table_router_sink(stage->router);
+		if (sink != NULL)
+			ke_sink_key_tells_row(sink, msg, &look->tells_row);
 	}
 	PG_CATCH();
 	{
@@ -136,6 +142,31 @@ look_at_key(void *argument)
 	ke_guard_leave();
 }
 
+/* Of a message that is taken apart: of all the rows in it? */
+static void
+look_at_key(void *argument)
+{
+	KeyLook    *look = (KeyLook *) argument;
+	KeSplitter *splitter = look->stage->splitter;
+	volatile int at;
+	int			from = 0;
+
+	if (look->stage->router != NULL)
+		ke_table_router_begin(look->stage->router);
+	if (splitter == NULL)
+	{
+		look_at_row(look, look->msg);
+		return;
+	}
+	ke_split_begin(splitter);
+	while (from < 1 && look->tells_row)
+	{
+		from = ke_split_take(splitter, &look->msg, from, 1, &at);
+		for (int i = 0; i < splitter->count && look->tells_row; i++)
+			look_at_row(look, splitter->msgs[i]);
+	}
+}
+
 /* One that cannot be told of is like those that can. */
 static bool
 key_tells_row(KeStage *stage, KeMessage *msg)
@@ -143,7 +174,10 @@ key_tells_row(KeStage *stage, KeMessage *msg)
 	KeyLook		look = {stage, msg, true};
 
 	(void) ke_attempt_transaction(look_at_key, &look, false);
-	ke_sink_end(stage->sink);
+	if (stage->sink != NULL)
+		ke_sink_end(stage->sink);
+	if (stage->router != NULL)
+		ke_table_router_end(stage->router);
 	ke_session_reset();
 	return look.tells_row;
 }
@@ -170,7 +204,7 @@ keys_tell_rows(KeStage *stage, const KeCulprit *culprit)
 void
 ke_ordered_look_at_keys(KeEngine *engine, KeStage *stage)
 {
-	if (stage->keys_looked_at || stage->sink == NULL ||
+	if (stage->keys_looked_at || !ke_stage_writes_rows(stage) ||
 		stage->sub->options.on_conflict != KE_CONFLICT_UPDATE ||
 		stage->parts[stage->head]->careful > 0)
 		return;
@@ -185,7 +219,7 @@ ke_ordered_choose(KeEngine *engine, KeCulprit *culprit)
 {
 	KeStage    *stage = culprit->stage;
 
-	if (culprit->ordering != KE_ORDER_KEY || stage->sink == NULL ||
+	if (culprit->ordering != KE_ORDER_KEY || !ke_stage_writes_rows(stage) ||
 		stage->sub->options.on_conflict != KE_CONFLICT_UPDATE ||
 		!ke_ordered_keeps(culprit))
 		return;

@@ -53,8 +53,10 @@ typedef struct Parking
 } Parking;
 
 /*
- * One that was sent well after now was sent by a clock that has been set back
- * since: it waits for as long as it was to wait when it was sent.
+ * One that was written or sent well after now was so by a clock that has been
+ * set back since: it waits for its delay, or as long as it was to wait when it
+ * was sent.  A copy of ours is written before it is sent: the clock may have
+ * been set back between the two.
  */
 static TimestampTz
 due_time(const KeMessage *msg, const KeOrigin *origin, TimestampTz now)
@@ -64,6 +66,8 @@ due_time(const KeMessage *msg, const KeOrigin *origin, TimestampTz now)
 		msg->timestamp_ms : now_ms;
 	int64		wait_ms = Min(Max(origin->due_ms - from_ms, 0), KEEP_MS);
 
+	if (origin->service != NULL && origin->delay_ms >= 0)
+		wait_ms = Min(wait_ms, origin->delay_ms);
 	return TimestampTzPlusMilliseconds(now, wait_ms);
 }
 

@@ -246,7 +246,8 @@ write_dead(KeEngine *engine, const KeCulprit *culprit)
 		.reason = dead_letter_reason(culprit->fail),
 		.sqlstate = culprit->fail->sqlstate,
 		.handler = of_sub->handler ? of_sub->handler :
-		of_sub->into_table ? of_sub->into_table : "",
+		of_sub->into_table ? of_sub->into_table :
+		of_sub->route ? of_sub->route : "",
 		.time_ms = ke_unix_ms(GetCurrentTimestamp())
 	};
 	KeOutboxRow row = copy_of(engine, culprit, KE_OUTBOX_DEAD,

@@ -79,11 +79,31 @@ find_need(const List *needs, const KeSchemaId *id)
 }
 
 /*
- * The id of a message's value or key, if its schema is not in memory.  What
- * has no id, or a wrong one, fails when it is read.
+ * Is the message framed by these bytes before its value or key, and by nothing
+ * else?
  */
 static bool
-lacks(const KeStage *stage, KeMessage *msg, bool of_key, KeSchemaId *id)
+is_framed_by(const char *framing, KeMessage *msg, bool of_key)
+{
+	const char *bytes = of_key ? msg->key : msg->value;
+	int32		len = of_key ? msg->key_len : msg->value_len;
+	int			nheaders;
+
+	if (framing == NULL || bytes == NULL || len < KE_FRAMING_LEN ||
+		memcmp(framing, bytes, KE_FRAMING_LEN) != 0)
+		return false;
+	(void) ke_message_headers(msg, &nheaders);
+	return nheaders == 0;
+}
+
+/*
+ * The id of a message's value or key, if its schema is not in memory.  What
+ * has no id, or a wrong one, fails when it is read.  Where its schema is in
+ * memory, *known becomes its framing, if others may be framed by it alone.
+ */
+static bool
+lacks(const KeStage *stage, KeMessage *msg, bool of_key, KeSchemaId *id,
+	  const char **known)
 {
 	const KeSubscriptionOptions *options = &stage->sub->options;
 	KeFormat	format = of_key ? options->key_format : options->value_format;
@@ -96,22 +116,31 @@ lacks(const KeStage *stage, KeMessage *msg, bool of_key, KeSchemaId *id)
 						 &problem))
 		return false;
 	*id = framing.id;
-	return !ke_schema_cache_has(options->registry, id);
+	if (!ke_schema_cache_has(options->registry, id))
+		return true;
+	if (framing.skip == KE_FRAMING_LEN)
+		*known = of_key ? msg->key : msg->value;
+	return false;
 }
 
 static List *
 collect_needs(const KeStage *stage, int count)
 {
 	List	   *needs = NIL;
+	const char *known[2] = {NULL, NULL};
 
 	for (int i = 0; i < count; i++)
 	{
+		KeMessage  *msg = &stage->msgs[stage->head + i];
+
 		for (int of_key = 0; of_key <= 1; of_key++)
 		{
 			KeSchemaId	id;
 			Need	   *need;
 
-			if (!lacks(stage, &stage->msgs[stage->head + i], of_key, &id) ||
+			/* most messages are framed as the one before */
+			if (is_framed_by(known[of_key], msg, of_key) ||
+				!lacks(stage, msg, of_key, &id, &known[of_key]) ||
 				find_need(needs, &id) != NULL)
 				continue;
 			need = palloc0(sizeof(Need));
@@ -129,9 +158,10 @@ awaited(const KeStage *stage, KeMessage *msg, const List *needs)
 	for (int of_key = 0; of_key <= 1; of_key++)
 	{
 		KeSchemaId	id;
+		const char *known;
 		const Need *need;
 
-		if (!lacks(stage, msg, of_key, &id))
+		if (!lacks(stage, msg, of_key, &id, &known))
 			continue;
 		need = find_need(needs, &id);
 		if (need != NULL && need->found == KE_SCHEMA_COMES)

@@ -77,6 +77,9 @@ open_sides(KeEngine *engine, KeStage *stage, KeSubscription *sub)
 		ke_handler_open(sub, engine->config) : NULL;
 	stage->sink = OidIsValid(sub->into_table) && sub->broken == NULL ?
 		ke_sink_open(sub, engine->config) : NULL;
+	stage->router = OidIsValid(sub->route) && sub->broken == NULL ?
+		ke_table_router_open(sub, engine->config) : NULL;
+	stage->splitter = ke_split_open(&sub->options, engine->config);
 	ke_pace_begin(&stage->pace, sub->options.batch_size);
 	stage->not_before = 0;
 	stage->backoff_ms = 0;
@@ -112,6 +115,8 @@ close_sides(KeStage *stage)
 		ke_handler_close(stage->handler);
 	if (stage->sink != NULL)
 		ke_sink_close(stage->sink);
+	if (stage->router != NULL)
+		ke_table_router_close(stage->router);
 }
 
 /* The configuration was read again: waiting messages stay, the rest is new. */

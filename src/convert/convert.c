@@ -137,6 +137,7 @@ ke_convert_init(KeConverter *conv, const char *name, Oid type,
 		conv->epoch = ke_epoch_type(conv->base_type);
 		conv->unit = options->timestamp_unit;
 		conv->encoding = options->bytes_encoding;
+		conv->refuses_text = ke_untyped_refuses_text(conv->base_type, options);
 	}
 	if (conv->kind == KE_CONVERT_NESTED)
 	{
@@ -455,6 +456,8 @@ convert_string(KeConverter *conv, const KeJson *json, int node)
 	}
 	if (conv->kind == KE_CONVERT_BYTEA && conv->encoding != KE_BYTES_TEXT)
 		return ke_bytes_text_decode(conv->encoding, text, len);
+	if (conv->refuses_text)
+		ke_untyped_refuse_text();
 	return convert_chars_of(conv, text, len);
 }
 

@@ -52,6 +52,7 @@ typedef struct KeConverter
 	KeEpochType epoch;			/* base_type's; none: numbers are as text */
 	KeTimestampUnit unit;
 	KeBytesEncoding encoding;
+	bool		refuses_text;	/* bytea, of change events; see untyped.h */
 	bool		is_domain;
 	bool		is_hstore;
 	bool		asks_for_type;	/* see untyped.h */

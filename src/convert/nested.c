@@ -21,6 +21,7 @@
 #include "convert/json_scan.h"
 #include "convert/json_write.h"
 #include "convert/nested.h"
+#include "convert/untyped.h"
 
 struct KeNested
 {
@@ -29,6 +30,7 @@ struct KeNested
 	Oid			type;			/* of these two */
 	KeTimestampUnit unit;
 	KeBytesEncoding encoding;
+	bool		refuses_text;	/* see untyped.h */
 	struct KeNested *element;	/* of an array, whatever its dimensions */
 	int			nfields;		/* of a row */
 	char	  **names;
@@ -53,6 +55,7 @@ make_leaf(Oid type, const KeSubscriptionOptions *options)
 	{
 		nested->unit = options->timestamp_unit;
 		nested->encoding = options->bytes_encoding;
+		nested->refuses_text = ke_untyped_refuses_text(type, options);
 	}
 	return nested;
 }
@@ -151,6 +154,8 @@ write_bytea(StringInfo out, const KeNested *nested, const KeJson *json,
 		write_bytes(out, node->value.bytes, node->count);
 		return;
 	}
+	if (nested->refuses_text)
+		ke_untyped_refuse_text();
 	if (nested->encoding == KE_BYTES_TEXT)
 	{
 		ke_json_write(out, json, index);

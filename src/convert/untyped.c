@@ -347,3 +347,19 @@ ke_untyped_check_null(const KeJson *json, const KeJsonNode *node)
 					json->subject),
 			 errhint("With on_conflict \"update\" the column keeps its value; else set REPLICA IDENTITY FULL for the table at the source.")));
 }
+
+bool
+ke_untyped_refuses_text(Oid type, const KeSubscriptionOptions *options)
+{
+	return type == BYTEAOID && options->unwrap == KE_UNWRAP_KIND_DEBEZIUM &&
+		options->bytes_encoding == KE_BYTES_TEXT;
+}
+
+void
+ke_untyped_refuse_text(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("a string for a column of type bytea cannot be told: it could be hex or base64"),
+			 errhint("Set bytes_encoding of the subscription to what binary.handling.mode is at the connector, or have it write bytes.")));
+}

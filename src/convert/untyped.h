@@ -11,6 +11,7 @@
 #define KE_UNTYPED_H
 
 #include "convert/json_scan.h"
+#include "core/options.h"
 
 /* May values for this type, which is no domain, need it? */
 extern bool ke_untyped_concerns(Oid type);
@@ -31,5 +32,14 @@ extern void ke_untyped_check_bits(const KeJsonNode *node);
 
 /* Refuse a null that stands for a value which its writer did not have. */
 extern void ke_untyped_check_null(const KeJson *json, const KeJsonNode *node);
+
+/*
+ * Must text for this type be refused, with a schema too?  Such is bytea of
+ * change events: the connector may have written hex or base64, and a schema
+ * calls both a string.
+ */
+extern bool ke_untyped_refuses_text(Oid type,
+									const KeSubscriptionOptions *options);
+extern void ke_untyped_refuse_text(void) pg_attribute_noreturn();
 
 #endif							/* KE_UNTYPED_H */

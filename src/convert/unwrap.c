@@ -252,6 +252,8 @@ unwrap_key(KeUnwrap *unwrap, const char *bytes, int32 len, KeJson *out)
 		is_json_key(bytes, len))
 	{
 		(void) read_envelope(unwrap, bytes, len, &envelope);
+		out->untyped = unwrap->kind == KE_UNWRAP_KIND_DEBEZIUM &&
+			envelope.type == NULL;
 		return take_all(out, &envelope);
 	}
 	text = ke_json_scan_to_server(bytes, &len, unwrap->subject);

@@ -263,6 +263,31 @@ scan_data(Event *event, KeJson *source, const char *bytes, int32 len)
 	event->has_data = source->nodes[event->data].kind != KE_JSON_NULL;
 }
 
+/* Data that came as bytes, by its media type. */
+static void
+read_bytes(Event *event, KeJson *source, const char *bytes, int32 len,
+		   const char *type, int32 type_len)
+{
+	if (is_json_type(type, type_len))
+		scan_data(event, source, bytes, len);
+	else if (is_text_type(type, type_len))
+	{
+		const char *text = ke_json_scan_to_server(bytes, &len,
+												  source->subject);
+
+		event->data = source->nnodes;
+		ke_json_nodes_add_string(source, text, len);
+		event->json = source;
+		event->has_data = true;
+	}
+	else
+	{
+		event->bytes = bytes;
+		event->len = len;
+		event->has_data = true;
+	}
+}
+
 static KeUnwrapped
 read_structured(KeMessage *msg, KeJson *source, KeJson *out)
 {
@@ -279,15 +304,19 @@ read_structured(KeMessage *msg, KeJson *source, KeJson *out)
 	}
 	else if (base64 >= 0 && source->nodes[base64].kind != KE_JSON_NULL)
 	{
-		event.has_data = true;
-		if (source->nodes[base64].kind == KE_JSON_STRING)
-			event.bytes = ke_connect_value_bytes(out, &source->nodes[base64],
-												 &event.len);
-		if (event.bytes == NULL)
+		const KeJsonNode *text = &source->nodes[base64];
+		const char *bytes = NULL;
+		const char *name = "";
+		int32		name_len = 0;
+		int32		len;
+
+		if (text->kind == KE_JSON_STRING)
+			bytes = ke_connect_value_bytes(out, text, &len);
+		if (bytes == NULL)
 			refuse("Its \"data_base64\" is not base64.", NULL);
-		if (type >= 0 && source->nodes[type].kind == KE_JSON_STRING &&
-			is_json_type(source->nodes[type].text, source->nodes[type].len))
-			scan_data(&event, source, event.bytes, event.len);
+		if (type >= 0 && source->nodes[type].kind == KE_JSON_STRING)
+			name = ke_json_scan_characters(&source->nodes[type], &name_len);
+		read_bytes(&event, source, bytes, len, name, name_len);
 	}
 	return take(out, &event, msg, source);
 }
@@ -302,23 +331,10 @@ read_binary(KeMessage *msg, const char *bytes, int32 len, KeJson *source,
 	ke_json_nodes_reset(source);
 	if (bytes == NULL || len == 0)
 		return take(out, &event, msg, NULL);
-	if (type == NULL || is_json_type(type->value, type->value_len))
+	if (type == NULL)
 		scan_data(&event, source, bytes, len);
-	else if (is_text_type(type->value, type->value_len))
-	{
-		const char *text = ke_json_scan_to_server(bytes, &len,
-												  source->subject);
-
-		ke_json_scan_plain(source, text, len);
-		event.json = source;
-		event.has_data = true;
-	}
 	else
-	{
-		event.bytes = bytes;
-		event.len = len;
-		event.has_data = true;
-	}
+		read_bytes(&event, source, bytes, len, type->value, type->value_len);
 	return take(out, &event, msg, NULL);
 }
 

@@ -13,6 +13,9 @@
 #define SHORT_ID_LEN ((int32) sizeof(uint32))
 #define LONG_ID_LEN ((int32) sizeof(uint64))
 
+StaticAssertDecl(MAGIC_LEN + sizeof(uint32) == KE_FRAMING_LEN,
+				 "the usual framing is a byte and an id");
+
 /* The first byte of Confluent's header. */
 #define MAGIC_ID 0
 #define MAGIC_GUID 1

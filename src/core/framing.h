@@ -27,6 +27,9 @@ typedef struct KeFraming
 	bool		is_json;		/* Apicurio's: Avro was written as JSON */
 } KeFraming;
 
+/* The length of the usual framing: a byte 0 and four bytes of an id. */
+#define KE_FRAMING_LEN 5
+
 /* False: it has none, or a wrong one; *problem says what ("has ..."). */
 extern bool ke_framing_read(KeMessage *msg, bool of_key, KeRegistryId ids,
 							KeFraming *framing, const char **problem);

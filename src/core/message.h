@@ -50,12 +50,15 @@ struct KeMessage
 	int64		offset;
 	int64		timestamp_ms;	/* -1: none */
 	KeTimestampType timestamp_type;
+	int32		element;		/* of the message that it was in, from 1 on;
+								 * 0: it is whole */
 	const char *key;			/* NULL: no key */
 	const char *value;			/* NULL: a tombstone */
 	int32		key_len;
 	int32		value_len;
 	int32		attempt;		/* 0: first delivery */
 	bool		returned;		/* a dead letter that was sent back */
+	bool		left;			/* its last write was about no row */
 	KeMessageDrop drop;			/* set for those only */
 	int32		nheaders;		/* -1: not loaded yet */
 	KeHeader   *headers;

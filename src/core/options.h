@@ -117,6 +117,14 @@ typedef enum KeGeneratedColumns
 	KE_GENERATED_IGNORE
 } KeGeneratedColumns;
 
+/* How messages that hold several values are taken apart. */
+typedef enum KeSplit
+{
+	KE_SPLIT_NONE,				/* a message is one value */
+	KE_SPLIT_ARRAY,				/* a JSON array of them */
+	KE_SPLIT_LINES				/* one in each line */
+} KeSplit;
+
 /* What values, and their keys, are wrapped in. */
 typedef enum KeUnwrapKind
 {
@@ -189,7 +197,7 @@ typedef struct KeMappingOptions
 } KeMappingOptions;
 
 /*
- * Options as written, with defaults filled in.  handler, validator and
+ * Options as written, with defaults filled in.  handler, validator, route and
  * into_table are still text here; subscription/catalog resolves them.
  */
 typedef struct KeSubscriptionOptions
@@ -197,6 +205,7 @@ typedef struct KeSubscriptionOptions
 	char	   *topic;			/* NULL: the table's name */
 	char	   *handler;
 	char	   *into_table;
+	char	   *route;
 	KeRowFormat row_format;
 	KeOnConflict on_conflict;
 	KeOrdering	ordering;
@@ -225,6 +234,7 @@ typedef struct KeSubscriptionOptions
 	char	   *update_if;		/* a column, or NULL */
 	KeGeneratedColumns generated_columns;
 	KeUnwrapKind unwrap;
+	KeSplit		split;
 	bool		paused;			/* set by kafka_consumer_pause */
 	KeFormat	value_format;
 	KeFormat	key_format;
@@ -307,5 +317,6 @@ ke_options_subscription_update_columns_name(KeUpdateColumns value);
 extern const char *
 ke_options_subscription_generated_columns_name(KeGeneratedColumns value);
 extern const char *ke_options_subscription_unwrap_name(KeUnwrapKind value);
+extern const char *ke_options_subscription_split_name(KeSplit value);
 
 #endif							/* KE_OPTIONS_H */

@@ -36,6 +36,7 @@ static const char *const tombstones[] =
 {"delete", "ignore", "dead_letter", NULL};
 static const char *const update_columns[] = {"all", "present", NULL};
 static const char *const generated[] = {"error", "ignore", NULL};
+static const char *const splits[] = {"none", "array", "lines", NULL};
 
 static const char *parse_required_headers(const char *value, void *out);
 static const char *parse_column_map(const char *value, void *out);
@@ -84,6 +85,8 @@ static const KeOption subscription_options[] = {
 	OPTION(update_if, TEXT, .form = "column"),
 	OPTION(generated_columns, CHOICE, "error", .choices = generated),
 	OPTION(unwrap, CHOICE, "none", .choices = envelopes),
+	OPTION(route, TEXT, .form = FUNCTION_FORM),
+	OPTION(split, CHOICE, "none", .choices = splits),
 	OPTION(paused, BOOLEAN, "false")
 };
 
@@ -145,9 +148,14 @@ ke_options_subscription_parse(List *options, bool production,
 		out->tombstones = KE_TOMBSTONES_BY_FORMAT;
 
 	if (ke_option_table_written(options, "handler") == NULL &&
-		ke_option_table_written(options, "into_table") == NULL)
+		ke_option_table_written(options, "into_table") == NULL &&
+		ke_option_table_written(options, "route") == NULL)
 		ke_options_problem(problems, NULL,
-						   "At least one of the options \"handler\" and \"into_table\" is required");
+						   "At least one of the options \"handler\", \"into_table\" and \"route\" is required");
+	if (out->into_table != NULL && out->route != NULL)
+		ke_options_problem(problems,
+						   "To change from one to the other: ALTER FOREIGN TABLE ... OPTIONS (DROP into_table, ADD route 'function').",
+						   "Options \"into_table\" and \"route\" both say where rows go");
 }
 
 /* Who says what the schemas are? */
@@ -163,6 +171,17 @@ check_formats(const KeServerOptions *server, const KeSubscriptionOptions *sub,
 						   "Say where the schema registry is: ALTER SERVER ... OPTIONS (ADD schema_registry_url 'https://host:port').",
 						   "Option \"%s\" is registry, but the server has no schema_registry_url",
 						   by_value ? "value_format" : "key_format");
+}
+
+/* What is taken apart must be text that is there before anything is read. */
+static void
+check_split(const KeSubscriptionOptions *sub, List **problems)
+{
+	if (sub->split != KE_SPLIT_NONE &&
+		sub->value_format == KE_FORMAT_REGISTRY)
+		ke_options_problem(problems, NULL,
+						   "Option \"split\" is '%s', which needs value_format 'json'",
+						   splits[sub->split]);
 }
 
 /* Options that say something of on_conflict update. */
@@ -229,6 +248,7 @@ ke_options_subscription_check(const KeServerOptions *server,
 						   ke_literal_show_interval(sub->max_delay_ms),
 						   ke_literal_show_interval(sub->initial_delay_ms));
 	check_formats(server, sub, problems);
+	check_split(sub, problems);
 }
 
 bool
@@ -319,4 +339,10 @@ const char *
 ke_options_subscription_unwrap_name(KeUnwrapKind value)
 {
 	return envelopes[value];
+}
+
+const char *
+ke_options_subscription_split_name(KeSplit value)
+{
+	return splits[value];
 }

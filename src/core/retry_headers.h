@@ -36,6 +36,7 @@ typedef struct KeOrigin
 	const char *history;		/* to be kept; NULL: its sender adds it */
 	int			attempt;		/* retries so far, this one included */
 	int64		due_ms;			/* since 1970; 0: at once */
+	int64		delay_ms;		/* that it was to wait; -1: not known */
 } KeOrigin;
 
 typedef enum KeCopyOwner

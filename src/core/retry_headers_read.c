@@ -237,6 +237,9 @@ read_due(KeMessage *msg, KeOrigin *origin, const char **problem)
 			 origin->due_ms - msg->timestamp_ms >
 			 KE_RETRY_DELAY_MAX_MS + CLOCKS_DIFFER_MS)
 		complain(problem, KE_COPY_DUE, "is too far in the future");
+	if (!ke_header_read_number(msg, KE_COPY_DELAY, PG_INT64_MAX,
+							   &origin->delay_ms))
+		origin->delay_ms = -1;
 }
 
 KeCopyOwner

@@ -165,7 +165,8 @@ make_decoder(KeArgumentMaker *maker)
 {
 	const KeSubscriptionOptions *options = maker->options;
 
-	if (options != NULL && options->into_table == NULL)
+	if (options != NULL && options->into_table == NULL &&
+		options->route == NULL)
 		ke_field_map_check(maker->row, options);
 	return ke_decode_make(maker->row, NULL, options, false,
 						  maker->row_context);

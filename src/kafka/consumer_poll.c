@@ -114,6 +114,8 @@ take_message(KeConsumer *consumer, rd_kafka_event_t *rkev, KeMessage *msg)
 	msg->attempt = 0;
 	msg->returned = false;
 	msg->drop = KE_DROP_NOT;
+	msg->left = false;
+	msg->element = 0;
 	msg->nheaders = -1;
 	msg->headers = NULL;
 	msg->ops = &message_ops;

@@ -8,6 +8,7 @@
 #include "access/table.h"
 #include "executor/executor.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
 
 #include "sink/sink.h"
 #include "sink/sink_bulk.h"
@@ -99,6 +100,25 @@ ke_sink_key_tells_row(KeSink *sink, KeMessage *msg, volatile bool *tells)
 		MemoryContextSwitchTo(old);
 	}
 	table_close(rel, NoLock);
+}
+
+bool
+ke_sink_is_current(const KeSink *sink)
+{
+	return sink->target.table != NULL && !sink->target.stale;
+}
+
+/* Updates and deletes have triggers of their own. */
+bool
+ke_sink_minds_itself(KeSink *sink)
+{
+	Relation	rel = ke_sink_table_target_open(&sink->target);
+	KeSinkTable *table = sink->target.table;
+	bool		result = table->plain &&
+		(table->on_conflict != KE_CONFLICT_UPDATE || rel->trigdesc == NULL);
+
+	table_close(rel, NoLock);
+	return result;
 }
 
 int64 *

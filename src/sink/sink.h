@@ -74,6 +74,15 @@ extern KeUnmatched *ke_sink_unmatched(KeSink *sink);
 /* Messages that NULs were taken out of, since the caller last set it to 0. */
 extern int64 *ke_sink_stripped(KeSink *sink);
 
+/* Is what it knows of its table up to date?  Then it was opened before. */
+extern bool ke_sink_is_current(const KeSink *sink);
+
+/*
+ * In a transaction: can nothing that runs when a row is written (triggers,
+ * foreign keys, defaults) look at other tables?  Raises as writing does.
+ */
+extern bool ke_sink_minds_itself(KeSink *sink);
+
 /* After the transaction ended, either way. */
 extern void ke_sink_end(KeSink *sink);
 

@@ -162,7 +162,7 @@ gather(KeSinkTable *table, Writing *writing, KeMessage *msg, int message)
 	if (ke_sink_row_fill(table, msg, slot->tts_values,
 						 slot->tts_isnull) != KE_SINK_WRITES)
 	{
-		table->skipped++;
+		ke_sink_table_leave(table, msg);
 		MemoryContextSwitchTo(old);
 		return;
 	}

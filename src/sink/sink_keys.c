@@ -112,7 +112,7 @@ make_operations(KeSinkTable *table, KeMessage **msgs, int count, int *n,
 							   operation->row.nulls);
 		if (act == KE_SINK_LEAVES)
 		{
-			table->skipped++;
+			ke_sink_table_leave(table, msgs[i]);
 			continue;
 		}
 		operation->row.deletes = act == KE_SINK_DELETES;

@@ -94,6 +94,10 @@ convert_metadata(KeSinkTable *table, KeSinkColumn *column, KeMessage *msg,
 			break;
 		case KE_COLUMN_HEADERS:
 			return convert_headers(conv, msg);
+		case KE_COLUMN_ELEMENT:
+			if (msg->element > 0)
+				return ke_convert_int(conv, msg->element);
+			break;
 		case KE_COLUMN_DEFAULT:
 		case KE_COLUMN_FIELD:
 			elog(ERROR, "column is not one for metadata");

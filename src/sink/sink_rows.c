@@ -216,7 +216,7 @@ next_row(CustomScanState *css)
 			MemoryContextSwitchTo(old);
 			if (act != KE_SINK_WRITES)
 			{
-				rows->table->skipped++;
+				ke_sink_table_leave(rows->table, rows->msgs[*rows->at]);
 				continue;
 			}
 		}

@@ -60,7 +60,8 @@ static const MetadataName metadata_names[] = {
 	{"kafka_timestamp", "timestamp", KE_COLUMN_TIMESTAMP},
 	{"kafka_key", "key", KE_COLUMN_KEY},
 	{NULL, "value", KE_COLUMN_VALUE},
-	{"kafka_headers", "headers", KE_COLUMN_HEADERS}
+	{"kafka_headers", "headers", KE_COLUMN_HEADERS},
+	{"kafka_element", "element", KE_COLUMN_ELEMENT}	/* with option split */
 };
 
 static void
@@ -113,7 +114,8 @@ ke_sink_table_target_init(KeSinkTarget *target, const KeSubscription *sub,
 	target->relid = sub->into_table;
 	target->topic = MemoryContextStrdup(context, sub->topic);
 	target->options = &sub->options;
-	target->maps_elsewhere = sub->handler_argument == KE_ARG_COMPOSITE;
+	target->maps_elsewhere = sub->handler_argument == KE_ARG_COMPOSITE ||
+		OidIsValid(sub->route);
 	target->value = ke_document_open(&sub->options, KE_DOCUMENT_VALUE,
 									 context);
 	target->key = ke_document_open(&sub->options, KE_DOCUMENT_KEY, context);
@@ -149,6 +151,9 @@ source_of_column(const KeSubscriptionOptions *options, const char *name)
 		const char *reserved = format == KE_ROW_ENVELOPE ?
 			metadata_names[i].envelope : metadata_names[i].field;
 
+		if (metadata_names[i].source == KE_COLUMN_ELEMENT &&
+			options->split == KE_SPLIT_NONE)
+			continue;
 		if (reserved != NULL && strcmp(reserved, name) == 0)
 			return metadata_names[i].source;
 	}

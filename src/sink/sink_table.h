@@ -32,7 +32,8 @@ typedef enum KeColumnSource
 	KE_COLUMN_TIMESTAMP,
 	KE_COLUMN_KEY,
 	KE_COLUMN_VALUE,
-	KE_COLUMN_HEADERS
+	KE_COLUMN_HEADERS,
+	KE_COLUMN_ELEMENT			/* of a message that is taken apart */
 } KeColumnSource;
 
 typedef struct KeSinkColumn
@@ -116,7 +117,8 @@ typedef struct KeSinkTarget
 	Oid			relid;
 	char	   *topic;
 	const KeSubscriptionOptions *options;	/* the subscription's */
-	bool		maps_elsewhere; /* column_map may mean a handler's row type */
+	bool		maps_elsewhere; /* column_map may mean a handler's row type, or
+								 * another table */
 	KeDocument *value;			/* of the message that is at work */
 	KeDocument *key;
 	MemoryContext context;		/* what this is in */
@@ -166,6 +168,14 @@ extern bool ke_sink_row_is_moved(KeSinkTable *table, KeMessage *msg);
 extern bool ke_sink_row_was_moved(KeMessage *msg);
 extern bool ke_sink_row_new_key(KeSinkTable *table, KeMessage *msg,
 								Datum *values);
+
+/* Note that the message is about no row. */
+static inline void
+ke_sink_table_leave(KeSinkTable *table, KeMessage *msg)
+{
+	table->skipped++;
+	msg->left = true;
+}
 
 /* True if every column may be inserted into by the current user. */
 extern bool ke_sink_table_may_insert(const KeSinkTable *table);

@@ -41,12 +41,15 @@ typedef struct KeSubscription
 	Oid			server;
 	Oid			owner;
 	char	   *topic;
-	Oid			handler;		/* InvalidOid: none; so for the next two */
+	Oid			handler;		/* InvalidOid: none; so for the others */
 	KeArgument	handler_argument;
 	Oid			handler_argument_type;
 	Oid			validator;
 	KeArgument	validator_argument; /* KE_ARG_JSONB or KE_ARG_MESSAGE */
 	Oid			validator_argument_type;
+	Oid			route;
+	KeArgument	route_argument;
+	Oid			route_argument_type;
 	Oid			into_table;
 	KeSubscriptionOptions options;
 	char	   *broken;			/* why it cannot run, or NULL */

@@ -23,6 +23,7 @@
 #include "catalog/pg_index.h"
 #include "catalog/pg_namespace.h"
 #include "commands/dbcommands.h"
+#include "foreign/foreign.h"
 #include "miscadmin.h"
 #include "parser/parse_type.h"
 #include "utils/acl.h"
@@ -109,7 +110,7 @@ check_use(Oid function, KeFunctionUse use, List **problems)
 	unfit = ke_names_unfit(function, use);
 	if (unfit != NULL)
 		ke_options_problem(problems, NULL, "%s %s %s",
-						   use == KE_USE_HANDLER ? "Handler" : "Validator",
+						   ke_names_use(use),
 						   ke_names_of_function(function), unfit);
 }
 
@@ -176,7 +177,7 @@ needed_privileges(KeOnConflict on_conflict)
 }
 
 static void
-check_privileges(KeServer *server, KeSubscription *sub, List **problems)
+check_privileges(Oid owner, const KeSubscription *sub, List **problems)
 {
 	static const struct
 	{
@@ -197,72 +198,100 @@ check_privileges(KeServer *server, KeSubscription *sub, List **problems)
 	initStringInfo(&missing);
 	for (i = 0; i < lengthof(privileges); i++)
 		if ((needed & privileges[i].mode) != 0 &&
-			pg_class_aclcheck_ext(sub->into_table, server->owner,
+			pg_class_aclcheck_ext(sub->into_table, owner,
 								  privileges[i].mode, &gone) != ACLCHECK_OK)
 			appendStringInfo(&missing, "%s%s", missing.len > 0 ? ", " : "",
 							 privileges[i].name);
 	if (missing.len > 0 && !gone)
 		ke_options_problem(problems, NULL,
 						   "Role \"%s\", the owner of server \"%s\", has no %s privilege on table %s",
-						   role_name(server->owner), server->name,
+						   role_name(owner),
+						   GetForeignServer(sub->server)->servername,
 						   missing.data, ke_names_of_table(sub->into_table));
 }
 
-/* Conflicts are settled by the primary key, so there must be one. */
-static bool
-has_primary_key(Oid table)
+/* The columns of the primary key, if there is one that is checked at once. */
+static Bitmapset *
+primary_key_columns(Oid table)
 {
 	Relation	catalog = table_open(IndexRelationId, AccessShareLock);
 	ScanKeyData key;
 	SysScanDesc scan;
 	HeapTuple	tuple;
-	bool		found = false;
+	Bitmapset  *columns = NULL;
 
 	ScanKeyInit(&key, Anum_pg_index_indrelid, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(table));
 	scan = systable_beginscan(catalog, IndexIndrelidIndexId, true, NULL, 1,
 							  &key);
-	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	while (columns == NULL && HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		Form_pg_index index = (Form_pg_index) GETSTRUCT(tuple);
 
-		found = index->indisprimary && index->indimmediate &&
-			index->indisvalid;
+		if (!index->indisprimary || !index->indimmediate ||
+			!index->indisvalid)
+			continue;
+		for (int i = 0; i < index->indnkeyatts; i++)
+			columns = bms_add_member(columns, index->indkey.values[i]);
 	}
 	systable_endscan(scan);
 	table_close(catalog, AccessShareLock);
-	return found;
+	return columns;
 }
 
+/* Conflicts are settled by the primary key, so there must be one. */
 static void
-check_primary_key(KeSubscription *sub, List **problems)
+check_primary_key(const KeSubscription *sub, List **problems)
 {
 	KeOnConflict on_conflict = sub->options.on_conflict;
 	const char *name = ke_options_subscription_on_conflict_name(on_conflict);
 
-	if (!has_primary_key(sub->into_table))
+	if (primary_key_columns(sub->into_table) == NULL)
 		ke_options_problem(problems, NULL,
 						   "Option \"on_conflict\" is '%s', but table %s has no primary key that is checked at once",
 						   name, ke_names_of_table(sub->into_table));
 }
 
-static void
-check_table(KeServer *server, KeSubscription *sub, List **problems)
+/* Is it filled with what is the same for all that a message holds? */
+static bool
+is_of_whole_message(const KeSubscriptionOptions *options, const char *column)
 {
-	const char *unfit;
+	static const char *const names[] =
+	{"topic", "partition", "offset", "timestamp", "headers"};
+	bool		is_envelope = options->row_format == KE_ROW_ENVELOPE;
 
-	if (!OidIsValid(sub->into_table))
-		return;					/* none, or resolving it made a problem */
-	unfit = unfit_relation(sub->into_table);
-	if (unfit != NULL)
-	{
-		ke_options_problem(problems, NULL, "Relation %s %s",
-						   ke_names_of_table(sub->into_table), unfit);
+	for (int i = 0; i < options->ncolumn_map && !is_envelope; i++)
+		if (strcmp(options->column_map[i].column, column) == 0)
+			return false;
+	for (int i = 0; i < lengthof(names); i++)
+		if (strcmp(column, is_envelope ? names[i] :
+				   psprintf("kafka_%s", names[i])) == 0)
+			return true;
+	return false;
+}
+
+/* Rows of one message need keys that differ. */
+static void
+check_split(const KeSubscription *sub, List **problems)
+{
+	bool		is_envelope = sub->options.row_format == KE_ROW_ENVELOPE;
+	Bitmapset  *key;
+	int			column = -1;
+
+	if (sub->options.split == KE_SPLIT_NONE)
 		return;
-	}
-	check_privileges(server, sub, problems);
-	if (sub->options.on_conflict != KE_CONFLICT_ERROR)
-		check_primary_key(sub, problems);
+	key = primary_key_columns(sub->into_table);
+	if (key == NULL)
+		return;
+	while ((column = bms_next_member(key, column)) >= 0)
+		if (!is_of_whole_message(&sub->options,
+								 get_attname(sub->into_table, column, false)))
+			return;
+	ke_options_problem(problems,
+					   psprintf("Add a column %s of type integer to the table and its primary key.",
+								is_envelope ? "element" : "kafka_element"),
+					   "Option \"split\" makes several rows of a message, but the primary key of table %s is the same for all of them",
+					   ke_names_of_table(sub->into_table));
 }
 
 /* ------------------------------------------------------- the column map */
@@ -289,7 +318,8 @@ check_column_map(KeSubscription *sub, List **problems)
 
 	char	   *where;
 
-	if (options->ncolumn_map == 0)
+	/* with a route, the columns may be those of any table */
+	if (options->ncolumn_map == 0 || options->route != NULL)
 		return;
 	if (!OidIsValid(table) && !OidIsValid(row))
 	{
@@ -322,7 +352,7 @@ check_column_map(KeSubscription *sub, List **problems)
 
 /* A column of the table that values can be told to be newer in. */
 static void
-check_update_if(KeSubscription *sub, List **problems)
+check_update_if(const KeSubscription *sub, List **problems)
 {
 	const char *column = sub->options.update_if;
 	AttrNumber	attribute;
@@ -342,6 +372,33 @@ check_update_if(KeSubscription *sub, List **problems)
 						   column);
 }
 
+void
+ke_checks_table(Oid owner, const KeSubscription *sub, List **problems)
+{
+	const char *unfit;
+
+	if (!OidIsValid(sub->into_table))
+		return;					/* none, or resolving it made a problem */
+	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(sub->into_table)))
+	{
+		ke_options_problem(problems, NULL, "Relation %u does not exist",
+						   sub->into_table);
+		return;
+	}
+	unfit = unfit_relation(sub->into_table);
+	if (unfit != NULL)
+	{
+		ke_options_problem(problems, NULL, "Relation %s %s",
+						   ke_names_of_table(sub->into_table), unfit);
+		return;
+	}
+	check_privileges(owner, sub, problems);
+	if (sub->options.on_conflict != KE_CONFLICT_ERROR)
+		check_primary_key(sub, problems);
+	check_split(sub, problems);
+	check_update_if(sub, problems);
+}
+
 /* ---------------------------------------------------------- everything */
 
 void
@@ -354,12 +411,13 @@ ke_checks_subscription(KeServer *server, KeSubscription *sub,
 	ke_checks_owner(server, problems);
 	check_use(sub->handler, KE_USE_HANDLER, problems);
 	check_use(sub->validator, KE_USE_VALIDATOR, problems);
+	check_use(sub->route, KE_USE_ROUTE, problems);
 	check_execute(server, sub->handler, problems);
 	if (sub->validator != sub->handler)
 		check_execute(server, sub->validator, problems);
-	check_table(server, sub, problems);
+	check_execute(server, sub->route, problems);
+	ke_checks_table(server->owner, sub, problems);
 	check_column_map(sub, problems);
-	check_update_if(sub, problems);
 	ke_trust_check(server, sub, problems);
 }
 

@@ -15,6 +15,13 @@
 extern void ke_checks_subscription(KeServer *server, KeSubscription *sub,
 								   List **problems);
 
+/*
+ * What is there to say against writing rows into sub's table, of whichever
+ * kind it is, as its options have it and with the rights of owner.
+ */
+extern void ke_checks_table(Oid owner, const KeSubscription *sub,
+							List **problems);
+
 /* The owner can log in and connect to this database. */
 extern void ke_checks_owner(KeServer *server, List **problems);
 

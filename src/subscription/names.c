@@ -25,11 +25,19 @@
 #include "subscription/extension.h"
 #include "subscription/names.h"
 
-/* At the start of a sentence. */
-static const char *
-use_name(KeFunctionUse use)
+const char *
+ke_names_use(KeFunctionUse use)
 {
-	return use == KE_USE_HANDLER ? "Handler" : "Validator";
+	switch (use)
+	{
+		case KE_USE_HANDLER:
+			return "Handler";
+		case KE_USE_VALIDATOR:
+			return "Validator";
+		case KE_USE_ROUTE:
+			return "Route";
+	}
+	pg_unreachable();
 }
 
 /* ------------------------------------------------------------- writing */
@@ -130,6 +138,14 @@ unfit_signature(Oid argument_type, Oid result_type, KeFunctionUse use)
 								format_type_be(argument_type));
 			if (result_type != BOOLOID && result_type != TEXTOID)
 				return psprintf("returns %s, not boolean or text",
+								format_type_be(result_type));
+			return NULL;
+		case KE_USE_ROUTE:
+			if (argument == KE_ARG_NONE || argument == KE_ARG_BATCH)
+				return psprintf("takes %s, not json, jsonb, text, bytea, kafka_message or a composite type",
+								format_type_be(argument_type));
+			if (result_type != REGCLASSOID)
+				return psprintf("returns %s, not regclass",
 								format_type_be(result_type));
 			return NULL;
 	}
@@ -271,19 +287,19 @@ report_unfit(const char *text, KeFunctionUse use, List *unfit,
 	if (unfit == NIL)
 		ke_options_problem(problems, NULL,
 						   "%s \"%s\" does not exist",
-						   use_name(use), text);
+						   ke_names_use(use), text);
 	else if (list_length(unfit) == 1)
 	{
 		Oid			function = linitial_oid(unfit);
 
 		ke_options_problem(problems, NULL, "%s %s %s",
-						   use_name(use), ke_names_of_function(function),
+						   ke_names_use(use), ke_names_of_function(function),
 						   ke_names_unfit(function, use));
 	}
 	else
 		ke_options_problem(problems, NULL,
 						   "%s \"%s\" can be none of the %d functions of this name",
-						   use_name(use), text, list_length(unfit));
+						   ke_names_use(use), text, list_length(unfit));
 }
 
 Oid
@@ -303,7 +319,7 @@ ke_names_find_function(const char *text, KeFunctionUse use, bool use_path,
 	{
 		ke_options_problem(problems, NULL,
 						   "%s \"%s\" is not of the form f, s.f or s.f(type)",
-						   use_name(use), text);
+						   ke_names_use(use), text);
 		return InvalidOid;
 	}
 	names = name_list(identifiers, use_path, problems);
@@ -336,7 +352,7 @@ ke_names_find_function(const char *text, KeFunctionUse use, bool use_path,
 						 ke_names_of_function(lfirst_oid(lc)));
 	ke_options_problem(problems, "Name the function with its schema and the type of its argument, as s.f(jsonb).",
 					   "%s \"%s\" can be several functions: %s",
-					   use_name(use), text, buf.data);
+					   ke_names_use(use), text, buf.data);
 	return InvalidOid;
 }
 

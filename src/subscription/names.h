@@ -10,7 +10,8 @@
 typedef enum KeFunctionUse
 {
 	KE_USE_HANDLER,
-	KE_USE_VALIDATOR
+	KE_USE_VALIDATOR,
+	KE_USE_ROUTE
 } KeFunctionUse;
 
 /*
@@ -23,6 +24,9 @@ extern Oid	ke_names_find_function(const char *text, KeFunctionUse use,
 								   bool use_path, List **problems);
 extern Oid	ke_names_find_table(const char *text, bool use_path,
 								List **problems);
+
+/* What it is then, at the start of a sentence. */
+extern const char *ke_names_use(KeFunctionUse use);
 
 /* Why function cannot be used so, as "takes 2 arguments"; NULL: it can. */
 extern char *ke_names_unfit(Oid function, KeFunctionUse use);

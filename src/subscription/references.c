@@ -91,6 +91,7 @@ ke_references_lock(KeSubscription *sub, List **problems)
 								 problems);
 	sub->validator = lock_function(sub->validator, sub->options.validator,
 								   problems);
+	sub->route = lock_function(sub->route, sub->options.route, problems);
 	if (!OidIsValid(sub->into_table))
 		return;
 	LockRelationOid(sub->into_table, AccessShareLock);
@@ -115,6 +116,8 @@ ke_references_record(const KeSubscription *sub)
 		functions = lappend_oid(functions, sub->handler);
 	if (OidIsValid(sub->validator))
 		functions = list_append_unique_oid(functions, sub->validator);
+	if (OidIsValid(sub->route))
+		functions = list_append_unique_oid(functions, sub->route);
 
 	read_recorded(sub->oid, &recorded);
 	if (recorded.table == sub->into_table &&
@@ -195,57 +198,92 @@ take_by_name(List **functions, const char *text)
 	return InvalidOid;
 }
 
+/* A function that an option names. */
+typedef struct Named
+{
+	const char *text;			/* NULL: none */
+	KeFunctionUse use;
+	Oid		   *function;
+} Named;
+
+#define NAMED 3
+
+/* Those first that fewer functions can be. */
+static void
+name_functions(KeSubscription *sub, Named *named)
+{
+	named[0] = (Named) {sub->options.route, KE_USE_ROUTE, &sub->route};
+	named[1] = (Named) {sub->options.validator, KE_USE_VALIDATOR,
+	&sub->validator};
+	named[2] = (Named) {sub->options.handler, KE_USE_HANDLER, &sub->handler};
+}
+
+/* Take off the list the last one that can be used so, else the first one. */
+static Oid
+take_by_use(List **functions, KeFunctionUse use)
+{
+	Oid			taken = linitial_oid(*functions);
+	ListCell   *lc;
+
+	foreach(lc, *functions)
+		if (ke_names_unfit(lfirst_oid(lc), use) == NULL)
+			taken = lfirst_oid(lc);
+	*functions = list_delete_oid(*functions, taken);
+	return taken;
+}
+
 /*
  * Assign recorded functions that were renamed without our hooks to the texts
- * that found none: one to the only text, of two by what they can be.
+ * that found none: one to the only text, of several by what they can be.
  */
 static void
-take_by_elimination(List *functions, KeSubscription *sub)
+take_by_elimination(List *functions, const Named *named)
 {
-	bool		handler = sub->options.handler != NULL &&
-		!OidIsValid(sub->handler);
-	bool		validator = sub->options.validator != NULL &&
-		!OidIsValid(sub->validator);
+	int			missing = 0;
 
-	if (functions == NIL)
+	for (int i = 0; i < NAMED; i++)
+		missing += named[i].text != NULL && !OidIsValid(*named[i].function);
+	if (functions == NIL ||
+		(missing > 1 && list_length(functions) != missing))
 		return;
-	if (handler && !validator)
-		sub->handler = linitial_oid(functions);
-	else if (validator && !handler)
-		sub->validator = linitial_oid(functions);
-	else if (handler && list_length(functions) == 2)
+	for (int i = 0; i < NAMED; i++)
 	{
-		Oid			first = linitial_oid(functions);
-		Oid			second = lsecond_oid(functions);
-		bool		swapped = ke_names_unfit(second, KE_USE_VALIDATOR) != NULL;
-
-		sub->handler = swapped ? second : first;
-		sub->validator = swapped ? first : second;
+		if (named[i].text == NULL || OidIsValid(*named[i].function))
+			continue;
+		*named[i].function = missing == 1 ? linitial_oid(functions) :
+			take_by_use(&functions, named[i].use);
 	}
+}
+
+/* Two options may name the same function, which is recorded once. */
+static void
+take_same(const Named *named, int i)
+{
+	for (int j = 0; j < NAMED && !OidIsValid(*named[i].function); j++)
+		if (named[j].text != NULL && strcmp(named[j].text, named[i].text) == 0)
+			*named[i].function = *named[j].function;
 }
 
 static void
 resolve_functions(KeSubscription *sub, bool text_decides, List *functions,
 				  List **problems)
 {
-	const char *handler = sub->options.handler;
-	const char *validator = sub->options.validator;
+	Named		named[NAMED];
 
-	sub->handler = take_by_name(&functions, handler);
-	if (handler != NULL && validator != NULL &&
-		strcmp(handler, validator) == 0)
-		sub->validator = sub->handler;
-	else
-		sub->validator = take_by_name(&functions, validator);
+	name_functions(sub, named);
+	for (int i = 0; i < NAMED; i++)
+		*named[i].function = take_by_name(&functions, named[i].text);
+	for (int i = 0; i < NAMED; i++)
+		if (named[i].text != NULL)
+			take_same(named, i);
 	if (!text_decides)
-		take_by_elimination(functions, sub);
-
-	if (handler != NULL && !OidIsValid(sub->handler))
-		sub->handler = ke_names_find_function(handler, KE_USE_HANDLER,
-											   text_decides, problems);
-	if (validator != NULL && !OidIsValid(sub->validator))
-		sub->validator = ke_names_find_function(validator, KE_USE_VALIDATOR,
-												 text_decides, problems);
+		take_by_elimination(functions, named);
+	for (int i = NAMED - 1; i >= 0; i--)
+		if (named[i].text != NULL && !OidIsValid(*named[i].function))
+			*named[i].function = ke_names_find_function(named[i].text,
+														named[i].use,
+														text_decides,
+														problems);
 }
 
 static Oid
@@ -291,6 +329,10 @@ ke_references_resolve(KeSubscription *sub, bool text_decides, List **problems)
 	sub->validator_argument_type = type;
 	sub->validator_argument = OidIsValid(type) ?
 		ke_names_argument(type) : KE_ARG_NONE;
+	type = argument_type(sub->route);
+	sub->route_argument_type = type;
+	sub->route_argument = OidIsValid(type) ?
+		ke_names_argument(type) : KE_ARG_NONE;
 }
 
 /* ------------------------------------------------------------- renaming */
@@ -317,6 +359,9 @@ find_renamings(const KeSubscription *sub, Renaming *renamings)
 	if (OidIsValid(sub->validator))
 		renamings[n++] = (Renaming) {"validator", sub->options.validator,
 		ke_names_of_function(sub->validator)};
+	if (OidIsValid(sub->route))
+		renamings[n++] = (Renaming) {"route", sub->options.route,
+		ke_names_of_function(sub->route)};
 	if (OidIsValid(sub->into_table))
 		renamings[n++] = (Renaming) {"into_table", sub->options.into_table,
 		ke_names_of_table(sub->into_table)};
@@ -353,7 +398,7 @@ rename_in(List *options, const Renaming *renamings, int count)
 bool
 ke_references_rewrite(const KeSubscription *sub)
 {
-	Renaming	renamings[3];
+	Renaming	renamings[4];
 	int			count = find_renamings(sub, renamings);
 	bool		changed = false;
 	Relation	catalog;

@@ -2,10 +2,10 @@
  * references.h
  *	  The objects a subscription refers to: recorded, resolved, renamed.
  *
- * Handler, validator and target table are recorded as dependencies of the
- * foreign table: those OIDs decide.  The text in the options is what a dump
- * carries; it decides only while nothing is recorded (after a restore) and
- * where an ALTER has just changed it.
+ * Handler, validator, route and target table are recorded as dependencies of
+ * the foreign table: those OIDs decide.  The text in the options is what a
+ * dump carries; it decides only while nothing is recorded (after a restore)
+ * and where an ALTER has just changed it.
  */
 #ifndef KE_REFERENCES_H
 #define KE_REFERENCES_H
@@ -13,7 +13,7 @@
 #include "subscription/catalog.h"
 
 /*
- * Fill in sub's handler, validator, into_table and what their arguments are,
+ * Fill in sub's handler, validator, route, into_table and their arguments,
  * from its option text and its recorded dependencies (none if sub->oid is
  * invalid).  With text_decides a text that differs from every recorded name
  * is looked up, with the session's search path; otherwise the recorded

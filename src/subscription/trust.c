@@ -388,6 +388,7 @@ ke_trust_check(KeServer *server, KeSubscription *sub, List **problems)
 	check_called(sub->handler, &found);
 	if (sub->validator != sub->handler)
 		check_called(sub->validator, &found);
+	check_called(sub->route, &found);
 	if (OidIsValid(sub->into_table))
 		ke_trust_check_table(sub->into_table, &found);
 	*problems = list_concat(*problems, without_repetitions(found));

@@ -9,6 +9,8 @@ python_home=$top/build/python
 spring_home=$top/build/spring
 apicurio_home=$top/build/apicurio
 registry_home=$top/build/registry
+connect_home=$top/build/connect
+cloudevents_home=$top/build/cloudevents
 registry_version=2.6.13.Final
 newer_librdkafka=2.15.1
 

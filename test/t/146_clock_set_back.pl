@@ -129,6 +129,16 @@ parked_is($again, 1, 'one more to be parked');
 $clock->set(0);
 $node->becomes("SELECT count(*) FROM retried WHERE id = 'while it runs'",
 	'1', '... and under a consumer that runs');
+# a copy that was written by the clock that was ahead, and sent by this one
+my $service = $node->safe_psql('postgres',
+	q{SELECT option_value FROM pg_options_to_table(
+		(SELECT srvoptions FROM pg_foreign_server WHERE srvname = 'shop'))
+	   WHERE option_name = 'service_name'});
+$kafka->produce("$again.retry", ['sent afterwards'],
+	map { ('-H', $_) } ("x-service=$service", 'x-retry-attempt=1', 'x-retry-delay=8000',
+		'x-retry-at=' . 1000 * (time() + 1800), "x-original-topic=$again"));
+$node->becomes("SELECT count(*) FROM retried WHERE id = 'sent afterwards'",
+	'1', '... and of a copy that was sent afterwards');
 is($node->safe_psql('postgres', 'SELECT min(attempt), max(attempt) FROM retried'),
 	'1|1', 'each at its first retry');
 $node->stays_up_ok;

@@ -298,6 +298,21 @@ sub spring
 	return;
 }
 
+# Let the CloudEvents SDK write events: see test/connect/WriteEvents.java.
+sub write_cloudevents
+{
+	my ($self, $topic, $encoding) = @_;
+	my $err = '';
+
+	IPC::Run::run([ 'java', '-Xmx256m', '-XX:+UseSerialGC',
+			'-XX:TieredStopAtLevel=1', '-cp', "$here/../../build/cloudevents/*",
+			"$here/../connect/WriteEvents.java", $self->address, $topic,
+			$encoding ],
+		'<', \undef, '2>', \$err)
+	  or croak "the CloudEvents SDK could not write to $topic: $err";
+	return;
+}
+
 # What produce_events wrote down: a list of hashes with id, key, state.
 sub read_journal
 {

@@ -26,12 +26,31 @@ my @own;
 sub start
 {
 	my ($class) = @_;
+	my $self = $class->begin;
+
+	$self->finish;
+	return $self;
+}
+
+# The same in two steps, for what else takes a while.
+sub begin
+{
+	my ($class) = @_;
 	my $dir = PostgreSQL::Test::Utils::tempdir('registry');
 	my $self = bless { dir => $dir }, $class;
 
 	push @own, $self;
-	$self->_command('start');
+	$self->{starting} =
+	  IPC::Run::start([ "$here/registry", 'start', $dir ], '<', \undef);
 	return $self;
+}
+
+sub finish
+{
+	my ($self) = @_;
+
+	$self->{starting}->finish or croak 'the registry does not start';
+	return;
 }
 
 # HOST:PORT; with a name: of the front, see test/registry/registry.

@@ -244,9 +244,9 @@ sub cures
 		'GRANT INSERT ON effects, rows TO storm',
 		'GRANT SELECT ON mood TO storm',
 		workers(2, 2),
+		(map { (rename_back($_), handler($_), "GRANT EXECUTE ON FUNCTION on_$_ TO PUBLIC") } @NAMES),
 		q{SELECT kafka_subscription_alter('plain', ordering => 'none')},
-		(map { (rename_back($_), handler($_), "GRANT EXECUTE ON FUNCTION on_$_ TO PUBLIC",
-			"SELECT kafka_subscription_alter('$_', max_retries => 2)",
+		(map { ("SELECT kafka_subscription_alter('$_', max_retries => 2)",
 			"SELECT kafka_consumer_resume('$_')") } @NAMES));
 }
 
