@@ -13,44 +13,64 @@
 #include "api/subscription_ddl.h"
 #include "core/format.h"
 
+/* Something that is wrong. */
+typedef struct KeCheckFinding
+{
+	char	   *what;
+	const char *hint;			/* or NULL */
+} KeCheckFinding;
+
 void
 ke_check_row_begin(KeCheckRow *check, const char *name)
 {
 	check->name = name;
-	initStringInfo(&check->wrong);
-	initStringInfo(&check->hints);
+	check->findings = NIL;
 }
 
 void
 ke_check_row_fail(KeCheckRow *check, const char *hint,
 				  const char *fmt,...)
 {
+	KeCheckFinding *finding = palloc(sizeof(KeCheckFinding));
 	va_list		args;
 
 	va_start(args, fmt);
-	ke_format_add(&check->wrong, fmt, args);
+	finding->what = ke_format(fmt, args);
 	va_end(args);
-	if (hint != NULL && strstr(check->hints.data, hint) == NULL)
-		appendStringInfo(&check->hints, "%s%s",
-						 check->hints.len > 0 ? " " : "", hint);
+	finding->hint = hint;
+	check->findings = lappend(check->findings, finding);
+}
+
+static void
+emit(KeProductionCheck *inspection, const char *name, bool ok,
+	 const char *detail, const char *hint)
+{
+	KeRow		row = {0};
+
+	if (inspection->several)
+		detail = psprintf("server \"%s\": %s", inspection->server->name,
+						  detail);
+	ke_row_put_text(&row, name);
+	ke_row_put_bool(&row, ok);
+	ke_row_put_text(&row, detail);
+	ke_row_put_text(&row, hint);
+	ke_row_emit(&row, inspection->fcinfo);
 }
 
 void
 ke_check_row_emit(KeProductionCheck *inspection, KeCheckRow *check,
 				  const char *fine)
 {
-	bool		ok = check->wrong.len == 0;
-	const char *detail = ok ? fine : check->wrong.data;
-	KeRow		row = {0};
+	ListCell   *lc;
 
-	if (inspection->several)
-		detail = psprintf("server \"%s\": %s", inspection->server->name,
-						  detail);
-	ke_row_put_text(&row, check->name);
-	ke_row_put_bool(&row, ok);
-	ke_row_put_text(&row, detail);
-	ke_row_put_text(&row, check->hints.data);
-	ke_row_emit(&row, inspection->fcinfo);
+	if (check->findings == NIL)
+		emit(inspection, check->name, true, fine, NULL);
+	foreach(lc, check->findings)
+	{
+		KeCheckFinding *finding = (KeCheckFinding *) lfirst(lc);
+
+		emit(inspection, check->name, false, finding->what, finding->hint);
+	}
 }
 
 char *
@@ -62,5 +82,5 @@ ke_check_row_alter(const KeServer *server, const char *option,
 
 	return psprintf("ALTER SERVER %s OPTIONS (%s %s %s);",
 					quote_identifier(server->name), is_set ? "SET" : "ADD",
-					option, quote_literal_cstr(value));
+					quote_identifier(option), quote_literal_cstr(value));
 }

@@ -5,16 +5,15 @@
 #ifndef KE_CHECK_ROW_H
 #define KE_CHECK_ROW_H
 
-#include "lib/stringinfo.h"
+#include "nodes/pg_list.h"
 
 #include "api/production_check.h"
 
-/* A check on its way to a row. */
+/* A check on its way to its rows: one for each finding, or one in all. */
 typedef struct KeCheckRow
 {
 	const char *name;
-	StringInfoData wrong;		/* empty: nothing is */
-	StringInfoData hints;		/* each once */
+	List	   *findings;		/* of KeCheckFinding; NIL: nothing is wrong */
 } KeCheckRow;
 
 extern void ke_check_row_begin(KeCheckRow *check, const char *name);
@@ -23,7 +22,7 @@ extern void ke_check_row_begin(KeCheckRow *check, const char *name);
 extern void ke_check_row_fail(KeCheckRow *check, const char *hint,
 							  const char *fmt,...) pg_attribute_printf(3, 4);
 
-/* The check's row; fine: what it says if nothing is wrong. */
+/* The check's rows; fine: what its only one says if nothing is wrong. */
 extern void ke_check_row_emit(KeProductionCheck *inspection,
 							  KeCheckRow *check,
 							  const char *fine);

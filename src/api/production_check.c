@@ -2,8 +2,9 @@
  * production_check.c
  *	  kafka_production_check: would this survive production?
  *
- * Each check is a row that says what it found, and what to type if that is
- * not good enough.  Whatever keeps a check from being made makes it fail.
+ * Each check is a row that says what it found, or one row for each thing that
+ * is not good enough, with what to type about it.  Whatever keeps a check
+ * from being made makes it fail.
  */
 #include "postgres.h"
 #include "core/compat.h"
@@ -13,6 +14,7 @@
 #include "miscadmin.h"
 #include "replication/logicallauncher.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/timestamp.h"
 
 #include "api/check_row.h"
@@ -26,6 +28,7 @@
 #include "core/format.h"
 #include "core/guc.h"
 #include "kafka/client.h"
+#include "session/xact.h"
 #include "shm/metrics.h"
 #include "shm/ready.h"
 #include "shm/task.h"
@@ -97,6 +100,27 @@ check_library(KeProductionCheck *inspection)
 						  ke_client_library_name(), options->sasl_mechanism);
 	ke_check_row_emit(inspection, &check,
 					  psprintf("librdkafka %s", ke_client_library_name()));
+}
+
+/* What belongs together; Kafka does not tell its version to clients. */
+static void
+check_versions(KeProductionCheck *inspection)
+{
+	char	   *version = ke_extension_version();
+	KeCheckRow	check;
+
+	ke_check_row_begin(&check, "versions");
+	if (version == NULL || strcmp(version, KE_SQL_VERSION) != 0)
+		ke_check_row_fail(&check,
+						  "ALTER EXTENSION kafka_events UPDATE;",
+						  "the extension has version %s, and the library that is loaded serves %s: nothing is consumed",
+						  version != NULL ? version : "(none)",
+						  KE_SQL_VERSION);
+	ke_check_row_emit(inspection, &check,
+					  psprintf("kafka_events %s, PostgreSQL %s, librdkafka %s",
+							   version, GetConfigOption("server_version", false,
+														false),
+							   ke_client_library_name()));
 }
 
 /* Processes of all servers here, were all of them needed at once. */
@@ -397,7 +421,9 @@ inspect(KeProductionCheck *inspection, KeServer *server)
 	check_service_name(inspection);
 	check_tls(inspection);
 	check_library(inspection);
+	check_versions(inspection);
 	ke_production_check_topics(inspection);
+	ke_production_check_fitness(inspection);
 	check_processes(inspection);
 	check_lag(inspection);
 	check_fields(inspection);

@@ -22,7 +22,10 @@ typedef struct KeProductionCheck
 	KeAnswer   *silence;		/* why the cluster is not asked any more */
 } KeProductionCheck;
 
-/* production_check_topics.c: whatever the cluster has to be asked about. */
+/* production_check_topics.c: what the manager asks the cluster about. */
 extern void ke_production_check_topics(KeProductionCheck *inspection);
+
+/* production_check_fitness.c: what takes clients of their own. */
+extern void ke_production_check_fitness(KeProductionCheck *inspection);
 
 #endif							/* KE_PRODUCTION_CHECK_H */

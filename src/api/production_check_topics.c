@@ -1,100 +1,42 @@
 /*
  * production_check_topics.c
- *	  The part of kafka_production_check that is about topics.
+ *	  The part of kafka_production_check that is about topics: which there are,
+ *	  and how they are configured.
  *
- * The manager asks the cluster: once for all topics, then for each of ours
- * that copies go to.  When it once has no answer it is not asked again, and
- * all checks say so.  Whose copies are in a topic only their headers say, so
- * a task process reads the newest ones.
+ * The manager asks the cluster: once for all topics, then for the properties
+ * of each of ours, and of those that copies go to.
  */
 #include "postgres.h"
 #include "core/compat.h"
 
 #include "utils/builtins.h"
-#include "utils/timestamp.h"
 
-#include "api/check_row.h"
-#include "api/monitor.h"
-#include "api/production_check.h"
-#include "core/clock.h"
-#include "core/dlq_reply.h"
-#include "core/header_names.h"
-#include "core/literal.h"
-#include "core/option_table.h"
-#include "core/unix_time.h"
-#include "shm/cluster_report.h"
-#include "shm/task.h"
-#include "state/dlq_pending.h"
-#include "state/offset_metadata.h"
+#include "api/production_check_topics.h"
+#include "core/properties.h"
 
-/* A last question gets that long, however much was asked before. */
-#define MIN_TIMEOUT_MS 100
+/* What a copy adds to its message: see docs/configuration.md. */
+#define COPY_BYTES 65536
 
-/* Who is warned of a loss has so long to prevent it. */
-#define WARNING_MS INT64CONST(86400000)
-
-/* A topic for retry copies or dead letters. */
-typedef struct CopyTopic
-{
-	const KeSubscription *sub;
-	bool		dead;
-	char	   *name;
-	const KeTopicReport *found; /* NULL: it is not there */
-	const char *problem;		/* why the rest is not known, or NULL */
-	const char *hint;
-	const char *policy;
-	int64		retention_ms;	/* negative: for ever; so for bytes */
-	int64		retention_bytes;
-} CopyTopic;
+/* What the library takes unless it is told otherwise. */
+#define RECEIVE_BYTES 100000000
 
 /* What the cluster has. */
 typedef struct Findings
 {
 	List	   *topics;			/* of KeTopicReport */
-	List	   *copies;			/* of CopyTopic */
+	List	   *copies;			/* of KeCheckCopies */
+	List	   *sources;		/* of Source */
 } Findings;
 
+/* A subscribed topic that is there. */
+typedef struct Source
+{
+	const KeSubscription *sub;
+	KeCheckSettings settings;
+	int64		message_bytes;	/* the largest batch it takes; 0: not known */
+} Source;
+
 /* ------------------------------------------------------------- questions */
-
-static int
-time_left(const KeProductionCheck *inspection)
-{
-	long		left = ke_clock_left(ke_clock_now(), inspection->deadline);
-
-	return (int) Max(left, MIN_TIMEOUT_MS);
-}
-
-/* NULL: nobody answers, and nobody is asked any more. */
-static KeAnswer *
-ask(KeProductionCheck *inspection, KeQuestion *question)
-{
-	const char *obstacle = ke_monitor_obstacle();
-	KeAnswer   *answer;
-
-	if (inspection->silence != NULL)
-		return NULL;
-	if (obstacle == NULL)
-	{
-		question->server = inspection->server->oid;
-		answer = ke_request_ask(question, time_left(inspection));
-		if (answer->answered)
-			return answer;
-	}
-	else
-	{
-		answer = palloc0(sizeof(KeAnswer));
-		answer->text = pstrdup(obstacle);
-	}
-	inspection->silence = answer;
-	return NULL;
-}
-
-static void
-fail_for_silence(const KeProductionCheck *inspection, KeCheckRow *check)
-{
-	ke_check_row_fail(check, inspection->silence->hint, "%s",
-					  inspection->silence->text);
-}
 
 static const KeTopicReport *
 find_topic(const Findings *findings, const char *name)
@@ -111,48 +53,54 @@ find_topic(const Findings *findings, const char *name)
 	return NULL;
 }
 
-static KeTopicSetting *
-make_setting(char *name)
+static void
+ask_for_settings(KeProductionCheck *inspection, KeCheckCopies *topic)
 {
-	KeTopicSetting *setting = palloc0(sizeof(KeTopicSetting));
+	KeCheckSettings *settings = &topic->settings;
+	List	   *names = list_make5("cleanup.policy", "retention.ms",
+								   "retention.bytes", "max.message.bytes",
+								   "min.insync.replicas");
 
-	setting->name = name;
-	return setting;
-}
-
-static const char *
-value_of(const List *settings, int n)
-{
-	return ((KeTopicSetting *) list_nth(settings, n))->value;
+	if (!ke_production_check_ask_settings(inspection, topic->name, names,
+										  settings))
+		return;
+	topic->policy = (char *) linitial(settings->values);
+	topic->retention_ms = strtoll(lsecond(settings->values), NULL, 10);
+	topic->retention_bytes = strtoll(lthird(settings->values), NULL, 10);
+	topic->message_bytes = strtoll(lfourth(settings->values), NULL, 10);
+	topic->min_insync = atoi(list_nth(settings->values, 4));
 }
 
 static void
-ask_for_settings(KeProductionCheck *inspection, CopyTopic *topic)
+add_source(KeProductionCheck *inspection, Findings *findings,
+		   const KeSubscription *sub)
 {
-	KeQuestion	question = {.kind = KE_ASK_CONFIG};
-	List	   *settings = list_make3(make_setting("cleanup.policy"),
-									  make_setting("retention.ms"),
-									  make_setting("retention.bytes"));
-	KeAnswer   *answer;
+	Source	   *source = palloc0(sizeof(Source));
 
-	strlcpy(question.topic, topic->name, sizeof(question.topic));
-	question.payload = ke_cluster_report_put_settings(settings);
-	answer = ask(inspection, &question);
-	if (answer == NULL)
+	source->sub = sub;
+	if (find_topic(findings, sub->topic) == NULL)
 		return;
-	settings = ke_cluster_report_get_settings(answer->payload);
-	topic->hint = answer->hint;
-	topic->policy = value_of(settings, 0);
-	if (topic->policy == NULL || value_of(settings, 1) == NULL ||
-		value_of(settings, 2) == NULL)
+	if (ke_production_check_ask_settings(inspection, sub->topic,
+										 list_make1("max.message.bytes"),
+										 &source->settings))
+		source->message_bytes = strtoll(linitial(source->settings.values),
+										NULL, 10);
+	findings->sources = lappend(findings->sources, source);
+}
+
+static const Source *
+find_source(const Findings *findings, const KeSubscription *sub)
+{
+	ListCell   *lc;
+
+	foreach(lc, findings->sources)
 	{
-		topic->problem = psprintf("the properties of topic \"%s\" are not known: %s",
-								  topic->name, answer->text != NULL ?
-								  answer->text : "the broker does not tell");
-		return;
+		const Source *source = (const Source *) lfirst(lc);
+
+		if (source->sub == sub)
+			return source;
 	}
-	topic->retention_ms = strtoll(value_of(settings, 1), NULL, 10);
-	topic->retention_bytes = strtoll(value_of(settings, 2), NULL, 10);
+	return NULL;
 }
 
 static void
@@ -160,13 +108,15 @@ add_copy_topic(KeProductionCheck *inspection, Findings *findings,
 			   const KeSubscription *sub, bool dead)
 {
 	const KeServerOptions *options = &inspection->server->options;
-	CopyTopic  *topic = palloc0(sizeof(CopyTopic));
+	KeCheckCopies *topic = palloc0(sizeof(KeCheckCopies));
 
 	topic->sub = sub;
 	topic->dead = dead;
 	topic->name = psprintf("%s%s", sub->topic,
 						   dead ? options->dlq_suffix : options->retry_suffix);
 	topic->found = find_topic(findings, topic->name);
+	topic->source_bytes = find_source(findings, sub) != NULL ?
+		find_source(findings, sub)->message_bytes : 0;
 	if (topic->found != NULL)
 		ask_for_settings(inspection, topic);
 	findings->copies = lappend(findings->copies, topic);
@@ -176,7 +126,7 @@ static void
 find_topics(KeProductionCheck *inspection, Findings *findings)
 {
 	KeQuestion	question = {.kind = KE_ASK_TOPICS};
-	KeAnswer   *answer = ask(inspection, &question);
+	KeAnswer   *answer = ke_production_check_ask(inspection, &question);
 	ListCell   *lc;
 
 	if (answer == NULL)
@@ -186,6 +136,7 @@ find_topics(KeProductionCheck *inspection, Findings *findings)
 	{
 		const KeSubscription *sub = (KeSubscription *) lfirst(lc);
 
+		add_source(inspection, findings, sub);
 		if (ke_options_subscription_retries_by_topic(&sub->options))
 			add_copy_topic(inspection, findings, sub, false);
 		if (sub->options.dlq)
@@ -219,7 +170,7 @@ check_partitions(KeProductionCheck *inspection, const Findings *findings,
 
 	ke_check_row_begin(&check, "partitions");
 	if (inspection->silence != NULL)
-		fail_for_silence(inspection, &check);
+		ke_production_check_ask_failed(inspection, &check);
 	else if (topic == NULL)
 		ke_check_row_fail(&check,
 						  creation_of(server, sub->topic,
@@ -264,14 +215,14 @@ check_replication(KeProductionCheck *inspection, const Findings *findings)
 
 	ke_check_row_begin(&check, "replication");
 	if (inspection->silence != NULL)
-		fail_for_silence(inspection, &check);
+		ke_production_check_ask_failed(inspection, &check);
 	foreach(lc, inspection->subscriptions)
 		judge_replication(inspection,
 						  find_topic(findings,
 									 ((KeSubscription *) lfirst(lc))->topic),
 						  &check);
 	foreach(lc, findings->copies)
-		judge_replication(inspection, ((CopyTopic *) lfirst(lc))->found,
+		judge_replication(inspection, ((KeCheckCopies *) lfirst(lc))->found,
 						  &check);
 	ke_check_row_emit(inspection, &check,
 					  "every topic is on two brokers or more");
@@ -280,7 +231,8 @@ check_replication(KeProductionCheck *inspection, const Findings *findings)
 /* ------------------------------------------------- topics for copies */
 
 /* A check of all topics for copies, one after the other. */
-typedef void (*Judge) (KeProductionCheck *inspection, const CopyTopic *topic,
+typedef void (*Judge) (KeProductionCheck *inspection,
+					   const KeCheckCopies *topic,
 					   KeCheckRow *check);
 
 static void
@@ -294,42 +246,49 @@ check_copies(KeProductionCheck *inspection, const Findings *findings,
 	foreach(lc, findings->copies)
 	{
 		if (inspection->silence == NULL)
-			judge(inspection, (CopyTopic *) lfirst(lc), &check);
+			judge(inspection, (KeCheckCopies *) lfirst(lc), &check);
 	}
 	if (inspection->silence != NULL)
-		fail_for_silence(inspection, &check);
+		ke_production_check_ask_failed(inspection, &check);
 	ke_check_row_emit(inspection, &check, fine);
 }
 
 static void
-judge_existence(KeProductionCheck *inspection, const CopyTopic *topic,
+judge_existence(KeProductionCheck *inspection, const KeCheckCopies *topic,
 				KeCheckRow *check)
 {
 	const KeServerOptions *options = &inspection->server->options;
-	char	   *config = "{\"cleanup.policy\": \"delete\"}";
+	StringInfoData config;
 
 	if (topic->found != NULL)
 		return;
+	initStringInfo(&config);
+	appendStringInfoString(&config, "{\"cleanup.policy\": \"delete\"");
 	if (topic->dead)
-		config = psprintf("{\"cleanup.policy\": \"delete\", \"retention.ms\": " INT64_FORMAT "}",
-						  options->dlq_retention_ms);
+		appendStringInfo(&config, ", \"retention.ms\": " INT64_FORMAT,
+						 options->dlq_retention_ms);
+	if (topic->source_bytes > 0)
+		appendStringInfo(&config, ", \"max.message.bytes\": " INT64_FORMAT,
+						 topic->source_bytes + COPY_BYTES);
+	appendStringInfoChar(&config, '}');
 	ke_check_row_fail(check,
 					  creation_of(inspection->server, topic->name,
 								  Max(options->topic_partitions, 1),
-								  config),
+								  config.data),
 					  "topic \"%s\" does not exist%s", topic->name,
 					  options->create_topics ? ", and could not be made yet" :
 					  ", and create_topics is off");
 }
 
 static void
-judge_policy(KeProductionCheck *inspection, const CopyTopic *topic,
+judge_policy(KeProductionCheck *inspection, const KeCheckCopies *topic,
 			 KeCheckRow *check)
 {
 	if (topic->found == NULL)
 		return;
-	if (topic->problem != NULL)
-		ke_check_row_fail(check, topic->hint, "%s", topic->problem);
+	if (topic->settings.problem != NULL)
+		ke_check_row_fail(check, topic->settings.hint, "%s",
+						  topic->settings.problem);
 	else if (strstr(topic->policy, "compact") != NULL)
 		ke_check_row_fail(check,
 						  psprintf("kafka-configs.sh --alter --entity-type topics --entity-name %s --add-config cleanup.policy=delete",
@@ -338,179 +297,99 @@ judge_policy(KeProductionCheck *inspection, const CopyTopic *topic,
 						  topic->name);
 }
 
-/* ------------------------------------------------------- foreign copies */
+/* ---------------------------------------------------- sizes of messages */
 
-/* The first copy of another service, if one was found. */
-typedef struct Foreigner
-{
-	char	   *service;		/* NULL: none */
-	MemoryContext context;
-} Foreigner;
-
-/* Anybody may write anything there; what cannot be a name is not shown. */
-static char *
-read_service(const KeHeader *header)
-{
-	char	   *name = header->value != NULL ?
-	pnstrdup(header->value, header->value_len) : "";
-
-	if (strspn(name, KE_OPTION_TOPIC_CHARS) == header->value_len)
-		return name;
-	return "";
-}
-
-static void
-visit_foreigner(StringInfo reply, void *argument)
-{
-	Foreigner  *foreigner = (Foreigner *) argument;
-	MemoryContext old = MemoryContextSwitchTo(foreigner->context);
-	KeMessage	msg;
-
-	if (ke_dlq_reply_get_kind(reply) == KE_DLQ_REPLY_MESSAGE)
-	{
-		ke_dlq_reply_get_message(reply, &msg);
-		foreigner->service = "";
-		for (int i = 0; i < msg.nheaders; i++)
-		{
-			const KeHeader *header = &msg.headers[i];
-
-			if (strcmp(header->name, KE_COPY_SERVICE) == 0)
-				foreigner->service = read_service(header);
-		}
-	}
-	MemoryContextSwitchTo(old);
-}
-
-/* The statement that keeps this service's copies in topics of their own. */
-static char *
-alter_suffix(const KeServer *server, bool dead)
-{
-	char	   *suffix = psprintf(".%s%s", server->options.service_name,
-								  dead ? ".dlq" : ".retry");
-
-	return ke_check_row_alter(server, dead ? "dlq_suffix" : "retry_suffix",
-							  suffix);
-}
-
-static void
-judge_owner(KeProductionCheck *inspection, const CopyTopic *topic,
-			KeCheckRow *check)
-{
-	const KeServer *server = inspection->server;
-	KeTaskOrder order = {
-		.kind = KE_TASK_BROWSE,
-		.server = server->oid,
-		.partition = KE_TASK_ANY,
-		.offset = KE_TASK_ANY,
-		.max_messages = 1,
-		.foreign_only = true,
-		.timeout_ms = time_left(inspection)
-	};
-	Foreigner	foreigner = {.context = CurrentMemoryContext};
-	KeTaskFailure *failure;
-
-	if (topic->found == NULL)
-		return;
-	strlcpy(order.topic, topic->name, sizeof(order.topic));
-	failure = ke_task_try(&order, visit_foreigner, &foreigner);
-	if (failure != NULL)
-		ke_check_row_fail(check, failure->hint, "topic \"%s\": %s",
-						  topic->name,
-						  failure->text);
-	else if (foreigner.service != NULL)
-		ke_check_row_fail(check, alter_suffix(server, topic->dead),
-						  "topic \"%s\" holds copies of service \"%s\", too",
-						  topic->name, foreigner.service);
-}
-
-/* ------------------------------------------------------------- retention */
-
-/* Pending letters before these offsets. */
+/* The library takes no more at once than this. */
 static int64
-count_pending(const KeServer *server, const char *topic,
-			  const KeAnswer *state, const KeAnswer *until)
+receive_limit(const KeServer *server)
 {
-	KePositionKey key = {
-		.cluster_id = state->cluster_id,
-		.group_id = ke_catalog_admin_group(server)
-	};
-	List	   *mirror = ke_dlq_records_positions(&key, topic);
-	List	   *letters = ke_dlq_records_letters(&key, topic);
-	int64		pending = 0;
+	ListCell   *lc;
 
-	ke_offset_metadata_disregard(state->positions, state->metadata,
-								 state->partitions);
-	for (int p = 0; p < Min(state->partitions, until->partitions); p++)
+	foreach(lc, server->options.properties)
 	{
-		KeDlqRange	range = {
-			.partition = p,
-			.low = state->lows[p],
-			.high = Min(state->offsets[p], until->offsets[p]),
-			.committed = state->positions[p]
-		};
+		const KeProperty *property = (const KeProperty *) lfirst(lc);
 
-		pending += ke_dlq_pending_in_range(&range, mirror, letters);
+		if (strcmp(property->name, "receive.message.max.bytes") == 0)
+			return strtoll(property->value, NULL, 10);
 	}
-	return pending;
+	return RECEIVE_BYTES;
 }
 
-/* Letters that are gone when the time of warning is over. */
-static int64
-count_endangered(KeProductionCheck *inspection, const CopyTopic *topic)
+/* The largest batch of a topic, and what consumers take. */
+static void
+judge_source(const KeServer *server, const Source *source, int64 limit,
+			 KeCheckRow *check)
 {
-	KeQuestion	state = {.kind = KE_ASK_DLQ};
-	KeQuestion	until = {.kind = KE_ASK_TIME};
-	int64		now = ke_unix_ms(GetCurrentTimestamp());
-	KeAnswer   *ends;
-	KeAnswer   *old;
+	char	   *wanted = psprintf(INT64_FORMAT,
+								  source->message_bytes + COPY_BYTES);
+	char	   *statement;
 
-	strlcpy(state.topic, topic->name, sizeof(state.topic));
-	strlcpy(until.topic, topic->name, sizeof(until.topic));
-	until.timestamp_ms = Max(now - topic->retention_ms + WARNING_MS, 0);
-	ends = ask(inspection, &state);
-	old = ends != NULL ? ask(inspection, &until) : NULL;
-	if (old == NULL || !ends->topic_exists || !old->topic_exists)
-		return 0;
-	return count_pending(inspection->server, topic->name, ends, old);
+	if (source->settings.problem != NULL)
+		ke_check_row_fail(check, source->settings.hint, "%s",
+						  source->settings.problem);
+	if (source->message_bytes < limit)
+		return;
+	statement = ke_check_row_alter(server, "receive.message.max.bytes",
+								   wanted);
+	ke_check_row_fail(check, psprintf("As a superuser: %s", statement),
+					  "topic \"%s\" takes batches of " INT64_FORMAT " bytes, and consumers none above " INT64_FORMAT,
+					  source->sub->topic, source->message_bytes, limit);
 }
 
 static void
-judge_retention(KeProductionCheck *inspection, const CopyTopic *topic,
-				KeCheckRow *check)
+judge_size(const KeCheckCopies *topic, KeCheckRow *check)
 {
-	const KeServer *server = inspection->server;
-	char	   *raise = psprintf("kafka-configs.sh --alter --entity-type topics --entity-name %s --add-config retention.ms=" INT64_FORMAT ",retention.bytes=-1",
-								 topic->name,
-								 server->options.dlq_retention_ms);
-	int64		endangered;
+	if (topic->found == NULL || topic->settings.problem != NULL ||
+		topic->message_bytes >= topic->source_bytes + COPY_BYTES)
+		return;
+	ke_check_row_fail(check,
+					  psprintf("kafka-configs.sh --alter --entity-type topics --entity-name %s --add-config max.message.bytes=" INT64_FORMAT,
+							   topic->name,
+							   topic->source_bytes + COPY_BYTES),
+					  "topic \"%s\" takes messages of " INT64_FORMAT " bytes; those of \"%s\" may have " INT64_FORMAT ", and a copy up to %d more",
+					  topic->name, topic->message_bytes, topic->sub->topic,
+					  topic->source_bytes, COPY_BYTES);
+}
 
-	if (!topic->dead || topic->found == NULL)
+static void
+check_sizes(KeProductionCheck *inspection, const Findings *findings)
+{
+	int64		limit = receive_limit(inspection->server);
+	KeCheckRow	check;
+	ListCell   *lc;
+
+	ke_check_row_begin(&check, "message_sizes");
+	foreach(lc, findings->sources)
+		judge_source(inspection->server, (const Source *) lfirst(lc), limit,
+					 &check);
+	foreach(lc, findings->copies)
+		judge_size((const KeCheckCopies *) lfirst(lc), &check);
+	if (inspection->silence != NULL)
+		ke_production_check_ask_failed(inspection, &check);
+	ke_check_row_emit(inspection, &check,
+					  "topics for copies take the largest messages that there may be");
+}
+
+static void
+judge_insync(KeProductionCheck *inspection, const KeCheckCopies *topic,
+			 KeCheckRow *check)
+{
+	int			wanted = topic->found == NULL ? 0 :
+	topic->found->replication_factor - 1;
+	char	   *hint;
+
+	if (wanted < 1 || topic->settings.problem != NULL)
 		return;
-	if (topic->problem != NULL)
-	{
-		ke_check_row_fail(check, topic->hint, "%s", topic->problem);
-		return;
-	}
-	if (topic->retention_bytes >= 0)
-		ke_check_row_fail(check, raise,
-						  "topic \"%s\" keeps " INT64_FORMAT " bytes of a partition, however new its letters are",
-						  topic->name, topic->retention_bytes);
-	if (topic->retention_ms < 0)
-		return;
-	if (topic->retention_ms <= WARNING_MS)
-		ke_check_row_fail(check, raise,
-						  "topic \"%s\" keeps letters for %s only",
-						  topic->name,
-						  ke_literal_show_interval(topic->retention_ms));
-	endangered = count_endangered(inspection, topic);
-	if (endangered > 0)
-		ke_check_row_fail(check,
-						  psprintf("SELECT * FROM kafka_dlq_reprocess(%s, server => %s); or, for more time: %s",
-								   quote_literal_cstr(topic->sub->topic),
-								   quote_literal_cstr(server->name),
-								   raise),
-						  INT64_FORMAT " pending letters of topic \"%s\" may be lost within 24 hours",
-						  endangered, topic->name);
+	hint = psprintf("kafka-configs.sh --alter --entity-type topics --entity-name %s --add-config min.insync.replicas=%d",
+					topic->name, wanted);
+	if (topic->min_insync > wanted)
+		ke_check_row_fail(check, hint,
+						  "topic \"%s\" takes nothing while one of its %d brokers is away: min.insync.replicas is %d",
+						  topic->name, wanted + 1, topic->min_insync);
+	else if (topic->min_insync < 2 && wanted > 1)
+		ke_check_row_fail(check, hint,
+						  "topic \"%s\" takes a copy that is on one broker only, and may be lost with it: min.insync.replicas is %d",
+						  topic->name, topic->min_insync);
 }
 
 /* ------------------------------------------------------------------- all */
@@ -518,7 +397,7 @@ judge_retention(KeProductionCheck *inspection, const CopyTopic *topic,
 void
 ke_production_check_topics(KeProductionCheck *inspection)
 {
-	Findings	findings = {NIL, NIL};
+	Findings	findings = {0};
 	ListCell   *lc;
 
 	find_topics(inspection, &findings);
@@ -531,7 +410,13 @@ ke_production_check_topics(KeProductionCheck *inspection)
 	check_copies(inspection, &findings, "copy_topics_not_compacted",
 				 judge_policy, "no topic for copies is compacted");
 	check_copies(inspection, &findings, "copy_topics_not_shared",
-				 judge_owner, "the newest copies are all this service's");
-	check_copies(inspection, &findings, "dlq_retention", judge_retention,
+				 ke_production_check_copies_owner, "the newest copies are all this service's");
+	check_copies(inspection, &findings, "dlq_retention", ke_production_check_copies_letters,
 				 "no pending letter is lost within 24 hours");
+	check_copies(inspection, &findings, "retry_retention",
+				 ke_production_check_copies_retries,
+				 "retry copies are kept until they are due");
+	check_sizes(inspection, &findings);
+	check_copies(inspection, &findings, "min_insync_replicas", judge_insync,
+				 "topics for copies do with one broker less, and not with less");
 }

@@ -52,13 +52,18 @@ wait_for_answer(rd_kafka_queue_t *queue, int timeout_ms)
 
 /* Takes the topic over; the caller destroys the answer. */
 static rd_kafka_event_t *
-ask_to_create(rd_kafka_t *rk, rd_kafka_NewTopic_t *topic, int timeout_ms)
+ask_to_create(rd_kafka_t *rk, rd_kafka_NewTopic_t *topic, bool only_validate,
+			  int timeout_ms)
 {
 	rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
 	rd_kafka_AdminOptions_t *options =
 		make_options(rk, RD_KAFKA_ADMIN_OP_CREATETOPICS, timeout_ms);
 	rd_kafka_event_t *answer;
+	char		reason[256];
 
+	if (only_validate)
+		rd_kafka_AdminOptions_set_validate_only(options, 1, reason,
+												sizeof(reason));
 	rd_kafka_CreateTopics(rk, &topic, 1, options, queue);
 	rd_kafka_AdminOptions_destroy(options);
 	rd_kafka_NewTopic_destroy(topic);
@@ -178,7 +183,7 @@ ke_topic_admin_create(KeHandle *handle, const KeNewTopic *topic, bool *created,
 		*text = pstrdup(reason);
 		return RD_KAFKA_RESP_ERR__INVALID_ARG;
 	}
-	answer = ask_to_create(handle->rk, made, timeout_ms);
+	answer = ask_to_create(handle->rk, made, false, timeout_ms);
 	if (answer == NULL)
 		return RD_KAFKA_RESP_ERR__TIMED_OUT;
 
@@ -194,6 +199,27 @@ ke_topic_admin_create(KeHandle *handle, const KeNewTopic *topic, bool *created,
 	if (*created)
 		wait_until_usable(handle, topic->name, deadline);
 	return err;
+}
+
+int
+ke_topic_admin_may_create(KeHandle *handle, const KeNewTopic *topic,
+						  int timeout_ms)
+{
+	rd_kafka_NewTopic_t *made;
+	rd_kafka_event_t *answer;
+	const char *said;
+	char		reason[256];
+	int			err;
+
+	made = make_topic(topic, reason, sizeof(reason));
+	if (made == NULL)
+		return RD_KAFKA_RESP_ERR__INVALID_ARG;
+	answer = ask_to_create(handle->rk, made, true, timeout_ms);
+	if (answer == NULL)
+		return RD_KAFKA_RESP_ERR__TIMED_OUT;
+	err = read_creation(answer, &said);
+	rd_kafka_event_destroy(answer);
+	return err == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS ? 0 : err;
 }
 
 /* -------------------------------------------------------------- describe */

@@ -35,6 +35,13 @@ typedef struct KeNewTopic
 extern int	ke_topic_admin_create(KeHandle *handle, const KeNewTopic *topic,
 								  bool *created, char **text, int timeout_ms);
 
+/*
+ * Would it be made?  That it is there already is no error; nothing is made.
+ */
+extern int	ke_topic_admin_may_create(KeHandle *handle,
+									  const KeNewTopic *topic,
+									  int timeout_ms);
+
 /* Fill in the values of some of a topic's properties. */
 extern int	ke_topic_admin_describe(KeHandle *handle, const char *topic,
 									KeTopicConfig *configs, int nconfigs,

@@ -175,3 +175,25 @@ ke_cluster_report_get_owners(StringInfo payload)
 	}
 	return owners;
 }
+
+StringInfo
+ke_cluster_report_put_fitness(const KeFitnessReport *report)
+{
+	StringInfo	payload = makeStringInfo();
+
+	ke_payload_put_int(payload, report->kind);
+	ke_payload_put_string(payload, report->text);
+	ke_payload_put_string(payload, report->hint);
+	return payload;
+}
+
+KeFitnessReport *
+ke_cluster_report_get_fitness(StringInfo payload)
+{
+	KeFitnessReport *report = palloc(sizeof(KeFitnessReport));
+
+	report->kind = (KeFitnessKind) ke_payload_get_int(payload);
+	report->text = ke_payload_get_string(payload);
+	report->hint = ke_payload_get_string(payload);
+	return report;
+}

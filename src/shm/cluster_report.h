@@ -69,4 +69,22 @@ typedef struct KeOwnerReport
 extern StringInfo ke_cluster_report_put_owners(const List *owners);
 extern List *ke_cluster_report_get_owners(StringInfo payload);
 
+/* What a task process says of a server's fitness, one at a time. */
+typedef enum KeFitnessKind
+{
+	KE_FITNESS_RIGHT,			/* a missing one */
+	KE_FITNESS_CLOCK			/* the brokers' clocks; wrong, or not known */
+} KeFitnessKind;
+
+typedef struct KeFitnessReport
+{
+	KeFitnessKind kind;
+	char	   *text;
+	char	   *hint;			/* or NULL */
+} KeFitnessReport;
+
+extern StringInfo
+			ke_cluster_report_put_fitness(const KeFitnessReport *report);
+extern KeFitnessReport *ke_cluster_report_get_fitness(StringInfo payload);
+
 #endif							/* KE_CLUSTER_REPORT_H */

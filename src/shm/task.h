@@ -43,6 +43,7 @@ typedef struct KeTaskOrder
 	int64		max_messages;
 	bool		pending_only;	/* BROWSE, as the next */
 	bool		foreign_only;	/* of other services, among the newest */
+	bool		fitness;		/* no messages, but cluster/fitness */
 	bool		any_topic;		/* messages, and not dead letters; then offset
 								 * or from_ms may be given */
 	int64		from_ms;		/* since 1970 */

@@ -15,10 +15,12 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "cluster/fitness.h"
 #include "core/clock.h"
 #include "dlq/task_context.h"
 #include "session/attempt.h"
 #include "session/session.h"
+#include "session/xact.h"
 #include "worker/runtime.h"
 #include "worker/task_process.h"
 
@@ -40,7 +42,29 @@ typedef struct Work
 	KeTaskContext *taskctx;
 	KeTask	   *task;
 	Oid			server;
+	List	   *subscriptions;	/* read by read_subscriptions */
 } Work;
+
+static void
+read_subscriptions(void *argument)
+{
+	Work	   *work = (Work *) argument;
+	MemoryContext old = MemoryContextSwitchTo(work->taskctx->work);
+
+	work->subscriptions = ke_catalog_subscriptions(work->taskctx->server);
+	MemoryContextSwitchTo(old);
+}
+
+static void
+look_at_fitness(Work *work)
+{
+	KeTaskContext *taskctx = work->taskctx;
+
+	ke_xact_run(read_subscriptions, work, false);
+	MemoryContextSwitchTo(taskctx->work);
+	ke_fitness_look(taskctx->server, work->subscriptions, taskctx->cluster,
+					work->task);
+}
 
 static void
 carry_out(void *argument)
@@ -53,7 +77,9 @@ carry_out(void *argument)
 	switch (order->kind)
 	{
 		case KE_TASK_BROWSE:
-			if (order->any_topic)
+			if (order->fitness)
+				look_at_fitness(work);
+			else if (order->any_topic)
 				ke_topic_browse(work->taskctx, work->task);
 			else
 				ke_dlq_browse(work->taskctx, work->task);
@@ -100,6 +126,16 @@ keep_up(KeTaskContext *taskctx, Oid server)
 	MemoryContextReset(taskctx->work);
 }
 
+/* For pg_stat_activity, with the order's topic. */
+static const char *
+activity_of(const KeTaskOrder *order)
+{
+	if (order->fitness)
+		return "looking at what the cluster allows";
+	return order->any_topic ? "reading topic %s" :
+		"working on dead letters of topic %s";
+}
+
 /* Take the next task, if there is one. */
 static bool
 serve_next(KeTaskContext *taskctx, const KeIdentityOfProcess *who)
@@ -118,9 +154,7 @@ serve_next(KeTaskContext *taskctx, const KeIdentityOfProcess *who)
 							 ke_runtime_should_stop);
 	if (task == NULL)
 		return false;
-	ke_runtime_activity(ke_task_work_order(task)->any_topic ?
-						"reading topic %s" :
-						"working on dead letters of topic %s",
+	ke_runtime_activity(activity_of(ke_task_work_order(task)),
 						ke_task_work_order(task)->topic);
 	serve(taskctx, task);
 	return true;

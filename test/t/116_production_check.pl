@@ -35,7 +35,7 @@ sub wait_until_failing
 	my $expected = join ' ', sort @{ $always{$server} }, @checks;
 
 	$node->wait_for(
-		"SELECT string_agg(check_name, ' ' ORDER BY check_name) FROM kafka_production_check('$server') WHERE NOT ok",
+		"SELECT string_agg(DISTINCT check_name, ' ' ORDER BY check_name) FROM kafka_production_check('$server') WHERE NOT ok",
 		$expected, "$server to fail in $expected");
 	return pass("$server: nothing but '$expected' is wrong");
 }
@@ -60,11 +60,23 @@ sub follow_hint
 	return;
 }
 
-# Much faster than Kafka's own tool
+# Type a command of Kafka's own that a check's hint says.
+sub follow_command
+{
+	my ($server, $check) = @_;
+	my ($tool, @arguments) = split ' ', column($server, $check, 'hint');
+
+	$tool =~ s/^kafka-(.*)\.sh$/$1/;
+	$kafka->tool($tool, @arguments);
+	return;
+}
+
+# Much faster than Kafka's own tool.  A copy is larger than its message.
 sub make_topic
 {
 	my ($topic, $config) = @_;
 
+	$config =~ s/^\{/{"max.message.bytes": 20065536, / unless $config =~ /max\.message/;
 	$node->safe_psql('postgres',
 		"SELECT kafka_topic_create('$topic', 1, config => '$config', server => 'depot')");
 	return;
@@ -75,16 +87,23 @@ $node->safe_psql('postgres', qq{
 	CREATE TABLE orders (id bigint);
 	SELECT kafka_subscribe('$orders', into_table => 'orders')});
 wait_until_failing('shop');
-is( $node->safe_psql('postgres', 'SELECT check_name FROM kafka_production_check()'),
-	join("\n", qw(service_name tls librdkafka partitions replication copy_topics_exist
-	  copy_topics_not_compacted copy_topics_not_shared dlq_retention
+is( $node->safe_psql('postgres', q{
+		SELECT check_name FROM kafka_production_check() WITH ORDINALITY AS c
+		 GROUP BY check_name ORDER BY min(ordinality)}),
+	join("\n", qw(service_name tls librdkafka versions partitions replication
+	  copy_topics_exist copy_topics_not_compacted copy_topics_not_shared
+	  dlq_retention retry_retention message_sizes min_insync_replicas rights clock
 	  max_worker_processes lag fields row_keys consumers)),
 	'the checks come in a stable order');
+is( $node->safe_psql('postgres', q{
+		SELECT count(*) FROM kafka_production_check() c
+		 GROUP BY check_name, ok HAVING ok AND count(*) > 1 OR max(length(c::text)) > 500}),
+	'', 'one row for each finding, and none is long');
 is( $node->safe_psql('postgres',
 		"SELECT count(*) FROM kafka_production_check() WHERE ok AND hint IS NOT NULL OR detail IS NULL"),
 	0, 'a check that succeeds has no hint, and each has a detail');
 like(column('shop', 'replication', 'detail'),
-	qr/^topic "$orders" is on one broker only; topic "$orders.retry" .*; topic "$orders.dlq" /,
+	qr/^topic "$orders" is on one broker only\ntopic "$orders.retry" .*\ntopic "$orders.dlq" .*$/,
 	'one broker is not enough, for any topic');
 
 # ---- partitions and workers
@@ -149,7 +168,7 @@ $node->safe_psql('postgres', "SELECT kafka_unsubscribe('$missing', 'depot')");
 $node->safe_psql('postgres', qq{
 	ALTER SERVER depot OPTIONS (ADD create_topics 'false', ADD retry_suffix '.again', ADD dlq_suffix '.dead')});
 fails_ok('depot', 'copy_topics_exist',
-	qr/^topic "$orders.again" does not exist, and create_topics is off; topic "$orders.dead" does not/);
+	qr/^topic "$orders.again" does not exist, and create_topics is off\ntopic "$orders.dead" does not/);
 follow_hint('depot', 'copy_topics_exist');
 wait_until_failing('depot');
 
@@ -175,7 +194,31 @@ wait_until_failing('depot');
 make_topic("$orders.short", '{"retention.ms": 3600000, "retention.bytes": 1000000}');
 $node->safe_psql('postgres', "ALTER SERVER depot OPTIONS (SET dlq_suffix '.short')");
 fails_ok('depot', 'dlq_retention',
-	qr/keeps 1000000 bytes of a partition.*; topic "$orders.short" keeps letters for 1 h/);
+	qr/keeps 1000000 bytes of a partition.*\ntopic "$orders.short" keeps letters for 1 h/);
+
+make_topic("$orders.brief", '{"retention.ms": 3600000}');
+$node->safe_psql('postgres', "ALTER SERVER depot OPTIONS (SET dlq_suffix '.dead', SET retry_suffix '.brief')");
+fails_ok('depot', 'retry_retention',
+	qr/^topic "$orders.brief" keeps copies for 1 hour; a retry may be due after 33 s, /);
+follow_command('depot', 'retry_retention');
+wait_until_failing('depot');
+
+make_topic("$orders.small", '{"max.message.bytes": 20000000}');
+$node->safe_psql('postgres', "ALTER SERVER depot OPTIONS (SET retry_suffix '.small')");
+fails_ok('depot', 'message_sizes',
+	qr/^topic "$orders.small" takes messages of 20000000 bytes; those of "$orders" may have 20000000, and a copy up to 65536 more$/);
+follow_command('depot', 'message_sizes');
+wait_until_failing('depot');
+
+$node->create_service($kafka, 'narrow', workers => 0, retry_workers => 0,
+	'receive.message.max.bytes' => 10_000_000, 'fetch.max.bytes' => 1_000_000);
+$node->safe_psql('postgres',
+	"SELECT kafka_subscribe('$orders', into_table => 'orders', server => 'narrow')");
+$node->wait_for(
+	q{SELECT detail, hint FROM kafka_production_check('narrow') WHERE check_name = 'message_sizes'},
+	qq{topic "$orders" takes batches of 20000000 bytes, and consumers none above 10000000|As a superuser: ALTER SERVER narrow OPTIONS (SET "receive.message.max.bytes" '20065536');},
+	'what consumers do not take');
+$node->safe_psql('postgres', 'DROP SERVER narrow CASCADE');
 
 my $hour_ago = int((time - 3600) * 1000);
 make_topic("$orders.late", '{"retention.ms": 88200000}');
@@ -217,7 +260,7 @@ $node->append_conf('postgresql.conf', 'kafka_events.enabled = off');
 $node->reload;
 $node->wait_for(
 	q{SELECT count(*) FROM kafka_production_check('shop') WHERE detail = 'kafka_events.enabled is off'},
-	6, 'the kill switch to be told');
+	11, 'the kill switch to be told');
 
 $node->stays_up_ok;
 $node->stop;
