@@ -139,6 +139,26 @@ ke_unwrap_debezium_is_unavailable(const KeJson *json, int node)
 	return false;
 }
 
+/*
+ * Of a text array of more than one dimension Debezium writes the names that
+ * Java has for the arrays in it.
+ */
+static void
+check_elements(const KeJson *json, int array)
+{
+	static const char name[] = "[Ljava.lang.";
+	const KeJsonNode *element = &json->nodes[array + 1];
+
+	if (json->nodes[array].count == 0 || element->kind != KE_JSON_STRING ||
+		element->len < sizeof(name) || element->text == NULL ||
+		memcmp(element->text, name, sizeof(name) - 1) != 0)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("%s has an array of more than one dimension, whose elements Debezium does not write",
+					json->subject)));
+}
+
 /* The type of a field, or NULL. */
 static const KeConnectType *
 type_of(const KeConnectType *type, const char *name)
@@ -206,6 +226,8 @@ append_row(KeJson *out, const KeEnvelope *envelope, int node,
 		if (!missing)
 		{
 			name_field(json, key);
+			if (json->nodes[key + 1].kind == KE_JSON_ARRAY)
+				check_elements(json, key + 1);
 			ke_unwrap_append(out, envelope, key + 1,
 							 type == NULL ? NULL
 							 : type_of_field(json, type, key, i));

@@ -121,7 +121,8 @@ SELECT type, v, col('debezium', event('c', '{"v":' || v || '}'), 'v', type) FROM
   ('timestamp', '"+294247-01-10T04:00:25.2Z"'), ('timestamptz', '1709210096789'), ('timestamptz', '"-0043-03-15T12:00:00.5Z"'), ('timestamptz', '"infinity"'), ('timestamp[]', '["2024-02-29T12:34:56.5Z"]'),
   ('interval', '37091106789000'), ('interval', '"P1Y2M3DT4H5M6.789S"'), ('interval', '"P0Y-1M2DT-3H0M0S"'),
   ('jsonb', '"{\"b\": [1, 2.50]}"'), ('json', '"{\"b\":  1}"'), ('jsonb', '"\"x\""'), ('jsonb', '"null"'), ('jsonb', '"{"'), ('jsonb[]', '["{\"z\": 1}"]'), ('point', '{"x":1.5,"y":-2.0,"wkb":"AQ==","srid":null}'),
-  ('text', '"x"'), ('integer', '5'), ('boolean', 'true'), ('uuid', '"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"'), ('double precision', '"NaN"'), ('integer[]', '[1,null,-3]'), ('text[]', '["a","b c",null,"q\"x"]'), ('int4range', '"[1,5)"'), ('inet', '"10.1.2.3/24"')) t(type, v);
+  ('text', '"x"'), ('integer', '5'), ('boolean', 'true'), ('uuid', '"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"'), ('double precision', '"NaN"'), ('integer[]', '[1,null,-3]'), ('text[]', '["a","b c",null,"q\"x"]'), ('int4range', '"[1,5)"'), ('inet', '"10.1.2.3/24"'),
+  ('text[]', '["[Ljava.lang.String;@77f6d7ab"]')) t(type, v);
 -- with schemas
 CREATE FUNCTION typed(op text, type text, value text) RETURNS text LANGUAGE sql AS $$
   SELECT format('{"schema":{"type":"struct","fields":[{"type":"struct","fields":[%1$s],"optional":true,"name":"t.Value","field":"before"},{"type":"struct","fields":[%1$s],"optional":true,"name":"t.Value","field":"after"},{"type":"struct","fields":[],"field":"source"},{"type":"string","optional":false,"field":"op"}],"optional":false,"name":"t.Envelope"},"payload":{"before":null,"after":{"v":%2$s},"source":{},"op":"%3$s"}}',
@@ -146,6 +147,7 @@ SELECT unwrap('cloudevents', v, h) FROM (VALUES
   ('{"specversion":"1.0","id":"7","source":"/s","type":"made","datacontenttype":"application/json","data_base64":"eyJhIjoxfQ=="}', '{}'),
   ('{"specversion":"1.0","id":"7","source":"/s","type":"made","datacontenttype":"image/png","data_base64":"AP8Q"}', '{}')) t(v, h);
 SELECT unwrap_column('cloudevents', '{"specversion":"1.0","id":"7","source":"/s","type":"made","data_base64":"AP8Q"}', '{}', false, 0, 'data', 'bytea', -1);
+SELECT unwrap_column('cloudevents', '{"specversion":"1.0","id":"7","source":"/s","type":"made","datacontenttype":"text/plain","data_base64":"bm8ge30="}', '{}', false, 0, 'data', 'jsonb', -1);
 SELECT unwrap('cloudevents', NULL::bytea);
 CREATE FUNCTION refusal(v text, h text[]) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE d text;
