@@ -280,5 +280,49 @@ my ($status, $out, $err) = $node->psql('postgres',
 	q{SELECT kafka_table_create('nothing', topic => 'nobody')});
 like($err, qr/has no subject "nobody-value"/, 'no subject of that name');
 
+# ---- a message that is parked for its retry, and read by a session
+
+my $again = new_topic('again');
+
+$node->safe_psql('postgres', qq{
+	CREATE TABLE gate (is_open boolean);
+	CREATE FUNCTION pass(o orders) RETURNS void LANGUAGE plpgsql AS \$\$
+	BEGIN
+		IF NOT EXISTS (SELECT FROM gate) THEN
+			RAISE EXCEPTION 'closed';
+		END IF;
+		INSERT INTO seen VALUES ('again', to_jsonb(o));
+	END \$\$;
+	SELECT kafka_subscribe('$again', handler => 'pass', value_format => 'registry', max_retries => 10,
+		retry_strategy => 'fixed', initial_delay => '1 s', max_delay => '1 s')});
+$registry->write(
+	$kafka,
+	{
+		topic => $again,
+		schema => $order,
+		records => [
+			{
+				value => {
+					id => 5,
+					name => 'late',
+					price => { '$decimal' => '1.00' },
+					at => { '$timestamp' => '2024-02-29T12:30:00+00:00' }
+				}
+			}
+		]
+	});
+$node->wait_for("SELECT attempt > 0 FROM kafka_retries WHERE topic = '$again'", 't', 'the message to be parked');
+$node->safe_psql('postgres', 'INSERT INTO gate VALUES (true)');
+$node->becomes(q{SELECT value->>'id', value->>'price' FROM seen WHERE what = 'again'}, '5|1.00', 'a retried message in Avro');
+$node->becomes(qq{SELECT value_json FROM kafka_messages('$again')},
+	'{"at": "2024-02-29T12:30:00Z", "id": 5, "name": "late", "price": 1.00}', 'a session reads it');
+
+# ---- to forget everything
+
+is($node->safe_psql('postgres', 'SELECT kafka_schema_forget() > 5'), 't', 'everything is forgotten');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM kafka_schemas'), '0', 'and not shown any more');
+$registry->write($kafka, { topic => $bad, id => $a_id, records => [ { value => '0c' } ] });
+$node->becomes(q{SELECT array_agg(a ORDER BY a) FROM bad}, '{1,2,6}', 'and asked for again');
+
 $node->stays_up_ok;
 done_testing();
