@@ -10,10 +10,12 @@
 #include "postgres.h"
 #include "core/compat.h"
 
+#include "access/xact.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_proc.h"
 #include "common/pg_prng.h"
 #include "storage/lmgr.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "consumer/contention.h"
@@ -31,17 +33,40 @@
 
 #define REPORT_INTERVAL_MS 60000
 
-void
-ke_contention_enter(const KeContention *contention, const KeSubscription *sub)
+static void
+lock(const KeSubscription *sub, LOCKMODE mode)
 {
-	LOCKMODE	mode = contention->alone > 0 ? ExclusiveLock : ShareLock;
-
 	if (OidIsValid(sub->into_table))
 		LockDatabaseObject(RelationRelationId, sub->into_table, LOCK_SUBID,
 						   mode);
 	else
 		LockDatabaseObject(ProcedureRelationId, OidIsValid(sub->route) ?
 						   sub->route : sub->handler, LOCK_SUBID, mode);
+}
+
+/*
+ * With a snapshot, this process would keep row versions from being removed
+ * that others make while it waits for them.
+ */
+static void
+lock_without_snapshot(const KeSubscription *sub)
+{
+	PopActiveSnapshot();
+	InvalidateCatalogSnapshot();
+	lock(sub, ExclusiveLock);
+	PushActiveSnapshot(GetTransactionSnapshot());
+}
+
+void
+ke_contention_enter(const KeContention *contention, const KeSubscription *sub,
+					bool collides)
+{
+	if (contention->alone == 0 && !collides)
+		lock(sub, ShareLock);
+	else if (IsolationUsesXactSnapshot())
+		lock(sub, ExclusiveLock);
+	else
+		lock_without_snapshot(sub);
 }
 
 static void

@@ -8,6 +8,11 @@
  * for a while: none of another consumer that writes into the same table, or
  * calls the same handler, runs meanwhile.  What costs nothing while there are
  * no deadlocks is as fast as one consumer while there are.
+ *
+ * Upserts lock rows in one order, and do not deadlock.  But where they write
+ * the same rows again and again, those that wait for each other half way hold
+ * snapshots, so that old versions stay, and the table grows and slows down.
+ * So they wait before they lock anything, and without a snapshot.
  */
 #ifndef KE_CONTENTION_H
 #define KE_CONTENTION_H
@@ -28,11 +33,13 @@ typedef struct KeContention
 } KeContention;
 
 /*
- * In a transaction, before it locks anything of the user's: wait until it
- * may run.  The lock is held to the transaction's end.
+ * In a transaction that has an active snapshot, before it locks rows of the
+ * user's: wait until it may run.  The lock is held to the transaction's end.
+ * collides: it writes rows that others of its kind write as well, so that
+ * they could not run at the same time, but only wait for each other half way.
  */
 extern void ke_contention_enter(const KeContention *contention,
-								const KeSubscription *sub);
+								const KeSubscription *sub, bool collides);
 
 /* It ended: fail is NULL if it committed. */
 extern void ke_contention_note(KeContention *contention,

@@ -84,6 +84,27 @@ is_taken_raw(const KeStage *stage)
 		stage->sub->handler_argument == KE_ARG_BATCH;
 }
 
+/*
+ * Where messages of all partitions write the same rows, and rows repeat within
+ * one batch, the batches of other consumers have these rows, too.
+ */
+static void
+enter(void *argument, bool repeats)
+{
+	KeStage    *stage = (KeStage *) argument;
+
+	ke_contention_enter(&stage->contention, stage->sub,
+						repeats && stage->rows_are_shared);
+}
+
+/* Does the sink say when rows are to be locked?  It writes but once then. */
+static bool
+enters_late(const KeStage *stage)
+{
+	return stage->sink != NULL && stage->handler == NULL &&
+		stage->splitter == NULL;
+}
+
 /* Which table each row goes to. */
 static void
 ask_for_tables(KeEffects *effects, const Units *units)
@@ -104,6 +125,9 @@ write_rows(KeEffects *effects, const Units *units)
 	KeStage    *stage = effects->stage;
 	volatile int at = -1;
 
+	if (stage->sink != NULL)
+		ke_sink_set_gate(stage->sink, enters_late(stage) ? enter : NULL,
+						 stage);
 	ke_guard_enter(0);			/* the table may have triggers */
 	PG_TRY();
 	{
@@ -320,8 +344,8 @@ transact(void *argument)
 	}
 	if (effects->count > 0)
 	{
-		ke_contention_enter(&effects->stage->contention,
-							effects->stage->sub);
+		if (!enters_late(effects->stage))
+			enter(effects->stage, false);
 		process(effects);
 	}
 	KE_CRASH_POINT("before_commit");

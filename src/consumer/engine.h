@@ -129,6 +129,7 @@ struct KeStage
 	char		trouble[KE_REASON_LEN]; /* of the database, if backoff_ms */
 	bool		mismatches;		/* messages had none of the fields taken */
 	bool		keys_looked_at; /* of the first messages, for the views */
+	bool		rows_are_shared;	/* by partitions, as that look has found */
 	bool		keys_differ;	/* messages of one row have different keys */
 	int			repeats;		/* tries of the same messages together */
 	KeRepeats	alone[KE_STAGE_REPEATS];

@@ -210,8 +210,9 @@ ke_ordered_look_at_keys(KeEngine *engine, KeStage *stage)
 		return;
 	MemoryContextSwitchTo(engine->scratch);
 	stage->keys_looked_at = true;
+	stage->rows_are_shared = !next_keys_tell_rows(stage);
 	ke_metrics_set_keys_differ(engine->database, stage->sub->oid,
-							   !next_keys_tell_rows(stage));
+							   stage->rows_are_shared);
 }
 
 void

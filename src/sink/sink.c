@@ -27,6 +27,8 @@ struct KeSink
 	KeSinkTarget target;
 	bool		reference;
 	bool		was_bulk;
+	KeSinkGate	gate;			/* or NULL */
+	void	   *gate_argument;
 	MemoryContext writing;		/* of one write; empty in between */
 };
 
@@ -42,6 +44,43 @@ ke_sink_open(const KeSubscription *sub, MemoryContext parent)
 	sink->writing = AllocSetContextCreate(context, "kafka_events write",
 										  0, WRITE_KEPT, 8 * WRITE_KEPT);
 	return sink;
+}
+
+void
+ke_sink_set_gate(KeSink *sink, KeSinkGate gate, void *argument)
+{
+	sink->gate = gate;
+	sink->gate_argument = argument;
+}
+
+static void
+pass_gate(KeSink *sink, bool repeats)
+{
+	if (sink->gate != NULL)
+		sink->gate(sink->gate_argument, repeats);
+}
+
+/* One row per key. */
+static int64
+write_keys(KeSink *sink, Relation rel, KeMessage **msgs, int count,
+		   volatile int *at)
+{
+	KeSinkKeys *keys = ke_sink_keys_make(sink->target.table, rel, msgs, count,
+										 at);
+
+	pass_gate(sink, ke_sink_keys_repeat(keys));
+	return ke_sink_keys_write(keys, at);
+}
+
+/* A row for each message. */
+static int64
+write_each(KeSink *sink, Relation rel, KeMessage **msgs, int count,
+		   volatile int *at)
+{
+	pass_gate(sink, false);
+	if (sink->was_bulk)
+		return ke_sink_bulk_write(sink->target.table, rel, msgs, count, at);
+	return ke_sink_insert_write(sink->target.table, msgs, count, at);
 }
 
 int64
@@ -66,11 +105,9 @@ ke_sink_write(KeSink *sink, KeMessage **msgs, int count, volatile int *at)
 
 	sink->was_bulk = !sink->reference && ke_sink_bulk_can(table);
 	if (table->on_conflict == KE_CONFLICT_UPDATE)
-		written = ke_sink_keys_write(table, rel, msgs, count, at);
-	else if (sink->was_bulk)
-		written = ke_sink_bulk_write(table, rel, msgs, count, at);
+		written = write_keys(sink, rel, msgs, count, at);
 	else
-		written = ke_sink_insert_write(table, msgs, count, at);
+		written = write_each(sink, rel, msgs, count, at);
 
 	FreeExprContext(table->econtext, true);
 	table->econtext = NULL;

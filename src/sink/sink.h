@@ -53,6 +53,15 @@ extern KeSink *ke_sink_open(const KeSubscription *sub, MemoryContext parent);
 extern int64 ke_sink_write(KeSink *sink, KeMessage **msgs, int count,
 						   volatile int *at);
 
+/*
+ * To be called in each write, once all messages are read and before a row is
+ * locked.  repeats: many of the messages write a row that another one of them
+ * writes, too.  NULL: nothing is called.
+ */
+typedef void (*KeSinkGate) (void *argument, bool repeats);
+
+extern void ke_sink_set_gate(KeSink *sink, KeSinkGate gate, void *argument);
+
 /* Of the last write, the messages that are about no row. */
 extern int	ke_sink_skipped(const KeSink *sink);
 

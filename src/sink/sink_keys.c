@@ -36,6 +36,9 @@
 #include "sink/sink_match.h"
 #include "sink/sink_partial.h"
 
+/* Where more than one in so many comes again, rows are hot. */
+#define REPEATED_PART 8
+
 /* A message's operation, and its neighbours with the same key. */
 typedef struct Operation
 {
@@ -43,6 +46,16 @@ typedef struct Operation
 	int			earlier;		/* index, or -1 */
 	bool		superseded;		/* there is a later one */
 } Operation;
+
+struct KeSinkKeys
+{
+	KeSinkTable *table;
+	Operation  *operations;
+	int			count;
+	Operation **sorted;			/* by key, those that have a whole one */
+	int			nsorted;
+	bool		in_key_order;	/* else they run as the messages came */
+};
 
 typedef struct KeyOrder
 {
@@ -424,24 +437,42 @@ has_changes(const Operation *operations, int count)
 	return false;
 }
 
-int64
-ke_sink_keys_write(KeSinkTable *table, Relation rel, KeMessage **msgs,
-				   int count, volatile int *at)
+KeSinkKeys *
+ke_sink_keys_make(KeSinkTable *table, Relation rel, KeMessage **msgs,
+				  int count, volatile int *at)
 {
-	Operation  *operations;
-	Operation **sorted = palloc(count * sizeof(Operation *));
-	bool		in_key_order = table->relkind == RELKIND_RELATION &&
-		rel->trigdesc == NULL && rel->rd_rules == NULL &&
-		!(updates_present(table) && table->update_if != 0);
-	int			nsorted;
+	KeSinkKeys *keys = palloc(sizeof(KeSinkKeys));
 
-	operations = make_operations(table, msgs, count, &count, at);
-	in_key_order = in_key_order && !has_changes(operations, count);
-	nsorted = link_same_keys(table, operations, count, sorted, in_key_order);
-	if (in_key_order)
-		return run_last_of_each_key(table, operations, count, sorted,
-									nsorted, at);
-	return run_in_order(table, operations, count, at);
+	keys->table = table;
+	keys->operations = make_operations(table, msgs, count, &keys->count, at);
+	keys->in_key_order = table->relkind == RELKIND_RELATION &&
+		rel->trigdesc == NULL && rel->rd_rules == NULL &&
+		!(updates_present(table) && table->update_if != 0) &&
+		!has_changes(keys->operations, keys->count);
+	keys->sorted = palloc(Max(keys->count, 1) * sizeof(Operation *));
+	keys->nsorted = link_same_keys(table, keys->operations, keys->count,
+								   keys->sorted, keys->in_key_order);
+	return keys;
+}
+
+bool
+ke_sink_keys_repeat(const KeSinkKeys *keys)
+{
+	int			repeated = 0;
+
+	for (int i = 0; i < keys->count; i++)
+		repeated += keys->operations[i].earlier >= 0;
+	return keys->in_key_order && repeated * REPEATED_PART > keys->count;
+}
+
+int64
+ke_sink_keys_write(KeSinkKeys *keys, volatile int *at)
+{
+	if (keys->in_key_order)
+		return run_last_of_each_key(keys->table, keys->operations,
+									keys->count, keys->sorted, keys->nsorted,
+									at);
+	return run_in_order(keys->table, keys->operations, keys->count, at);
 }
 
 void
