@@ -342,6 +342,14 @@ look_at_partitions(Health *health, const Observed *observed)
 
 /* ------------------------------------------------------------------ outbox */
 
+/* Unless the relay's process has said so. */
+static void
+add_publishing(Health *health, const char *problem)
+{
+	if (strstr(health->problems.data, problem) == NULL)
+		add_problem(health, "%s", problem);
+}
+
 static void
 look_at_outbox(Health *health)
 {
@@ -352,7 +360,7 @@ look_at_outbox(Health *health)
 		add_problem(health, "%lld messages that no broker takes are parked: see view kafka_outbox_parked",
 					(long long) status.parked);
 	if (status.last_error != NULL)
-		add_problem(health, "publishing: %s", status.last_error);
+		add_publishing(health, psprintf("publishing: %s", status.last_error));
 	else if (status.pending > 0 && status.oldest != 0 &&
 			 TimestampDifferenceExceeds(status.oldest, GetCurrentTimestamp(),
 										PUBLISHING_MS))

@@ -216,6 +216,8 @@ ke_survey_group(KeSurvey *survey)
 	if (error == KE_KAFKA_TIMED_OUT && watch->trouble[0] != '\0' &&
 		strcmp(why, ke_client_error_name(error)) == 0)
 		return;
+	watch->trouble_is_silence = error == KE_KAFKA_TIMED_OUT &&
+		strcmp(why, ke_client_error_name(error)) == 0;
 	snprintf(watch->trouble, sizeof(watch->trouble),
 			 "consumer group \"%s\": %s: %s", survey->group, why,
 			 hint != NULL ? hint : "its coordinator gives no answer");

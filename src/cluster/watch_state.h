@@ -48,6 +48,7 @@ typedef struct KeWatch
 	char		reason[KE_REASON_LEN];	/* or an empty string */
 	bool		silent;			/* reason: nobody answers, whatever it says */
 	char		trouble[KE_REASON_LEN]; /* it runs, but something is wrong */
+	bool		trouble_is_silence; /* nobody has said why */
 	char		owner[KE_REASON_LEN];	/* the group is another database's:
 										 * nobody joins it */
 	bool		looked;			/* what there is to find was looked for */

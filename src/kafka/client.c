@@ -124,6 +124,8 @@ own_name(int error)
 			return "the broker refuses the token";
 		case KE_CLIENT_NO_CONSUMER_PROTOCOL:
 			return "the brokers do not offer group_protocol consumer";
+		case KE_CLIENT_ADVERTISED:
+			return "a broker cannot be reached at the address that it advertises";
 	}
 	return NULL;
 }
@@ -168,6 +170,8 @@ own_hint(int error)
 			return "The brokers must trust who signs the tokens (sasl.oauthbearer.jwks.endpoint.url), and expect their issuer and audience (sasl.oauthbearer.expected.issuer, .expected.audience); compare with what \"oidc_token_endpoint\" gives, and the clocks.";
 		case KE_CLIENT_NO_CONSUMER_PROTOCOL:
 			return "It takes Kafka 4.0 or later, with \"consumer\" in the brokers' group.coordinator.rebalance.protocols. Else set the server option \"group_protocol\" to classic.";
+		case KE_CLIENT_ADVERTISED:
+			return "Check that the brokers run, and that the addresses in their advertised.listeners can be reached from the database server.";
 	}
 	return NULL;
 }
@@ -283,7 +287,8 @@ ke_client_is_silence(int error)
 {
 	return error == RD_KAFKA_RESP_ERR__TRANSPORT ||
 		error == RD_KAFKA_RESP_ERR__TIMED_OUT ||
-		error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN;
+		error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN ||
+		error == KE_CLIENT_ADVERTISED;
 }
 
 bool

@@ -44,6 +44,7 @@ typedef struct KeTopicInfo
 	int			partitions;
 	int			replication_factor;
 	int			leaderless;		/* partitions that no broker serves now */
+	int			in_sync;		/* replicas, where they are fewest */
 	int			error;			/* of this topic */
 } KeTopicInfo;
 
@@ -73,7 +74,8 @@ typedef enum KeClientError
 	KE_CLIENT_OLD_FOR_SCRAM,
 	KE_CLIENT_NO_TOKEN,
 	KE_CLIENT_TOKEN_REFUSED,
-	KE_CLIENT_NO_CONSUMER_PROTOCOL
+	KE_CLIENT_NO_CONSUMER_PROTOCOL,
+	KE_CLIENT_ADVERTISED
 } KeClientError;
 
 /* Raises, with a hint, when the loaded librdkafka is one that must not run. */

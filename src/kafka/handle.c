@@ -20,6 +20,7 @@
 #include "postgres.h"
 #include "core/compat.h"
 
+#include <ctype.h>
 #include <pthread.h>
 #include <unistd.h>
 
@@ -209,6 +210,26 @@ lacks_token(const KeHandle *handle)
 }
 
 /*
+ * Could no connection be made to an address that brokers have told?  The text
+ * begins with the broker's name, which ends with its number then.
+ */
+static bool
+is_about_advertised(const char *text)
+{
+	const char *end = strstr(text, ": ");
+	const char *number = end;
+
+	if (end == NULL ||
+		(strstr(end, ": Connect to ") == NULL &&
+		 strstr(end, ": Failed to resolve ") == NULL &&
+		 strstr(end, ": Connection setup timed out") == NULL))
+		return false;
+	while (number > text && isdigit((unsigned char) number[-1]))
+		number--;
+	return number < end && number > text && number[-1] == '/';
+}
+
+/*
  * Copy an error's text without its end, which counts milliseconds and
  * repetitions: what stays the matter is to read the same each time.
  */
@@ -235,6 +256,8 @@ ke_handle_explain(KeHandle *handle, rd_kafka_event_t *rkev, int *error)
 		handle->trouble = ke_tls_explain(&handle->tls, code,
 										 handle->trouble_text,
 										 sizeof(handle->trouble_text));
+		if (is_about_advertised(handle->trouble_text))
+			handle->trouble = KE_CLIENT_ADVERTISED;
 		if (is_login_refused(code) &&
 			strstr(handle->trouble_text, "Unsupported SASL mechanism") == NULL)
 			handle->trouble = judge_login(handle);

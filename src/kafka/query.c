@@ -221,6 +221,8 @@ describe_topic(const rd_kafka_metadata_topic_t *topic)
 										 topic->partitions[i].replica_cnt);
 		if (topic->partitions[i].leader < 0)
 			result->leaderless++;
+		if (i == 0 || topic->partitions[i].isr_cnt < result->in_sync)
+			result->in_sync = topic->partitions[i].isr_cnt;
 	}
 	return result;
 }

@@ -70,6 +70,11 @@ struct KeRelay
 	KeMoment	look_at;		/* for topics that copies wait for */
 	List	   *waiting;		/* of KeOutboxWaiting, for a moment */
 	char		trouble[512];	/* what keeps it from publishing, or empty */
+	char		stall[512];		/* why brokers do not take what is under way,
+								 * or empty; relay_stalled.c's, as the next */
+	uint64		stalled_row;	/* the oldest row, and since when it is */
+	KeMoment	stalled_since;
+	KeMoment	stalled_look_at;
 	char		absence[512];	/* which topic copies wait for, or empty */
 	bool		trouble_is_new; /* to whoever asks for it */
 	bool		trouble_is_unsaved;
@@ -107,9 +112,19 @@ extern void ke_relay_send(KeRelay *relay, KeMoment now);
 extern void ke_relay_send_serve(KeRelay *relay, KeMoment now);
 extern void ke_relay_send_open_strict(KeRelay *relay);
 
+/* relay_stalled.c: find out why no report comes, if none has for a while. */
+extern void ke_relay_stalled_look(KeRelay *relay, KeMoment now);
+
 /* relay_trouble.c: said once, forgotten when a row goes through. */
 extern void ke_relay_trouble(KeRelay *relay, const char *fmt,...)
 			pg_attribute_printf(2, 3);
 extern void ke_relay_trouble_clear(KeRelay *relay);
+
+/* Likewise for what does not end with a row: stall or absence, "" to clear. */
+extern void ke_relay_trouble_set(KeRelay *relay, char (*what)[512],
+								 const char *text);
+
+/* What is wrong, the worst first; NULL: nothing. */
+extern const char *ke_relay_trouble_text(const KeRelay *relay);
 
 #endif							/* KE_RELAY_H */

@@ -303,21 +303,12 @@ park(KeRelay *relay, char **reason)
 	KE_CRASH_POINT("relay: parked");
 }
 
-/* What is in the way of everything comes before what some copies wait for. */
-static const char *
-whats_wrong(const KeRelay *relay)
-{
-	if (relay->trouble[0] != '\0')
-		return relay->trouble;
-	return relay->absence[0] != '\0' ? relay->absence : NULL;
-}
-
 static void
 do_save(void *argument)
 {
 	KeRelay    *relay = (KeRelay *) argument;
 
-	ke_outbox_read_set_error(relay->reader, whats_wrong(relay));
+	ke_outbox_read_set_error(relay->reader, ke_relay_trouble_text(relay));
 	if (ke_outbox_read_is_unsaved(relay->reader))
 		ke_outbox_read_save(relay->reader);
 }
@@ -389,15 +380,6 @@ whats_absent(KeRelay *relay, const KeOutboxWaiting *waiting, KeMoment now)
 	return absent ? reason : NULL;
 }
 
-static void
-set_absence(KeRelay *relay, const char *absence)
-{
-	if (strcmp(relay->absence, absence) == 0)
-		return;
-	strlcpy(relay->absence, absence, sizeof(relay->absence));
-	relay->trouble_is_new = relay->trouble_is_unsaved = true;
-}
-
 /* Send copies whose topic is there by now; say what is missing for others. */
 static void
 look_for_topics(KeRelay *relay, KeMoment now, char **reason)
@@ -423,7 +405,7 @@ look_for_topics(KeRelay *relay, KeMoment now, char **reason)
 		pfree(first);
 		relay->waiting = list_delete_first(relay->waiting);
 	}
-	set_absence(relay, absence);
+	ke_relay_trouble_set(relay, &relay->absence, absence);
 }
 
 /* ------------------------------------------------------------------- step */
@@ -485,6 +467,7 @@ ke_relay_step(KeRelay *relay, char **reason)
 		read_rows(relay, reason);
 		ke_relay_send(relay, now);
 		look_for_topics(relay, now, reason);
+		ke_relay_stalled_look(relay, now);
 		tidy(relay, now, reason);
 	}
 	save(relay, now, reason);
@@ -543,8 +526,14 @@ ke_relay_take_trouble(KeRelay *relay, const char **trouble)
 	bool		is_new = relay->trouble_is_new;
 
 	relay->trouble_is_new = false;
-	*trouble = whats_wrong(relay);
+	*trouble = ke_relay_trouble_text(relay);
 	return is_new;
+}
+
+const char *
+ke_relay_stall(const KeRelay *relay)
+{
+	return relay->stall[0] != '\0' ? relay->stall : NULL;
 }
 
 void

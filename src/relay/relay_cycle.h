@@ -63,6 +63,9 @@ extern bool ke_relay_is_idle(const KeRelay *relay);
 /* What is wrong, or NULL; returns true once for each change of it. */
 extern bool ke_relay_take_trouble(KeRelay *relay, const char **trouble);
 
+/* Why brokers have not taken for long what was sent to them, or NULL. */
+extern const char *ke_relay_stall(const KeRelay *relay);
+
 /*
  * Send nothing more; go on with ke_relay_step until it is quiet, so that less
  * is sent again by the next process.

@@ -30,3 +30,23 @@ ke_relay_trouble_clear(KeRelay *relay)
 	relay->trouble[0] = '\0';
 	relay->trouble_is_new = relay->trouble_is_unsaved = true;
 }
+
+void
+ke_relay_trouble_set(KeRelay *relay, char (*what)[512], const char *text)
+{
+	if (strcmp(*what, text) == 0)
+		return;
+	strlcpy(*what, text, sizeof(*what));
+	relay->trouble_is_new = relay->trouble_is_unsaved = true;
+}
+
+/* What is in the way of everything comes before what some copies wait for. */
+const char *
+ke_relay_trouble_text(const KeRelay *relay)
+{
+	if (relay->trouble[0] != '\0')
+		return relay->trouble;
+	if (relay->stall[0] != '\0')
+		return relay->stall;
+	return relay->absence[0] != '\0' ? relay->absence : NULL;
+}

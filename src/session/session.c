@@ -22,6 +22,7 @@
 #include "utils/portal.h"
 
 #include "session/foreign_code.h"
+#include "session/read_only.h"
 #include "session/session.h"
 #include "session/xact.h"
 
@@ -48,6 +49,8 @@ void
 ke_session_connect(Oid database, Oid owner, bool synchronous_commit)
 {
 	const char *configured;
+
+	ke_read_only_connecting();
 
 	/* No flags: a role without LOGIN or CONNECT is a kill switch. */
 	BackgroundWorkerInitializeConnectionByOid(database, owner, 0);

@@ -31,6 +31,7 @@
 #include "utils/syscache.h"
 
 #include "session/guard.h"
+#include "session/read_only.h"
 #include "session/xact.h"
 #include "subscription/catalog.h"
 #include "subscription/extension.h"
@@ -158,6 +159,8 @@ ke_xact_begin(void)
 	 * Our own writes would go through, as they do not come by the executor:
 	 * but positions that move where effects are forbidden would be a loss.
 	 */
+	if (XactReadOnly)
+		ke_read_only_look_again();
 	if (XactReadOnly)
 		ereport(ERROR,
 				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),

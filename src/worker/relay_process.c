@@ -121,6 +121,14 @@ keep_house(Worker *worker, KeMoment now)
 	}
 }
 
+/* What is the matter for as long as it is, beside the last error. */
+static void
+set_stall(const char *stall)
+{
+	ke_slot_set_trouble(stall != NULL ? psprintf("publishing: %s", stall) :
+						NULL);
+}
+
 /* One round of work; ends the process when it is of no use any more. */
 static void
 work(Worker *worker)
@@ -133,7 +141,10 @@ work(Worker *worker)
 		ke_slot_count_messages(published);
 	if (reason != NULL)
 		leave_with(reason);
-	if (!ke_relay_take_trouble(worker->relay, &trouble) || trouble == NULL)
+	if (!ke_relay_take_trouble(worker->relay, &trouble))
+		return;
+	set_stall(ke_relay_stall(worker->relay));
+	if (trouble == NULL)
 		return;
 	ke_slot_set_error(trouble);
 	ereport(LOG,

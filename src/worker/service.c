@@ -440,10 +440,13 @@ tell_reason(KeService *service, const char *obstacle)
 	}
 	if (reason == NULL && watch->reason[0] != '\0')
 		reason = watch->reason;
-	if (reason == NULL && watch->trouble[0] != '\0')
+	if (reason == NULL && !watch->trouble_is_silence &&
+		watch->trouble[0] != '\0')
 		reason = watch->trouble;
 	if (reason == NULL)
 		reason = processes_trouble(service);
+	if (reason == NULL && watch->trouble[0] != '\0')
+		reason = watch->trouble;
 	set_reason(service, reason);
 	service->reason_logged |= logged;
 	log_reason(service, obstacle != NULL);

@@ -8,6 +8,7 @@
 #	$link->set(reset => 2);         connections live so many seconds
 #	$link->set(silent => 1);        nothing passes, nothing is closed
 #	$link->set;                     as good as new
+#	$link->stop;                    nobody listens any more
 #
 # What a call does not name is as good as new.
 package KafkaEvents::Link;
@@ -66,7 +67,19 @@ sub start
 	close $self->{listener};
 	$writer->autoflush(1);
 	$self->{writer} = $writer;
+	$self->{pid} = $pid;
 	$links{$pid} = 1;
+	return;
+}
+
+# From now on nobody listens at its port.
+sub stop
+{
+	my ($self) = @_;
+
+	kill 'KILL', $self->{pid};
+	waitpid $self->{pid}, 0;
+	delete $links{ $self->{pid} };
 	return;
 }
 
