@@ -712,7 +712,8 @@ CREATE FUNCTION @extschema@.kafka_dlq_stats(
   OUT pending        bigint,
   OUT partitions     integer,
   OUT oldest_offset  bigint,
-  OUT newest_offset  bigint)
+  OUT newest_offset  bigint,
+  OUT orphans        bigint)
 RETURNS SETOF record
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'kafka_dlq_stats';

@@ -4,7 +4,7 @@
  *	  them.  Nothing here moves one.
  *
  * Counting is a short question to the manager; the letters themselves come
- * through a task process.
+ * through a task process, as does what only they can tell.
  */
 #include "postgres.h"
 #include "core/compat.h"
@@ -108,7 +108,8 @@ typedef struct Stats
 {
 	const KeAnswer *answer;
 	int64		messages;
-	int64		pending;
+	int64		pending;		/* without orphans, if these are known */
+	int64		orphans;		/* that nobody has passed yet; -1: not known */
 	int64		oldest;			/* -1: it has no partition */
 	int64		newest;
 } Stats;
@@ -143,6 +144,51 @@ compute_stats(const KeServer *server, const char *topic, Stats *stats)
 }
 
 static void
+count_orphan(StringInfo reply, void *argument)
+{
+	if (ke_dlq_reply_get_kind(reply) == KE_DLQ_REPLY_MESSAGE)
+		((Stats *) argument)->orphans++;
+}
+
+/*
+ * What a history has sent that this database has left is not pending, and
+ * only its headers tell.  So where there is such a history, pending letters
+ * are read.
+ */
+static void
+subtract_orphans(const KeServer *server, const char *topic, Stats *stats)
+{
+	KeTaskOrder order = {
+		.kind = KE_TASK_BROWSE,
+		.server = server->oid,
+		.partition = KE_TASK_ANY,
+		.offset = KE_TASK_ANY,
+		.max_messages = KE_TASK_ANY,
+		.pending_only = true,
+		.orphans_only = true,
+		.timeout_ms = ke_guc_request_timeout
+	};
+	KeTaskFailure *failure;
+
+	if (stats->pending == 0 || ke_histories_past()->ntimelines <= 1)
+		return;
+	strlcpy(order.topic, topic, sizeof(order.topic));
+	failure = ke_task_try(&order, count_orphan, stats);
+	if (failure == NULL)
+	{
+		stats->pending = Max(stats->pending - stats->orphans, 0);
+		return;
+	}
+	stats->orphans = -1;
+	ereport(WARNING,
+			(errcode(failure->sqlstate),
+			 errmsg("could not tell which letters of topic \"%s\" are orphans: %s",
+					topic, failure->text),
+			 errdetail("They are counted as pending."),
+			 failure->hint ? errhint("%s", failure->hint) : 0));
+}
+
+static void
 emit_stats(FunctionCallInfo fcinfo, const KeServer *server,
 		   const char *topic, const KeAnswer *answer)
 {
@@ -150,6 +196,7 @@ emit_stats(FunctionCallInfo fcinfo, const KeServer *server,
 	KeRow		row = {0};
 
 	compute_stats(server, topic, &stats);
+	subtract_orphans(server, topic, &stats);
 	ke_row_put_text(&row, topic);
 	ke_row_put_text(&row, ke_dlq_functions_source(server, topic));
 	ke_row_put_number(&row, stats.messages);
@@ -157,6 +204,7 @@ emit_stats(FunctionCallInfo fcinfo, const KeServer *server,
 	ke_row_put_int(&row, answer->partitions);
 	ke_row_put_number(&row, stats.oldest);
 	ke_row_put_number(&row, stats.newest);
+	ke_row_put_number(&row, stats.orphans);
 	ke_row_emit(&row, fcinfo);
 }
 

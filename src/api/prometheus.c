@@ -189,7 +189,7 @@ put_dead_letters(Scrape *scrape)
 	ListCell   *lc;
 
 	ke_sample_family(scrape->out, "dlq_pending_messages", "gauge",
-					 "Dead letters nobody has reprocessed or discarded yet.");
+					 "Dead letters nobody has reprocessed or discarded yet, those of a history that was left included.");
 	foreach(lc, scrape->subjects)
 	{
 		Subject    *subject = (Subject *) lfirst(lc);

@@ -74,7 +74,22 @@ is_wanted(KeTaskContext *taskctx, const KeDlqTopic *dlq,
 	return !order->pending_only ||
 		(ke_dlq_topic_is_pending(dlq, msg->partition, msg->offset) &&
 		 ke_dlq_topic_is_ours(taskctx, msg) &&
-		 !ke_dlq_topic_is_orphan(taskctx, msg));
+		 ke_dlq_topic_is_orphan(taskctx, msg) == order->orphans_only);
+}
+
+/* False: nobody waits any more. */
+static bool
+show(KeTask *task, const KeTaskOrder *order, KeMessage *msg)
+{
+	KeMessage	place = *msg;
+
+	if (!order->orphans_only)
+		return ke_dlq_reader_show(task, msg);
+	place.key = place.value = NULL;
+	place.key_len = place.value_len = -1;
+	place.nheaders = 0;
+	place.headers = NULL;
+	return ke_dlq_reader_show(task, &place);
 }
 
 void
@@ -94,7 +109,7 @@ ke_dlq_browse(KeTaskContext *taskctx, KeTask *task)
 	while (left > 0 && ke_dlq_reader_next(letters, &msg))
 	{
 		if (is_wanted(taskctx, dlq, order, &msg))
-			left = ke_dlq_reader_show(task, &msg) ? left - 1 : 0;
+			left = show(task, order, &msg) ? left - 1 : 0;
 		bytes += Max(msg.key_len, 0) + Max(msg.value_len, 0);
 		if (order->foreign_only && bytes > SAMPLE_BYTES)
 			left = 0;

@@ -44,6 +44,9 @@ typedef struct KeTaskOrder
 	bool		pending_only;	/* BROWSE, as the next */
 	bool		foreign_only;	/* of other services, among the newest */
 	bool		fitness;		/* no messages, but cluster/fitness */
+	bool		orphans_only;	/* with pending_only: what is no more pending,
+								 * as a history that was left had sent it; the
+								 * place of each, and nothing else */
 	bool		any_topic;		/* messages, and not dead letters; then offset
 								 * or from_ms may be given */
 	int64		from_ms;		/* since 1970 */

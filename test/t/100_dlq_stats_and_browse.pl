@@ -53,14 +53,14 @@ sub letter
 }
 
 # nothing there yet
-is(stats($source), "$dlq|$source|0|0|3|0|0", 'an empty DLQ');
+is(stats($source), "$dlq|$source|0|0|3|0|0|0", 'an empty DLQ');
 is($node->safe_psql('postgres', "SELECT * FROM kafka_dlq_messages('$source')"),
 	'', '... shows nothing');
 
 $kafka->produce_messages($dlq, map { letter($_) } 0 .. 9);
 $kafka->produce_messages($dlq, map { letter($_, partition => 2) } 10 .. 14);
-is(stats($source), "$dlq|$source|15|15|3|0|10", 'counted by the source');
-is(stats($dlq), "$dlq|$source|15|15|3|0|10", '... and by their own topic');
+is(stats($source), "$dlq|$source|15|15|3|0|10|0", 'counted by the source');
+is(stats($dlq), "$dlq|$source|15|15|3|0|10|0", '... and by their own topic');
 is($node->safe_psql('postgres', 'SELECT * FROM kafka_dlq_stats()'),
 	'', 'what is not subscribed is not listed');
 
@@ -119,7 +119,7 @@ is( $node->safe_psql(
 	'headers that say nothing are null');
 
 # nothing was consumed
-is(stats($source), "$dlq|$source|17|17|3|0|10", 'browsing consumes nothing');
+is(stats($source), "$dlq|$source|17|17|3|0|10|0", 'browsing consumes nothing');
 is_deeply([ grep { /^\Q$service\E/ } $kafka->groups ],
 	[], '... and leaves no group');
 

@@ -83,7 +83,7 @@ $kafka->produce_messages($dlq, @foreign);
 $kafka->produce_messages($dlq, map { letter($_) } 5150 .. 9998);
 $kafka->produce_messages($dlq, without(letter(9999), 'x-service'));
 is($node->safe_psql('postgres', "SELECT * FROM kafka_dlq_stats('$source')"),
-	"$dlq|$source|10000|10000|2|0|5000", 'all of them are counted');
+	"$dlq|$source|10000|10000|2|0|5000|0", 'all of them are counted');
 
 my $err = '';
 is(reprocess("'$source', 100", \$err), '100|100|0|100', 'the first 100');

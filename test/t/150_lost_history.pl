@@ -153,6 +153,11 @@ isnt($restored->safe_psql('postgres', 'SELECT max(orphaned_total) FROM kafka_met
 is($restored->safe_psql('postgres',
 		qq{SELECT count(*) FROM kafka_dlq_messages('$topic', 1000) WHERE orphan}),
 	'20', '... and its letters are told from others');
+my $counts = qq{
+	SELECT orphans, pending - (SELECT count(*) FROM kafka_dlq_messages('$topic', 1000, pending_only => true))
+	  FROM kafka_dlq_stats('$topic')};
+is($restored->safe_psql('postgres', $counts), '20|0',
+	'... and are not counted as pending');
 is($restored->safe_psql('postgres',
 		qq{SELECT count(*) FROM effects WHERE id % 10 NOT IN (7)}),
 	'180', '... and what it had dead-lettered had its effect this time');
@@ -169,9 +174,13 @@ is($again->safe_psql('postgres',
 	'270', 'recovered once more, everything has its effect again');
 like(effects($again), qr/, 0 twice$/, '... once');
 
+like($again->safe_psql('postgres', $counts), qr/^[1-9]\d*\|0$/,
+	'letters of all lost histories are orphans');
 is(mend($again, $topic, ''), '0', 'what is pending is reprocessed');
 wait_until_quiet($again, $topic);
 is(effects($again), '300 effects, 0 twice', '... and nothing is lost or doubled');
+is($again->safe_psql('postgres', "SELECT pending, orphans FROM kafka_dlq_stats('$topic')"),
+	'0|0', '... and counted');
 is(mend($again, $topic, ''), '0', 'nothing is pending any more');
 wait_until_quiet($again, $topic);
 is(effects($again), '300 effects, 0 twice', '... so nothing happens');

@@ -79,7 +79,7 @@ is( $node->safe_psql(
 	'... and of one that died twice, the second time');
 is( $node->safe_psql('postgres',
 		"SELECT * FROM kafka_dlq_stats('$topic{orders}-dlt')"),
-	"$topic{orders}-dlt||1|1|2|0|1",
+	"$topic{orders}-dlt||1|1|2|0|1|0",
 	'it is counted by the name of its topic');
 
 is( $node->reprocess("'$topic{orders}-dlt-dlt'"),
