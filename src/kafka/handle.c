@@ -211,7 +211,8 @@ lacks_token(const KeHandle *handle)
 
 /*
  * Could no connection be made to an address that brokers have told?  The text
- * begins with the broker's name, which ends with its number then.
+ * begins with the broker's name then, which ends with its number, or is that
+ * of the group's coordinator.
  */
 static bool
 is_about_advertised(const char *text)
@@ -224,6 +225,8 @@ is_about_advertised(const char *text)
 		 strstr(end, ": Failed to resolve ") == NULL &&
 		 strstr(end, ": Connection setup timed out") == NULL))
 		return false;
+	if (strncmp(text, "GroupCoordinator: ", strlen("GroupCoordinator: ")) == 0)
+		return true;
 	while (number > text && isdigit((unsigned char) number[-1]))
 		number--;
 	return number < end && number > text && number[-1] == '/';

@@ -41,6 +41,7 @@ typedef struct Database
 	Oid			oid;
 	KeChild    *manager;
 	bool		told;			/* of a change since the last start */
+	bool		complained;		/* the database's reason is ours */
 } Database;
 
 /* Those whose manager runs, or should, or has left processes behind. */
@@ -272,6 +273,17 @@ any_is_probing(KeMoment now)
 	return false;
 }
 
+/* A manager that runs tells its own reasons: only ours is taken back. */
+static void
+tell_trouble(Database *database)
+{
+	const char *trouble = database->manager->trouble;
+
+	if (trouble != NULL || database->complained)
+		ke_reason_set(database->oid, InvalidOid, trouble);
+	database->complained = trouble != NULL;
+}
+
 /*
  * One database's turn; returns when it wants the next one.  A manager that
  * found nothing to do may not have known of a change that we were told about
@@ -296,7 +308,7 @@ step(Database *database, KeMoment now)
 	}
 	ke_child_step(manager, now);
 	manager->wanted |= database->told;
-	ke_reason_set(database->oid, InvalidOid, manager->trouble);
+	tell_trouble(database);
 
 	return ke_child_due(manager);
 }

@@ -286,6 +286,8 @@ set_obstacle(Manager *manager, const char *obstacle)
 	bool		same = obstacle == NULL ? manager->obstacle == NULL :
 	(manager->obstacle != NULL && strcmp(obstacle, manager->obstacle) == 0);
 
+	if (obstacle != NULL || !same)
+		ke_reason_set(manager->facts.database, InvalidOid, obstacle);
 	if (same)
 		return;
 	if (manager->obstacle != NULL)
@@ -297,7 +299,6 @@ set_obstacle(Manager *manager, const char *obstacle)
 		ereport(LOG,
 				(errmsg("cannot run servers of this database: %s", obstacle)));
 	}
-	ke_reason_set(manager->facts.database, InvalidOid, obstacle);
 }
 
 /*
@@ -518,6 +519,9 @@ start(Manager *manager, Datum main_arg)
 				(errcode(ERRCODE_INTERNAL_ERROR),
 				 errmsg("could not generate a random number")));
 	MemoryContextSwitchTo(manager->round);
+
+	/* what a manager before this one has left */
+	ke_reason_set(manager->facts.database, InvalidOid, NULL);
 }
 
 /* The servers that are managed, as far as there is room for names. */

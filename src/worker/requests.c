@@ -21,6 +21,7 @@
 #include "cluster/watch_handles.h"
 #include "core/clock.h"
 #include "session/attempt.h"
+#include "shm/reason.h"
 #include "shm/request.h"
 #include "worker/requests.h"
 
@@ -167,6 +168,16 @@ try_schema(void *argument)
 										 attempt->question->topic);
 }
 
+/* What keeps the manager from running it, or that it will. */
+static char *
+why_not_running(Oid server)
+{
+	char	   *reason = palloc(KE_REASON_LEN);
+
+	ke_reason_get(MyDatabaseId, server, reason, KE_REASON_LEN);
+	return reason[0] != '\0' ? reason : "the server does not run yet";
+}
+
 /* A question to the server's schema registry: libcurl keeps the time. */
 static KeAnswer *
 find_schema(Try *attempt)
@@ -201,7 +212,8 @@ find_answer(const Inquiry *inquiry, List *services, List **silences)
 	attempt.service = find_service(services, attempt.question->server);
 	if (attempt.service == NULL)
 		return inquiry->slice_ms == FIRST_SLICE_MS ? NULL :
-			ke_answers_refuse("the server does not run yet", NULL);
+			ke_answers_refuse(why_not_running(attempt.question->server),
+							  NULL);
 	attempt.service->watch->questioned_at = ke_clock_now();
 
 	if (attempt.question->kind == KE_ASK_SCHEMA)
