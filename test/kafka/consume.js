@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /*
- * consume.js --broker HOST:PORT --topic TOPIC
+ * consume.js --broker HOST:PORT,... --topic TOPIC
  *
  * An independent client (KafkaJS) that prints everything that is in a topic
  * when it starts, one JSON object per message:
@@ -41,7 +41,7 @@ async function main() {
   const options = parseArguments(process.argv.slice(2));
   const kafka = new Kafka({
     clientId: 'kafka-events-test',
-    brokers: [options.broker],
+    brokers: options.broker.split(','),
     logLevel: logLevel.NOTHING,
   });
   const admin = kafka.admin();

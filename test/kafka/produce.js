@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /*
- * produce.js --broker HOST:PORT --topic TOPIC [options]
+ * produce.js --broker HOST:PORT,... --topic TOPIC [options]
  *
  * An independent client (KafkaJS) that writes events and keeps a journal of
  * what the broker acknowledged, for tests to compare with.
@@ -184,7 +184,7 @@ async function main() {
   const options = parseArguments(process.argv.slice(2));
   const kafka = new Kafka({
     clientId: 'kafka-events-test',
-    brokers: [options.broker],
+    brokers: options.broker.split(','),
     logLevel: logLevel.NOTHING,
     retry: { retries: 30, initialRetryTime: 30, maxRetryTime: 1000 },
   });

@@ -68,6 +68,75 @@ sub start_far
 	return $self;
 }
 
+# A cluster of so many brokers, which are controllers, too: topics have three
+# replicas and want two of them.  broker(0), ... are there to be killed.
+sub start_cluster
+{
+	my ($class, $count, %properties) = @_;
+	my @ports = split ' ', qx($here/broker ports @{[ 2 * $count ]});
+	my $cluster = join '', map { ('A' .. 'Z', 'a' .. 'z', 0 .. 9)[ rand 62 ] } 1 .. 22;
+	my $voters = join ',', map { "$_\@127.0.0.1:$ports[ $count + $_ - 1 ]" } 1 .. $count;
+	my (@brokers, @starting);
+
+	foreach my $node (1 .. $count)
+	{
+		my $dir = PostgreSQL::Test::Utils::tempdir("kafka$node");
+		my $broker = bless {
+			dir => $dir,
+			address => "127.0.0.1:$ports[ $node - 1 ]"
+		}, $class;
+
+		push @brokers, $broker;
+		push @own, $broker;
+		push @starting,
+		  IPC::Run::start([
+				"$here/broker", 'start', $dir, 'member', $cluster, $node,
+				$ports[ $node - 1 ], $ports[ $count + $node - 1 ], $voters,
+				map { "$_=$properties{$_}" } sort keys %properties ],
+			'<', \undef);
+	}
+	$_->finish or croak 'a broker of the cluster did not start' foreach @starting;
+	return bless {
+		brokers => \@brokers,
+		address => join(',', map { $_->{address} } @brokers)
+	}, $class;
+}
+
+sub broker { return $_[0]->{brokers}[ $_[1] ] }
+
+# Which broker of a cluster is its active controller.
+sub active_controller
+{
+	my ($self) = @_;
+	my ($node) = $self->tool('quorum', 'describe', '--status') =~ /LeaderId:\s+(\d+)/
+	  or croak 'no controller';
+
+	return $node - 1;
+}
+
+# Wait until every partition of a topic has so many replicas in sync.
+sub wait_for_replicas
+{
+	my ($self, $topic, $count) = @_;
+	my $deadline = time() + $PostgreSQL::Test::Utils::timeout_default;
+	my $out = '';
+
+	while (time() < $deadline)
+	{
+		IPC::Run::run([ 'kcat', '-L', '-J', '-b', $self->address, '-t', $topic ],
+			'<', \undef, '>', \$out, '2>', \my $err);
+		my ($found) = grep { $_->{topic} eq $topic }
+		  @{ (eval { $json->decode($out) } || { topics => [] })->{topics} };
+		return 1
+		  if $found
+		  && @{ $found->{partitions} }
+		  && !grep { @{ $_->{isrs} } != $count } @{ $found->{partitions} };
+		usleep(200_000);
+	}
+	diag("$topic does not get $count replicas in sync: $out");
+	return 0;
+}
+
 sub far_link { return $_[0]->{link} }
 
 sub _start_with

@@ -30,6 +30,8 @@
 #	shared, start_own(%properties)       the run's broker; one to kill at will
 #	start_secure([provider])             ... with TLS, passwords and ACLs
 #	start_far far_link address('far')    ... behind a link that can be made bad
+#	start_cluster(3, %properties)        ... of three, broker(0) to broker(2)
+#	active_controller wait_for_replicas(topic, count)
 #	address(protocol) ca_pem             where it listens, who vouches for it
 #	controller_address pem(file)         see the head of test/kafka/broker
 #	stop kill9 restart freeze thaw       ... only for start_own
