@@ -243,9 +243,12 @@ ke_runtime_wait(int fd, long timeout_ms)
 	}
 	ResetLatch(MyLatch);
 
-	/* What the last transactions counted and were too quick to report. */
+	/*
+	 * What the last transactions counted and were too quick to report.  Not
+	 * forced, it would wait for a transaction that ends a second later.
+	 */
 	if (nevents == 0 && !IsTransactionState())
-		(void) pgstat_report_stat(false);
+		(void) pgstat_report_stat(true);
 
 	/* A cancel that came when the handler had just ended is for nobody. */
 	if (!ke_handler_is_running())
