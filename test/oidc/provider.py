@@ -57,7 +57,7 @@ def make_token(settings, client):
     }
     if settings.get("scope"):
         claims["scope"] = settings["scope"]
-    key = settings.get("key", "own")
+    key = settings.get("key") or "own"
     return jwt.encode({"alg": "RS256", "kid": key}, claims, KEYS[key])
 
 
