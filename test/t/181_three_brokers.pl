@@ -92,7 +92,7 @@ $node->becomes('SELECT status, brokers FROM kafka_health()', 'up|2',
 $node->safe_psql('postgres', "SELECT kafka_produce('$strict', 'to all three')");
 $node->becomes(
 	q{SELECT (SELECT pending_total FROM kafka_outbox_status), status,
-			 message ~ 'messages wait to be published.* min.insync.replicas in sync'
+			 message ~ 'takes no messages: 2 of 3 replicas are in sync, and its min.insync.replicas is 3'
 		FROM kafka_health()},
 	'1|degraded|t', 'too few replicas for min.insync.replicas: health says so');
 $kafka->tool('configs', '--alter', '--entity-type', 'topics', '--entity-name',
@@ -120,8 +120,9 @@ $node->becomes(
 	q{SELECT status <> 'up', message IS NOT NULL FROM kafka_health()},
 	't|t', 'two of three brokers are away: health says that something is wrong');
 $node->becomes(
-	q{SELECT (SELECT pending_total > 0 FROM kafka_outbox_status), message ~ 'wait to be published'
-		FROM kafka_health()},
+	qq{SELECT (SELECT pending_total > 0 FROM kafka_outbox_status),
+			  message ~ 'publishing: [^;]*topic "$out"'
+		 FROM kafka_health()},
 	't|t', '... also of what waits to be published');
 $kafka->broker($second)->restart;
 $node->becomes(
