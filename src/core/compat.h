@@ -63,6 +63,13 @@
 #define ke_primary_key_index(rel) RelationGetPrimaryKeyIndex(rel)
 #endif
 
+/* 18: an index's order is asked for as the reverse one or not, no strategy. */
+#if PG_VERSION_NUM >= 180000
+#define KE_INDEX_ORDER false
+#else
+#define KE_INDEX_ORDER BTLessStrategyNumber
+#endif
+
 /* 16: one function for the ownership of all kinds of objects. */
 #if PG_VERSION_NUM >= 160000
 #define ke_owns_database(database, role) \

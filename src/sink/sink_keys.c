@@ -155,8 +155,7 @@ prepare_comparison(KeSinkTable *table)
 		keys[i].ssup_cxt = CurrentMemoryContext;
 		keys[i].ssup_collation = index->rd_indcollation[i];
 		keys[i].ssup_attno = i + 1;
-		PrepareSortSupportFromIndexRel(index, BTLessStrategyNumber,
-									   &keys[i]);
+		PrepareSortSupportFromIndexRel(index, KE_INDEX_ORDER, &keys[i]);
 	}
 	index_close(index, NoLock);
 	return keys;
