@@ -68,7 +68,7 @@ find_database(Oid oid)
 static Database *
 add_database(Oid oid, KeChild *manager)
 {
-	Database   *database = palloc(sizeof(Database));
+	Database   *database = palloc0(sizeof(Database));
 
 	database->oid = oid;
 	database->manager = manager;
