@@ -136,11 +136,3 @@ ke_oidc_instead_of(const char *mechanism)
 		return "IAM wants each login signed with AWS credentials, which librdkafka does not do. Amazon MSK also offers SASL/SCRAM (sasl_mechanism SCRAM-SHA-512, the secret in AWS Secrets Manager) and client certificates (security_protocol ssl).";
 	return NULL;
 }
-
-bool
-ke_oidc_is_used(const KeServerOptions *server)
-{
-	return strncmp(server->security_protocol, "sasl", 4) == 0 &&
-		server->sasl_mechanism != NULL &&
-		strcmp(server->sasl_mechanism, "OAUTHBEARER") == 0;
-}

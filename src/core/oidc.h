@@ -22,6 +22,12 @@ extern void ke_oidc_check_together(List *options, List **problems);
 extern const char *ke_oidc_instead_of(const char *mechanism);
 
 /* Is that the mechanism? */
-extern bool ke_oidc_is_used(const KeServerOptions *server);
+static inline bool
+ke_oidc_is_used(const KeServerOptions *server)
+{
+	return strncmp(server->security_protocol, "sasl", 4) == 0 &&
+		server->sasl_mechanism != NULL &&
+		strcmp(server->sasl_mechanism, "OAUTHBEARER") == 0;
+}
 
 #endif							/* KE_OIDC_H */
