@@ -190,10 +190,7 @@ drop_history(KeHeader *headers, int *count)
 static bool
 has_header(const KeOutboxRow *row, const char *name)
 {
-	for (int i = 0; i < row->nheaders; i++)
-		if (strcmp(row->headers[i].name, name) == 0)
-			return true;
-	return false;
+	return ke_message_find_header(row->headers, row->nheaders, name) != NULL;
 }
 
 /*

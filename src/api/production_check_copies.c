@@ -162,30 +162,46 @@ count_endangered(KeProductionCheck *inspection, const KeCheckCopies *topic)
 	return count_pending(inspection->server, topic->name, ends, old);
 }
 
+static char *
+raise_retention(const KeCheckCopies *topic, int64 ms)
+{
+	return psprintf("kafka-configs.sh --alter --entity-type topics --entity-name %s --add-config retention.ms=" INT64_FORMAT ",retention.bytes=-1",
+					topic->name, ms);
+}
+
+/* What is the same of both kinds; false: there is no more to be said. */
+static bool
+judge_retention(const KeCheckCopies *topic, const char *raise,
+				KeCheckRow *check)
+{
+	if (topic->found == NULL)
+		return false;
+	if (topic->settings.problem != NULL)
+	{
+		ke_check_row_fail(check, topic->settings.hint, "%s",
+						  topic->settings.problem);
+		return false;
+	}
+	if (topic->retention_bytes >= 0)
+		ke_check_row_fail(check, raise,
+						  "topic \"%s\" keeps " INT64_FORMAT " bytes of a partition, however new its %s are",
+						  topic->name, topic->retention_bytes,
+						  topic->dead ? "letters" : "copies");
+	return true;
+}
+
 void
 ke_production_check_copies_letters(KeProductionCheck *inspection,
 								   const KeCheckCopies *topic,
 								   KeCheckRow *check)
 {
 	const KeServer *server = inspection->server;
-	char	   *raise = psprintf("kafka-configs.sh --alter --entity-type topics --entity-name %s --add-config retention.ms=" INT64_FORMAT ",retention.bytes=-1",
-								 topic->name,
-								 server->options.dlq_retention_ms);
+	char	   *raise = raise_retention(topic,
+										server->options.dlq_retention_ms);
 	int64		endangered;
 
-	if (!topic->dead || topic->found == NULL)
-		return;
-	if (topic->settings.problem != NULL)
-	{
-		ke_check_row_fail(check, topic->settings.hint, "%s",
-						  topic->settings.problem);
-		return;
-	}
-	if (topic->retention_bytes >= 0)
-		ke_check_row_fail(check, raise,
-						  "topic \"%s\" keeps " INT64_FORMAT " bytes of a partition, however new its letters are",
-						  topic->name, topic->retention_bytes);
-	if (topic->retention_ms < 0)
+	if (!topic->dead || !judge_retention(topic, raise, check) ||
+		topic->retention_ms < 0)
 		return;
 	if (topic->retention_ms <= WARNING_MS)
 		ke_check_row_fail(check, raise,
@@ -212,23 +228,12 @@ ke_production_check_copies_retries(KeProductionCheck *inspection,
 	const KeSubscriptionOptions *options = &topic->sub->options;
 	int64		longest_ms = options->max_delay_ms +
 	options->max_delay_ms / 10;
-	char	   *raise = psprintf("kafka-configs.sh --alter --entity-type topics --entity-name %s --add-config retention.ms=" INT64_FORMAT ",retention.bytes=-1",
-								 topic->name,
-								 Max(longest_ms + WARNING_MS, 7 * WARNING_MS));
+	char	   *raise = raise_retention(topic,
+										Max(longest_ms + WARNING_MS,
+											7 * WARNING_MS));
 
-	if (topic->dead || topic->found == NULL)
-		return;
-	if (topic->settings.problem != NULL)
-	{
-		ke_check_row_fail(check, topic->settings.hint, "%s",
-						  topic->settings.problem);
-		return;
-	}
-	if (topic->retention_bytes >= 0)
-		ke_check_row_fail(check, raise,
-						  "topic \"%s\" keeps " INT64_FORMAT " bytes of a partition, however new its copies are",
-						  topic->name, topic->retention_bytes);
-	if (topic->retention_ms >= 0 &&
+	if (!topic->dead && judge_retention(topic, raise, check) &&
+		topic->retention_ms >= 0 &&
 		topic->retention_ms < longest_ms + WARNING_MS)
 		ke_check_row_fail(check, raise,
 						  "topic \"%s\" keeps copies for %s; a retry may be due after %s, and consumers may be away for a day",

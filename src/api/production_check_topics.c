@@ -71,41 +71,29 @@ ask_for_settings(KeProductionCheck *inspection, KeCheckCopies *topic)
 	topic->min_insync = atoi(list_nth(settings->values, 4));
 }
 
-static void
+/* The largest batch that the topic takes; 0: not known. */
+static int64
 add_source(KeProductionCheck *inspection, Findings *findings,
 		   const KeSubscription *sub)
 {
-	Source	   *source = palloc0(sizeof(Source));
+	Source	   *source;
 
-	source->sub = sub;
 	if (find_topic(findings, sub->topic) == NULL)
-		return;
+		return 0;
+	source = palloc0(sizeof(Source));
+	source->sub = sub;
 	if (ke_production_check_ask_settings(inspection, sub->topic,
 										 list_make1("max.message.bytes"),
 										 &source->settings))
 		source->message_bytes = strtoll(linitial(source->settings.values),
 										NULL, 10);
 	findings->sources = lappend(findings->sources, source);
-}
-
-static const Source *
-find_source(const Findings *findings, const KeSubscription *sub)
-{
-	ListCell   *lc;
-
-	foreach(lc, findings->sources)
-	{
-		const Source *source = (const Source *) lfirst(lc);
-
-		if (source->sub == sub)
-			return source;
-	}
-	return NULL;
+	return source->message_bytes;
 }
 
 static void
 add_copy_topic(KeProductionCheck *inspection, Findings *findings,
-			   const KeSubscription *sub, bool dead)
+			   const KeSubscription *sub, int64 source_bytes, bool dead)
 {
 	const KeServerOptions *options = &inspection->server->options;
 	KeCheckCopies *topic = palloc0(sizeof(KeCheckCopies));
@@ -115,8 +103,7 @@ add_copy_topic(KeProductionCheck *inspection, Findings *findings,
 	topic->name = psprintf("%s%s", sub->topic,
 						   dead ? options->dlq_suffix : options->retry_suffix);
 	topic->found = find_topic(findings, topic->name);
-	topic->source_bytes = find_source(findings, sub) != NULL ?
-		find_source(findings, sub)->message_bytes : 0;
+	topic->source_bytes = source_bytes;
 	if (topic->found != NULL)
 		ask_for_settings(inspection, topic);
 	findings->copies = lappend(findings->copies, topic);
@@ -135,12 +122,12 @@ find_topics(KeProductionCheck *inspection, Findings *findings)
 	foreach(lc, inspection->subscriptions)
 	{
 		const KeSubscription *sub = (KeSubscription *) lfirst(lc);
+		int64		bytes = add_source(inspection, findings, sub);
 
-		add_source(inspection, findings, sub);
 		if (ke_options_subscription_retries_by_topic(&sub->options))
-			add_copy_topic(inspection, findings, sub, false);
+			add_copy_topic(inspection, findings, sub, bytes, false);
 		if (sub->options.dlq)
-			add_copy_topic(inspection, findings, sub, true);
+			add_copy_topic(inspection, findings, sub, bytes, true);
 	}
 }
 
@@ -410,8 +397,10 @@ ke_production_check_topics(KeProductionCheck *inspection)
 	check_copies(inspection, &findings, "copy_topics_not_compacted",
 				 judge_policy, "no topic for copies is compacted");
 	check_copies(inspection, &findings, "copy_topics_not_shared",
-				 ke_production_check_copies_owner, "the newest copies are all this service's");
-	check_copies(inspection, &findings, "dlq_retention", ke_production_check_copies_letters,
+				 ke_production_check_copies_owner,
+				 "the newest copies are all this service's");
+	check_copies(inspection, &findings, "dlq_retention",
+				 ke_production_check_copies_letters,
 				 "no pending letter is lost within 24 hours");
 	check_copies(inspection, &findings, "retry_retention",
 				 ke_production_check_copies_retries,

@@ -199,6 +199,7 @@ ke_survey_group(KeSurvey *survey)
 	KePartitionList *list = all_partitions(survey, KE_KAFKA_NONE);
 	const char *hint;
 	char	   *why;
+	bool		silence;
 	int			error;
 
 	list->count = Min(list->count, 1);
@@ -211,13 +212,13 @@ ke_survey_group(KeSurvey *survey)
 		return;
 	}
 	why = ke_cluster_explain(watch->cluster, error, &hint);
+	silence = error == KE_KAFKA_TIMED_OUT &&
+		strcmp(why, ke_client_error_name(error)) == 0;
 
 	/* The library tells once why nobody answers, and then is silent, too. */
-	if (error == KE_KAFKA_TIMED_OUT && watch->trouble[0] != '\0' &&
-		strcmp(why, ke_client_error_name(error)) == 0)
+	if (silence && watch->trouble[0] != '\0')
 		return;
-	watch->trouble_is_silence = error == KE_KAFKA_TIMED_OUT &&
-		strcmp(why, ke_client_error_name(error)) == 0;
+	watch->trouble_is_silence = silence;
 	snprintf(watch->trouble, sizeof(watch->trouble),
 			 "consumer group \"%s\": %s: %s", survey->group, why,
 			 hint != NULL ? hint : "its coordinator gives no answer");

@@ -17,12 +17,9 @@ ke_header_read_find(KeMessage *msg, const char *name)
 {
 	int			count;
 	const KeHeader *headers = ke_message_headers(msg, &count);
-	int			i;
+	const KeHeader *header = ke_message_find_header(headers, count, name);
 
-	for (i = count - 1; i >= 0; i--)
-		if (strcmp(headers[i].name, name) == 0)
-			return headers[i].value != NULL ? &headers[i] : NULL;
-	return NULL;
+	return header != NULL && header->value != NULL ? header : NULL;
 }
 
 static bool

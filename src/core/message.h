@@ -77,6 +77,16 @@ ke_message_headers(KeMessage *msg, int *count)
 	return msg->headers;
 }
 
+/* The last one of that name, or NULL. */
+static inline const KeHeader *
+ke_message_find_header(const KeHeader *headers, int count, const char *name)
+{
+	for (int i = count - 1; i >= 0; i--)
+		if (strcmp(headers[i].name, name) == 0)
+			return &headers[i];
+	return NULL;
+}
+
 static inline void
 ke_message_release(KeMessage *msg)
 {

@@ -20,17 +20,6 @@
 #define EXTENSIONS_RULE \
 	"must be a list of name=value separated by commas, with names of letters other than \"auth\""
 
-/* Basic authentication has a colon behind the name. */
-const char *
-ke_oidc_check_client_id(const char *value)
-{
-	if (*value == '\0')
-		return "must not be empty";
-	if (strchr(value, ':') != NULL)
-		return "must not contain \":\"";
-	return NULL;
-}
-
 static bool
 is_secure(const char *url)
 {

@@ -10,7 +10,6 @@
 
 #include "core/options.h"
 
-extern const char *ke_oidc_check_client_id(const char *value);
 extern const char *ke_oidc_check_endpoint(const char *value);
 extern const char *ke_oidc_check_scope(const char *value);
 extern const char *ke_oidc_check_extensions(const char *value);

@@ -42,7 +42,7 @@ static const char *check_suffix(const char *value);
 static const char *check_certificate(const char *value);
 static const char *check_key(const char *value);
 static const char *check_token(const char *value);
-static const char *check_registry_user(const char *value);
+static const char *check_basic_user(const char *value);
 
 #define SERVER(option, type, ...) \
 	{.name = #option, .kind = KE_OPTION_##type, \
@@ -115,7 +115,7 @@ static const KeOption mapping_options[] = {
 	MAPPING(ssl_key_pem, SECRET, .check = check_key,
 			.form = "private key in PEM text"),
 	MAPPING(ssl_key_password, SECRET),
-	MAPPING(oidc_client_id, TEXT, .check = ke_oidc_check_client_id),
+	MAPPING(oidc_client_id, TEXT, .check = check_basic_user),
 	MAPPING(oidc_client_secret, SECRET),
 	MAPPING(oidc_token_endpoint, TEXT, .check = ke_oidc_check_endpoint,
 			.form = "http://host:port/path", .quiet = true),
@@ -124,7 +124,7 @@ static const KeOption mapping_options[] = {
 			.form = "name=value, ..."),
 	MAPPING(oidc_ca_pem, TEXT, .check = check_certificate,
 			.form = "certificates in PEM text"),
-	MAPPING(schema_registry_username, TEXT, .check = check_registry_user),
+	MAPPING(schema_registry_username, TEXT, .check = check_basic_user),
 	MAPPING(schema_registry_password, SECRET),
 	MAPPING(schema_registry_token, SECRET, .check = check_token)
 };
@@ -285,7 +285,7 @@ check_token(const char *value)
 
 /* Basic authentication has a colon behind the name. */
 static const char *
-check_registry_user(const char *value)
+check_basic_user(const char *value)
 {
 	if (*value == '\0')
 		return "must not be empty";

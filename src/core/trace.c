@@ -22,10 +22,9 @@
 static const KeHeader *
 find(const KeHeader *headers, int count, const char *name)
 {
-	for (int i = count - 1; i >= 0; i--)
-		if (strcmp(headers[i].name, name) == 0)
-			return headers[i].value != NULL ? &headers[i] : NULL;
-	return NULL;
+	const KeHeader *header = ke_message_find_header(headers, count, name);
+
+	return header != NULL && header->value != NULL ? header : NULL;
 }
 
 /* Digits of a field; capitals are not allowed. */

@@ -54,10 +54,7 @@ has_header(KeMessage *msg, const char *name)
 	int			count;
 	const KeHeader *headers = ke_message_headers(msg, &count);
 
-	for (int i = 0; i < count; i++)
-		if (strcmp(headers[i].name, name) == 0)
-			return true;
-	return false;
+	return ke_message_find_header(headers, count, name) != NULL;
 }
 
 static void

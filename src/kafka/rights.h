@@ -30,9 +30,8 @@ extern int	ke_rights_read(const KeServerOptions *server,
 
 /*
  * To write to topics, of char *; one that is not there is not missing.  A
- * broker that is not
- * Apache Kafka's might take the message that this is asked with: it has no
- * value, and a header that makes it another service's copy.
+ * broker that is not Apache Kafka's might take the message that this is asked
+ * with: it has no value, and a header that makes it another service's copy.
  */
 extern int	ke_rights_write(const KeServerOptions *server,
 							const KeMappingOptions *mapping,

@@ -117,6 +117,38 @@ read_creation(rd_kafka_event_t *answer, const char **text)
 	return rd_kafka_topic_result_error(topics[0]);
 }
 
+/*
+ * Ask to make it, or only whether that is allowed.  The error, and in *text
+ * why if somebody says so.
+ */
+static int
+try_to_create(KeHandle *handle, const KeNewTopic *topic, bool only_validate,
+			  char **text, int timeout_ms)
+{
+	rd_kafka_NewTopic_t *made;
+	rd_kafka_event_t *answer;
+	const char *said;
+	char		reason[256];
+	int			err;
+
+	*text = NULL;
+	made = make_topic(topic, reason, sizeof(reason));
+	if (made == NULL)
+	{
+		*text = pstrdup(reason);
+		return RD_KAFKA_RESP_ERR__INVALID_ARG;
+	}
+	answer = ask_to_create(handle->rk, made, only_validate, timeout_ms);
+	if (answer == NULL)
+		return RD_KAFKA_RESP_ERR__TIMED_OUT;
+
+	err = read_creation(answer, &said);
+	if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
+		*text = pstrdup(said != NULL ? said : rd_kafka_err2str(err));
+	rd_kafka_event_destroy(answer);
+	return err;
+}
+
 /* Does the broker that is asked have it, with a leader for each partition? */
 static bool
 is_usable(KeHandle *handle, const char *name, int64 deadline)
@@ -168,36 +200,17 @@ int
 ke_topic_admin_create(KeHandle *handle, const KeNewTopic *topic, bool *created,
 					  char **text, int timeout_ms)
 {
-	rd_kafka_NewTopic_t *made;
 	int64		deadline = ke_query_now_ms() + timeout_ms;
-	rd_kafka_event_t *answer;
-	const char *said;
-	char		reason[256];
-	int			err;
+	int			err = try_to_create(handle, topic, false, text, timeout_ms);
 
-	*created = false;
-	*text = NULL;
-	made = make_topic(topic, reason, sizeof(reason));
-	if (made == NULL)
-	{
-		*text = pstrdup(reason);
-		return RD_KAFKA_RESP_ERR__INVALID_ARG;
-	}
-	answer = ask_to_create(handle->rk, made, false, timeout_ms);
-	if (answer == NULL)
-		return RD_KAFKA_RESP_ERR__TIMED_OUT;
-
-	err = read_creation(answer, &said);
 	*created = err == RD_KAFKA_RESP_ERR_NO_ERROR;
-	if (err == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
-		err = RD_KAFKA_RESP_ERR_NO_ERROR;
-	if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
-		*text = MemoryContextStrdup(CurrentMemoryContext,
-									said != NULL ? said :
-									rd_kafka_err2str(err));
-	rd_kafka_event_destroy(answer);
 	if (*created)
 		wait_until_usable(handle, topic->name, deadline);
+	if (err == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
+	{
+		*text = NULL;
+		err = RD_KAFKA_RESP_ERR_NO_ERROR;
+	}
 	return err;
 }
 
@@ -205,20 +218,9 @@ int
 ke_topic_admin_may_create(KeHandle *handle, const KeNewTopic *topic,
 						  int timeout_ms)
 {
-	rd_kafka_NewTopic_t *made;
-	rd_kafka_event_t *answer;
-	const char *said;
-	char		reason[256];
-	int			err;
+	char	   *text;
+	int			err = try_to_create(handle, topic, true, &text, timeout_ms);
 
-	made = make_topic(topic, reason, sizeof(reason));
-	if (made == NULL)
-		return RD_KAFKA_RESP_ERR__INVALID_ARG;
-	answer = ask_to_create(handle->rk, made, true, timeout_ms);
-	if (answer == NULL)
-		return RD_KAFKA_RESP_ERR__TIMED_OUT;
-	err = read_creation(answer, &said);
-	rd_kafka_event_destroy(answer);
 	return err == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS ? 0 : err;
 }
 
