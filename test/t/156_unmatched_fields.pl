@@ -26,13 +26,6 @@ sub run_as_app
 	return $node->safe_psql('postgres', "SET ROLE app; $statements");
 }
 
-sub topic
-{
-	my ($name) = @_;
-
-	return $kafka->create_topic($kafka->unique($name), partitions => 1);
-}
-
 sub column_of
 {
 	my ($column, $view, $topic) = @_;
@@ -41,7 +34,7 @@ sub column_of
 }
 
 note 'rows of a table';
-my $orders = topic('orders');
+my $orders = $kafka->create_own_topic('orders');
 run_as_app(qq{
 	CREATE TABLE orders (userid int, total numeric, seen timestamptz DEFAULT now(), kafka_offset bigint);
 	SELECT kafka_subscribe('$orders', into_table => 'orders')});
@@ -83,7 +76,7 @@ is($node->safe_psql('postgres', column_of('unmatched_total', 'kafka_metrics', $o
 note 'other ways to write';
 foreach my $way ('view', 'update', 'trigger')
 {
-	my $topic = topic($way);
+	my $topic = $kafka->create_own_topic($way);
 	my $conflict = $way eq 'update' ? 'update' : 'error';
 
 	run_as_app(qq{CREATE TABLE t_$way (id bigserial PRIMARY KEY, v text)});
@@ -102,7 +95,7 @@ foreach my $way ('view', 'update', 'trigger')
 }
 
 note 'a handler that takes a row';
-my $taken = topic('taken');
+my $taken = $kafka->create_own_topic('taken');
 run_as_app(qq{
 	CREATE TYPE payment AS (amount numeric, currency text);
 	CREATE TABLE payments (p payment);
@@ -116,7 +109,7 @@ like($node->safe_psql('postgres', column_of('status_reason', 'kafka_subscription
 	'with its names');
 
 note 'nothing is said where nothing is to be taken';
-my $whole = topic('whole');
+my $whole = $kafka->create_own_topic('whole');
 run_as_app(qq{
 	CREATE TABLE whole (value jsonb, key text);
 	CREATE TABLE meta (kafka_offset bigint, kafka_key text);
@@ -124,7 +117,7 @@ run_as_app(qq{
 $kafka->produce($whole, [ '{"a": 1}' ]);
 $node->becomes(column_of('succeeded_total, unmatched_total', 'kafka_metrics', $whole), '1|0',
 	'row_format envelope');
-my $meta = topic('meta');
+my $meta = $kafka->create_own_topic('meta');
 run_as_app(qq{SELECT kafka_subscribe('$meta', into_table => 'meta')});
 $kafka->produce($meta, [ '{"a": 1}' ]);
 $node->becomes(column_of('succeeded_total, unmatched_total', 'kafka_metrics', $meta), '1|0',

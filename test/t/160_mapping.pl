@@ -13,24 +13,9 @@ my $kafka = KafkaEvents::Kafka->shared;
 my $node = KafkaEvents::Node->start_new('main');
 $node->create_service($kafka, 'shop');
 
-sub topic
-{
-	my ($name) = @_;
-
-	return $kafka->create_topic($kafka->unique($name), partitions => 1);
-}
-
-sub produce
-{
-	my ($topic, @values) = @_;
-
-	$kafka->produce_messages($topic, map { { key => 'k', partition => 0, value => $_ } } @values);
-	return;
-}
-
 # Names and paths, into a table and a handler's row type in one subscription.
 {
-	my $topic = topic('names');
+	my $topic = $kafka->create_own_topic('names');
 	$node->safe_psql(
 		'postgres', qq{
 		CREATE TABLE orders (user_id int PRIMARY KEY, city text DEFAULT 'none', raw jsonb);
@@ -41,7 +26,7 @@ sub produce
 		SELECT kafka_subscribe('$topic', into_table => 'orders', handler => 'on_order', max_retries => 0,
 		  field_names => 'snake_case',
 		  column_map => '{"city": "address.city", "raw": "\$", "sku": "items[1].sku"}')});
-	produce($topic,
+	$kafka->produce_in_order($topic,
 		'{"userId": 1, "address": {"city": "Oslo"}, "items": [{"sku": "tea"}, {"sku": "cup"}]}',
 		'{"UserID": 2, "items": 5}',
 		'{"user_id": "x"}');
@@ -54,13 +39,13 @@ sub produce
 	# a change takes effect without a restart
 	$node->safe_psql('postgres', "SELECT kafka_subscription_alter('$topic',
 	  column_map => '{\"city\": \"town\"}', field_names => 'exact')");
-	produce($topic, '{"user_id": 4, "town": "Bern", "address": {"city": "no"}, "sku": "pot"}');
+	$kafka->produce_in_order($topic, '{"user_id": 4, "town": "Bern", "address": {"city": "no"}, "sku": "pot"}');
 	$node->becomes('SELECT city FROM orders WHERE user_id = 4', 'Bern', 'changed while it runs');
 	$node->becomes('SELECT sku FROM handled WHERE user_id = 4', 'pot', 'for the handler too');
 
 	# a column that is gone: nothing is lost, the reason names it
 	$node->safe_psql('postgres', 'ALTER TABLE orders RENAME city TO place');
-	produce($topic, '{"user_id": 5, "town": "Rome"}');
+	$kafka->produce_in_order($topic, '{"user_id": 5, "town": "Rome"}');
 	$node->becomes("SELECT status, status_reason FROM kafka_subscriptions WHERE topic = '$topic'",
 		'broken|Option "column_map" names column "city", which table public.orders has not',
 		'a mapped column that is renamed stops the subscription');
@@ -70,7 +55,7 @@ sub produce
 
 # Numbers for dates and times, bytes as text, NULs.
 {
-	my $topic = topic('values');
+	my $topic = $kafka->create_own_topic('values');
 	my $message = '{"id": %d, "at": 1714567890123, "day": 1714521600000, "took": 1500, "body": "aGk=", "note": "a\\u0000b"}';
 	$node->safe_psql(
 		'postgres', qq{
@@ -78,7 +63,7 @@ sub produce
 		CREATE TABLE seen (note text);
 		CREATE FUNCTION on_reading(event jsonb) RETURNS void LANGUAGE sql AS 'INSERT INTO seen VALUES (event ->> ''note'')';
 		SELECT kafka_subscribe('$topic', into_table => 'readings', handler => 'on_reading', max_retries => 0)});
-	produce($topic, sprintf($message, 1), '{"id": 2, "took": 1500}', '{"id": 3, "n": NaN}');
+	$kafka->produce_in_order($topic, sprintf($message, 1), '{"id": 2, "took": 1500}', '{"id": 3, "n": NaN}');
 	$node->becomes("SELECT reason FROM kafka_dlq_messages('$topic') ORDER BY original_offset",
 		"message value contains the escape \\u0000, which text cannot hold\n"
 		  . qq(a bare number is no interval while option timestamp_unit is none (column "took")\n)
@@ -96,7 +81,7 @@ sub produce
 
 # Rows that are there, tombstones, and handlers beside them.
 {
-	my $topic = topic('updates');
+	my $topic = $kafka->create_own_topic('updates');
 	$node->safe_psql(
 		'postgres', qq{
 		CREATE TABLE stock (item text PRIMARY KEY, at int, amount int NOT NULL, place text, twice int GENERATED ALWAYS AS (amount * 2) STORED);

@@ -12,24 +12,9 @@ my $kafka = KafkaEvents::Kafka->shared;
 my $node = KafkaEvents::Node->start_new('main');
 $node->create_service($kafka, 'shop');
 
-sub topic
-{
-	my ($name) = @_;
-
-	return $kafka->create_topic($kafka->unique($name), partitions => 1);
-}
-
-sub produce
-{
-	my ($topic, @values) = @_;
-
-	$kafka->produce_messages($topic, map { { key => 'k', partition => 0, value => $_ } } @values);
-	return;
-}
-
 # Rows and calls of an array are one unit.
 {
-	my $topic = topic('arrays');
+	my $topic = $kafka->create_own_topic('arrays');
 	$node->safe_psql(
 		'postgres', qq{
 		CREATE TABLE clicks (kafka_offset bigint, kafka_element int, id int UNIQUE, page text,
@@ -80,7 +65,7 @@ sub produce
 
 # Lines, upserts and retries.
 {
-	my $topic = topic('lines');
+	my $topic = $kafka->create_own_topic('lines');
 	$node->safe_psql(
 		'postgres', qq{
 		CREATE TABLE stock (item text PRIMARY KEY, amount int, kafka_element int);
@@ -95,11 +80,11 @@ sub produce
 		CREATE TRIGGER check_item BEFORE INSERT ON stock FOR EACH ROW EXECUTE FUNCTION check_item();
 		SELECT kafka_subscribe('$topic', into_table => 'stock', on_conflict => 'update', split => 'lines',
 		  max_retries => 10, retry_strategy => 'fixed', initial_delay => '3 s', max_delay => '3 s')});
-	produce($topic, qq({"item": "tea", "amount": 1}\r\n\r\n{"item": "cup", "amount": 1}\n{"item": "tea", "amount": 2}));
+	$kafka->produce_in_order($topic, qq({"item": "tea", "amount": 1}\r\n\r\n{"item": "cup", "amount": 1}\n{"item": "tea", "amount": 2}));
 	$node->becomes('SELECT * FROM stock ORDER BY item', "cup|1|3\ntea|2|4", 'the last line of a key counts');
 
 	# a message that is retried holds back what may write its rows
-	produce($topic, qq({"item": "pot", "amount": 1}\n{"item": "late", "amount": 1}), qq({"item": "pot", "amount": 2}));
+	$kafka->produce_in_order($topic, qq({"item": "pot", "amount": 1}\n{"item": "late", "amount": 1}), qq({"item": "pot", "amount": 2}));
 	$node->becomes("SELECT sum(retried_total) > 0 FROM kafka_metrics WHERE topic = '$topic'", 't', 'retried');
 	is($node->safe_psql('postgres', "SELECT count(*) FROM stock WHERE item = 'pot'"), 0, 'as a whole, and in order');
 	$node->safe_psql('postgres', "INSERT INTO allowed VALUES ('late')");
@@ -112,7 +97,7 @@ sub produce
 
 # One message of many elements: the bulk way, and a handler of whole batches.
 {
-	my $topic = topic('many');
+	my $topic = $kafka->create_own_topic('many');
 	$node->safe_psql(
 		'postgres', qq{
 		CREATE TABLE many (id int);
@@ -120,7 +105,7 @@ sub produce
 		CREATE FUNCTION on_many(messages kafka_message[]) RETURNS void LANGUAGE sql AS
 		  'INSERT INTO batches VALUES (cardinality(messages))';
 		SELECT kafka_subscribe('$topic', into_table => 'many', handler => 'on_many', split => 'array', max_retries => 0)});
-	produce($topic, '[' . join(',', map { qq({"id": $_}) } (1 .. 2500)) . ']', '[{"id": 0}]',
+	$kafka->produce_in_order($topic, '[' . join(',', map { qq({"id": $_}) } (1 .. 2500)) . ']', '[{"id": 0}]',
 		'[' . join(',', map { qq({"id": $_}) } (1 .. 1500)) . ',{"id": "x"}]');
 	$node->becomes('SELECT count(*), sum(id) FROM many', '2501|' . (2500 * 2501 / 2), 'every element is a row');
 	$node->becomes('SELECT max(count) <= 1000, sum(count) FROM batches', 't|2501', 'and goes to the handler');
@@ -130,19 +115,19 @@ sub produce
 
 # Each element in an envelope of its own: CloudEvents' batches.
 {
-	my $topic = topic('events');
+	my $topic = $kafka->create_own_topic('events');
 	$node->safe_psql(
 		'postgres', qq{
 		CREATE TABLE payments (ce_id text PRIMARY KEY, ce_type text, amount numeric);
 		SELECT kafka_subscribe('$topic', into_table => 'payments', split => 'array', unwrap => 'cloudevents', max_retries => 0)});
-	produce($topic, '[' . join(',', map {
+	$kafka->produce_in_order($topic, '[' . join(',', map {
 			qq({"specversion": "1.0", "id": "e$_", "type": "paid", "source": "/s", "data": {"amount": $_.50}}) } (1 .. 2)) . ']');
 	$node->becomes('SELECT * FROM payments ORDER BY 1', "e1|paid|1.50\ne2|paid|2.50", 'elements are unwrapped');
 }
 
 # The envelope's columns: the element, and its number.
 {
-	my $topic = topic('envelope');
+	my $topic = $kafka->create_own_topic('envelope');
 	$node->safe_psql(
 		'postgres', qq{
 		CREATE TABLE log ("offset" bigint, element int, key text, value text, PRIMARY KEY ("offset", element));

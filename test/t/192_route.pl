@@ -13,24 +13,9 @@ my $kafka = KafkaEvents::Kafka->shared;
 my $node = KafkaEvents::Node->start_new('main');
 $node->create_service($kafka, 'shop');
 
-sub topic
-{
-	my ($name) = @_;
-
-	return $kafka->create_topic($kafka->unique($name), partitions => 1);
-}
-
-sub produce
-{
-	my ($topic, @values) = @_;
-
-	$kafka->produce_messages($topic, map { { key => 'k', partition => 0, value => $_ } } @values);
-	return;
-}
-
 # Plain tables, NULL, and everything that rows cannot go to.
 {
-	my $topic = topic('routes');
+	my $topic = $kafka->create_own_topic('routes');
 	$node->safe_psql(
 		'postgres', qq{
 		CREATE TABLE payments (id int PRIMARY KEY, amount int);
@@ -49,7 +34,7 @@ sub produce
 		    WHEN 'seq' THEN 'public.numbers' WHEN 'secret' THEN 'pg_catalog.pg_authid' WHEN 'ours' THEN 'kafka_events.positions' END::regclass;
 		END \$\$;
 		SELECT kafka_subscribe('$topic', route => 'table_of', max_retries => 0, breaker_threshold => 0)});
-	produce($topic, '{"to": "payments", "id": 1, "amount": 5}', '{"to": "refunds", "id": 2, "reason": "broken"}',
+	$kafka->produce_in_order($topic, '{"to": "payments", "id": 1, "amount": 5}', '{"to": "refunds", "id": 2, "reason": "broken"}',
 		'{"to": "payments", "id": 3}', '{"id": 4}', '{"to": "seq", "id": 5}', '{"to": "secret", "id": 6}',
 		'{"to": "ours", "id": 7}', '{"to": "none", "id": 8}', '{"to": "gone", "id": 9}', '{"to": "reject", "id": 10}',
 		'{"to": "error", "name": "nowhere"}', '{"to": "refunds", "id": "x"}', '{"to": "refunds", "id": 12}');
@@ -74,14 +59,14 @@ sub produce
 
 	# tables that change, go and come
 	$node->safe_psql('postgres', 'ALTER TABLE refunds ADD note text; DROP TABLE payments; CREATE TABLE payments (id int, note text)');
-	produce($topic, '{"to": "refunds", "id": 20, "note": "new column"}', '{"to": "payments", "id": 21, "note": "new table"}');
+	$kafka->produce_in_order($topic, '{"to": "refunds", "id": 20, "note": "new column"}', '{"to": "payments", "id": 21, "note": "new table"}');
 	$node->becomes('SELECT note FROM refunds WHERE id = 20', 'new column', 'a changed table');
 	$node->becomes('SELECT note FROM payments', 'new table', 'another one of the same name');
 }
 
 # Privileges are the owner's, and looked at again.
 {
-	my $topic = topic('rights');
+	my $topic = $kafka->create_own_topic('rights');
 	$node->safe_psql(
 		'postgres', qq{
 		CREATE ROLE carrier LOGIN;
@@ -97,20 +82,20 @@ sub produce
 		SET ROLE carrier;
 		CREATE FUNCTION by_name(event jsonb) RETURNS regclass LANGUAGE sql AS \$\$SELECT to_regclass('public.' || (event ->> 'to'))\$\$;
 		SELECT kafka_subscribe('$topic', route => 'by_name', max_retries => 0, server => 'carrier')});
-	produce($topic, '{"to": "open", "id": 1}', '{"to": "closed", "id": 2}', '{"to": "nowhere", "id": 3}', '{"to": "open", "id": 4}');
+	$kafka->produce_in_order($topic, '{"to": "open", "id": 1}', '{"to": "closed", "id": 2}', '{"to": "nowhere", "id": 3}', '{"to": "open", "id": 4}');
 	$node->becomes('SELECT id FROM open ORDER BY 1', "1\n4", 'with the privilege');
 	$node->becomes("SELECT sqlstate, reason FROM kafka_dlq_messages('$topic', server => 'carrier')",
 		'22023|route by_name(jsonb) returned public.closed, which rows cannot go to: Role "carrier", the owner of server "carrier", has no INSERT privilege on table public.closed',
 		'and without');
 	$node->safe_psql('postgres', 'GRANT INSERT ON closed TO carrier; REVOKE INSERT ON open FROM carrier');
-	produce($topic, '{"to": "open", "id": 5}', '{"to": "closed", "id": 6}');
+	$kafka->produce_in_order($topic, '{"to": "open", "id": 5}', '{"to": "closed", "id": 6}');
 	$node->becomes('SELECT id FROM closed', 6, 'granted meanwhile');
 	$node->becomes("SELECT original_offset FROM kafka_dlq_messages('$topic', server => 'carrier') ORDER BY 1", "1\n4", 'and revoked');
 }
 
 # Order between tables: foreign keys, and a message that is retried.
 {
-	my $topic = topic('order');
+	my $topic = $kafka->create_own_topic('order');
 	$node->safe_psql(
 		'postgres', qq{
 		CREATE TABLE carts (id int PRIMARY KEY);
@@ -137,7 +122,7 @@ sub produce
 
 # A route for elements, beside a handler, and more tables than stay open.
 {
-	my $topic = topic('many');
+	my $topic = $kafka->create_own_topic('many');
 	$node->safe_psql(
 		'postgres', qq{
 		SELECT format('CREATE TABLE tenant_%s (id int)', n) FROM generate_series(1, 150) n \\gexec
@@ -146,14 +131,14 @@ sub produce
 		CREATE FUNCTION of_tenant(event jsonb) RETURNS regclass LANGUAGE sql AS \$\$SELECT to_regclass('public.tenant_' || (event ->> 'tenant'))\$\$;
 		SELECT kafka_subscribe('$topic', route => 'of_tenant', handler => 'on_element', split => 'array', max_retries => 0, server => 'shop')});
 	my @values = map { my $m = $_; '[' . join(',', map { qq({"tenant": $_, "id": $m}) } (1 .. 151)) . ']' } (1 .. 3);
-	produce($topic, @values, '[{"tenant": 1, "id": 4}, {"tenant": 1, "id": "x"}]');
+	$kafka->produce_in_order($topic, @values, '[{"tenant": 1, "id": 4}, {"tenant": 1, "id": "x"}]');
 	my $all = join(' UNION ALL ', map { "SELECT * FROM tenant_$_" } (1 .. 150));
 	$node->becomes("SELECT count(*), sum(id) FROM ($all) rows", '450|900', 'each element into its table');
 	$node->becomes('SELECT count(*) FROM heard', 453, 'the handler is called for those without a table too');
 	$node->becomes("SELECT reason FROM kafka_dlq_messages('$topic', server => 'shop')",
 		'element 2: invalid input syntax for type integer: "x" (column "id")', 'a message is one unit');
 	$node->safe_psql('postgres', 'DROP TABLE tenant_7');
-	produce($topic, '[{"tenant": 7, "id": 5}, {"tenant": 8, "id": 5}]');
+	$kafka->produce_in_order($topic, '[{"tenant": 7, "id": 5}, {"tenant": 8, "id": 5}]');
 	$node->becomes('SELECT count(*) FROM tenant_8 WHERE id = 5', 1, 'a table that is dropped is forgotten');
 }
 

@@ -225,6 +225,23 @@ sub unique
 	return "$file.$name";
 }
 
+# A topic of one partition, of this file's own.
+sub create_own_topic
+{
+	my ($self, $name) = @_;
+
+	return $self->create_topic($self->unique($name), partitions => 1);
+}
+
+# Values in their order: one key, one partition.
+sub produce_in_order
+{
+	my ($self, $topic, @values) = @_;
+
+	$self->produce_messages($topic, map { { key => 'k', partition => 0, value => $_ } } @values);
+	return;
+}
+
 # Run one of Kafka's command line tools (see test/kafka/tool); its output.
 sub tool
 {
