@@ -44,6 +44,23 @@ as_server_user()
 	fi
 }
 
+# So many ports of loopback that nobody listens at.  Not of those that the
+# kernel gives to outgoing connections: one of these could have a server's port
+# when the server wants it back.
+free_ports()
+{
+	perl -MIO::Socket::INET -e '
+		my ($wanted, @socks) = shift;
+		foreach my $try (1 .. 1000) {
+			my $sock = IO::Socket::INET->new(LocalAddr => "127.0.0.1",
+				LocalPort => 10000 + int(rand(22000)), Listen => 1);
+			push @socks, $sock if $sock;
+			last if @socks == $wanted;
+		}
+		@socks == $wanted or die "no free port\n";
+		print join(" ", map { $_->sockport } @socks), "\n"' "$1"
+}
+
 # A new directory that this user owns, under a short path: PostgreSQL's
 # sockets live below it and their path has at most 107 characters.
 scratch_directory()
