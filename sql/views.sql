@@ -21,6 +21,15 @@ SELECT c.relname, a.attname
         col_description(c.oid, a.attnum) IS NULL
   ORDER BY c.relname, a.attnum;
 
+-- which versions these are, and what to do where they differ
+SELECT library, sql_objects, installed, librdkafka ~ '^\d+\.\d+\.\d+' AS librdkafka, action FROM kafka_versions;
+BEGIN;
+UPDATE pg_extension SET extversion = '1.0' WHERE extname = 'kafka_events';
+SELECT sql_objects, action FROM kafka_versions;
+UPDATE pg_extension SET extversion = '9.0' WHERE extname = 'kafka_events';
+SELECT sql_objects, action FROM kafka_versions;
+ROLLBACK;
+
 -- nothing configured
 SELECT * FROM kafka_metrics;
 SELECT * FROM kafka_health();

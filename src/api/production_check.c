@@ -110,12 +110,17 @@ check_versions(KeProductionCheck *inspection)
 	KeCheckRow	check;
 
 	ke_check_row_begin(&check, "versions");
-	if (version == NULL || strcmp(version, KE_SQL_VERSION) != 0)
+	if (!ke_extension_is_served(version))
 		ke_check_row_fail(&check,
-						  "ALTER EXTENSION kafka_events UPDATE;",
+						  psprintf("Install kafka_events %s or later and restart PostgreSQL.",
+								   version),
 						  "the extension has version %s, and the library that is loaded serves %s: nothing is consumed",
 						  version != NULL ? version : "(none)",
-						  KE_SQL_VERSION);
+						  ke_extension_served());
+	else if (strcmp(version, KE_EXTENSION_VERSION) != 0)
+		ke_check_row_fail(&check, "ALTER EXTENSION kafka_events UPDATE;",
+						  "the extension has version %s, and the library that is loaded is %s: what came since is missing",
+						  version, KE_EXTENSION_VERSION);
 	ke_check_row_emit(inspection, &check,
 					  psprintf("kafka_events %s, PostgreSQL %s, librdkafka %s",
 							   version, GetConfigOption("server_version", false,

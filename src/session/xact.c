@@ -86,11 +86,11 @@ version_is_known(void)
 {
 	char	   *version = ke_extension_version();
 
-	if (version != NULL && strcmp(version, KE_SQL_VERSION) == 0)
+	if (ke_extension_is_served(version))
 		return true;
 	snprintf(refusal, sizeof(refusal),
 			 "extension kafka_events has version %s, this library serves %s",
-			 version ? version : "(none)", KE_SQL_VERSION);
+			 version ? version : "(none)", ke_extension_served());
 	return false;
 }
 

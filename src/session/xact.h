@@ -12,9 +12,6 @@
 #ifndef KE_XACT_H
 #define KE_XACT_H
 
-/* The version of the SQL objects that this library serves. */
-#define KE_SQL_VERSION "1.0"
-
 /*
  * Begin a transaction with an active snapshot.  Returns false, with no
  * transaction open, when the extension is gone or its SQL version is one

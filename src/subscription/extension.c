@@ -25,6 +25,12 @@
 
 #include "subscription/extension.h"
 
+/*
+ * An update of the objects comes after that of the library, database by
+ * database.  Until then those of the versions before do what they did.
+ */
+#define OBJECTS_BEFORE "1.0"
+
 
 Oid
 ke_extension(void)
@@ -84,6 +90,20 @@ ke_extension_version(void)
 	}
 	table_close(catalog, AccessShareLock);
 	return version;
+}
+
+bool
+ke_extension_is_served(const char *version)
+{
+	return version != NULL &&
+		(strcmp(version, KE_EXTENSION_VERSION) == 0 ||
+		 strcmp(version, OBJECTS_BEFORE) == 0);
+}
+
+const char *
+ke_extension_served(void)
+{
+	return OBJECTS_BEFORE ", " KE_EXTENSION_VERSION;
 }
 
 /* The schema that the extension's functions, views and types live in. */

@@ -57,21 +57,27 @@ $node->wait_for(
 	q{SELECT count(DISTINCT consumer_id) FROM kafka_consumer_lag}, '2',
 	'each to have a partition');
 
-# A library that is newer or older than the SQL objects waits for ALTER
-# EXTENSION ... UPDATE.
+# A library that does not know the version of the SQL objects does nothing.
 $node->safe_psql('postgres',
-	q{UPDATE pg_extension SET extversion = '0.9' WHERE extname = 'kafka_events';
+	q{UPDATE pg_extension SET extversion = '9.0' WHERE extname = 'kafka_events';
 	  CREATE ROLE any_change}
 );
 my $mismatch =
-  'extension kafka_events has version 0.9, this library serves 1.0';
+  'extension kafka_events has version 9.0, this library serves 1.0, 1.1';
 $node->wait_for(
 	q{SELECT count(*), min(last_error) FROM kafka_consumer_health
 	   WHERE pid IS NULL},
 	"4|$mismatch", 'everything to stop');
+is( $node->safe_psql('postgres', q{
+		SELECT action FROM kafka_versions;
+		SELECT ok, detail, hint FROM kafka_production_check() WHERE check_name = 'versions'}),
+	"Install kafka_events 9.0 or later and restart PostgreSQL: nothing is consumed.\n"
+	  . 'f|the extension has version 9.0, and the library that is loaded serves 1.0, 1.1: nothing is consumed'
+	  . '|Install kafka_events 9.0 or later and restart PostgreSQL.',
+	'what to do');
 $kafka->produce($topic, [ map { qq({"id": $_}) } 1 .. 100 ]);
 $node->safe_psql('postgres',
-	q{UPDATE pg_extension SET extversion = '1.0' WHERE extname = 'kafka_events';
+	q{UPDATE pg_extension SET extversion = '1.1' WHERE extname = 'kafka_events';
 	  DROP ROLE any_change}
 );
 $node->wait_until_drained($kafka, $topic);

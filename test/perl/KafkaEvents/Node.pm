@@ -29,7 +29,9 @@ log_min_messages = info
 CONF
 	$node->append_conf('postgresql.conf', $args{conf}) if $args{conf};
 	$node->start;
-	$node->safe_psql('postgres', 'CREATE EXTENSION kafka_events');
+	my $version = $args{version} || $ENV{EXTENSION_VERSION};
+	$node->safe_psql('postgres', 'CREATE EXTENSION kafka_events'
+		  . ($version ? " VERSION '$version'" : ''));
 	return $node;
 }
 

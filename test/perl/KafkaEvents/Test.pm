@@ -63,7 +63,8 @@
 #
 # KafkaEvents::Node, a PostgreSQL::Test::Cluster
 #	start_new(name, conf => 'lines of postgresql.conf',
-#		install_path => 'not the installation of this run')
+#		install_path => 'not the installation of this run',
+#		version => 'of the SQL objects', or EXTENSION_VERSION)
 #	create_service(kafka, server, %options)     returns the service's name
 #	wait_for(sql, expected, what)        polls; shows the views on failure
 #	becomes(sql, expected, name)         a test of what takes a moment

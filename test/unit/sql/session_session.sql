@@ -185,7 +185,7 @@ CREATE EXTENSION kafka_events;
 CREATE FUNCTION unit_session(owner regrole, steps text[]) RETURNS SETOF text LANGUAGE C STRICT AS :'module';
 UPDATE pg_extension SET extversion = '0.9' WHERE extname = 'kafka_events';
 SELECT unit_session(current_user::regrole, ARRAY['refusal', 'refusal']);
-UPDATE pg_extension SET extversion = '1.0' WHERE extname = 'kafka_events';
+UPDATE pg_extension SET extversion = '1.1' WHERE extname = 'kafka_events';
 SELECT unit_session(current_user::regrole, ARRAY['sql SELECT 1', 'sql DROP EXTENSION kafka_events', 'refusal', 'refusal']);
 SELECT unit_session(current_user::regrole, ARRAY['refusal']);
 CREATE EXTENSION kafka_events;
