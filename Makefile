@@ -18,7 +18,7 @@ ISOLATION = $(patsubst test/isolation/specs/%.spec,%,$(wildcard test/isolation/s
 ISOLATION_OPTS = --inputdir=test/isolation
 
 # These bring their own PostgreSQL and Kafka and need nothing but make.
-HARNESS = demo test lint valgrind matrix assertions bench storm package
+HARNESS = demo test lint valgrind asan matrix assertions bench storm package
 
 ifneq ($(filter $(HARNESS),$(MAKECMDGOALS)),)
 
@@ -36,6 +36,10 @@ lint:
 
 valgrind:
 	@test/valgrind/run
+
+# TESTS="test/t/080_outbox.pl" runs only these TAP files
+asan:
+	@test/asan/run $(TESTS)
 
 matrix:
 	@test/matrix/run

@@ -279,8 +279,12 @@ run_batch(Session *session, bool commit, bool quiet)
 	}
 	PG_CATCH();
 	{
-		say_failure(session, at >= 0 ? psprintf("failed at %d", at) :
-					"failed");
+		/* not of the transaction's memory, which goes with it */
+		char		where[32] = "failed";
+
+		if (at >= 0)
+			snprintf(where, sizeof(where), "failed at %d", at);
+		say_failure(session, where);
 	}
 	PG_END_TRY();
 	ke_session_reset();
