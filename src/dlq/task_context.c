@@ -15,6 +15,13 @@
 #include "dlq/task_context.h"
 #include "session/xact.h"
 
+/*
+ * A reader that is not assigned anything asks for nothing, so this costs
+ * brokers little; but what it is assigned next has to wait until the last
+ * question is answered, and so has the end of a partition.
+ */
+#define READER_FETCH_WAIT_MS 10
+
 /* What one transaction reads. */
 typedef struct Reading
 {
@@ -110,7 +117,11 @@ open_clients(KeTaskContext *taskctx)
 	const KeServer *server = taskctx->server;
 	char	   *group = ke_catalog_admin_group(server);
 	char	   *client = psprintf("%.20s-task", server->options.service_name);
-	KeMembership nobody = {.group_id = group, .client_id = client};
+	KeMembership nobody = {
+		.group_id = group,
+		.client_id = client,
+		.fetch_wait = READER_FETCH_WAIT_MS
+	};
 
 	if (taskctx->cluster == NULL)
 		taskctx->cluster = ke_cluster_open(&server->options, &server->mapping,

@@ -62,7 +62,8 @@ make_config(const KeServerOptions *server, const KeMappingOptions *mapping,
 		{"enable.partition.eof", "true"},
 		{"isolation.level", "read_committed"},
 
-		{"fetch.wait.max.ms", number(server->fetch_wait)},
+		{"fetch.wait.max.ms", number(member->fetch_wait > 0 ?
+									 member->fetch_wait : server->fetch_wait)},
 		{"queued.min.messages", number(KE_QUEUE_MESSAGES)},
 		{"queued.max.messages.kbytes", number(KE_QUEUE_KBYTES)},
 		{"fetch.queue.backoff.ms",

@@ -19,6 +19,7 @@ typedef struct KeMembership
 	const char *group_id;
 	const char *instance_id;	/* group.instance.id */
 	const char *client_id;		/* at most 32 characters */
+	int			fetch_wait;		/* ms; 0: as the server says */
 } KeMembership;
 
 typedef enum KeConsumerEventKind

@@ -190,7 +190,7 @@ open_consumer(Consumer *consumer, KeConfiguration *loaded)
 {
 	KeEngine   *engine = &consumer->engine;
 	const char *service = loaded->server->options.service_name;
-	KeMembership member;
+	KeMembership member = {0};
 	char	   *cluster_id;
 
 	member.group_id = psprintf("%s-%s", service,

@@ -59,6 +59,44 @@ show()
 	printf '%s\n' '\pset tuples_only on' '\pset format unaligned' >&3
 }
 
+# record NAME 'QUERY': shows it and, if FIGURES names a page, writes it there as
+# a table, between the lines "<!-- NAME -->" and "<!-- end of NAME -->", with
+# when and where it was taken.
+record()
+{
+	local name=$1 query=$2
+
+	show "$query"
+	[ -n "${FIGURES:-}" ] || return 0
+	{
+		printf '%s\n' '\pset tuples_only off' '\pset footer off' \
+			"\\pset fieldsep '|'" >&3
+		ask "$query" | awk -F '|' '{
+				line = "|"; rule = "|"
+				for (i = 1; i <= NF; i++) {
+					line = line " " $i " |"; rule = rule " --- |"
+				}
+				print line
+				if (NR == 1) print rule
+			}'
+		printf '%s\n' '\pset tuples_only on' "\\pset fieldsep ' '" >&3
+		echo
+		where_and_when
+	} >"$FIGURES.new"
+	sed -i -e "/^<!-- $name -->\$/,/^<!-- end of $name -->\$/ {
+			/^<!-- $name -->\$/ r $FIGURES.new
+			/^<!-- /! d
+		}" "$FIGURES"
+	rm "$FIGURES.new"
+}
+
+where_and_when()
+{
+	echo "($(date +%F), PostgreSQL $(ask 'SHOW server_version' | cut -d ' ' -f 1)," \
+		"librdkafka $(pkg-config --modversion rdkafka), $(nproc) cores," \
+		"load $(cut -d ' ' -f 1 /proc/loadavg))"
+}
+
 wait_for()
 {
 	local query=$1 expected=$2 tries

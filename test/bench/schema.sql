@@ -158,7 +158,8 @@ $$;
 
 -- Messages written or sent; rate and CPU as in passes
 CREATE TABLE sent (
-  who         text CHECK (who IN ('insert', 'produce', 'relay', 'kcat')),
+  who         text CHECK (who IN ('insert', 'produce', 'relay', 'kcat',
+                             'reprocess', 'loop')),
   path        text,
   run         integer,
   rows        bigint,

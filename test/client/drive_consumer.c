@@ -75,7 +75,7 @@ client_open(PG_FUNCTION_ARGS)
 	int			m = PG_GETARG_INT32(0);
 	KeServerOptions server;
 	KeMappingOptions mapping;
-	KeMembership membership;
+	KeMembership membership = {0};
 
 	if (m < 0 || m >= MEMBERS || members[m] != NULL)
 		elog(ERROR, "cannot open member %d", m);
