@@ -32,6 +32,14 @@
 
 #define DESTROY_SECONDS 10
 
+/*
+ * The library's main thread sleeps until its next timer in whole
+ * milliseconds, rounded down, and asks the clock over and over in the last
+ * one: most of what an idle client costs.  A sleep that may last this much
+ * longer hardly ever ends in that last one.  Nothing but timeouts is delayed.
+ */
+#define THREAD_SLACK_NS 10000000UL
+
 /* After a failure a token is asked for every 10 s, or takes 40 s to fail. */
 #define NO_TOKEN_MS 60000
 
@@ -119,6 +127,7 @@ ke_handle_open(KeHandle *handle, rd_kafka_type_t type, rd_kafka_conf_t *conf)
 {
 	char		reason[512];
 	sigset_t	before;
+	unsigned long slack;
 
 	if (!exit_registered)
 	{
@@ -133,7 +142,9 @@ ke_handle_open(KeHandle *handle, rd_kafka_type_t type, rd_kafka_conf_t *conf)
 	note_mechanism(handle, conf);
 
 	before = ke_thread_block_signals();
+	slack = ke_thread_set_slack(THREAD_SLACK_NS);
 	handle->rk = rd_kafka_new(type, conf, reason, sizeof(reason));
+	(void) ke_thread_set_slack(slack);
 	ke_thread_restore_signals(before);
 	if (handle->rk == NULL)
 	{

@@ -8,6 +8,9 @@
 #include "postgres.h"
 #include "core/compat.h"
 
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
 #include <time.h>
 
 #include "kafka/thread.h"
@@ -27,6 +30,18 @@ void
 ke_thread_restore_signals(sigset_t before)
 {
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+unsigned long
+ke_thread_set_slack(unsigned long ns)
+{
+	unsigned long before = 0;
+
+#ifdef PR_SET_TIMERSLACK
+	before = prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0);
+	(void) prctl(PR_SET_TIMERSLACK, ns, 0, 0, 0);
+#endif
+	return before;
 }
 
 bool

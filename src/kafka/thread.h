@@ -12,6 +12,12 @@
 extern sigset_t ke_thread_block_signals(void);
 extern void ke_thread_restore_signals(sigset_t before);
 
+/*
+ * How late timeouts of this thread, and of threads it starts from now on, may
+ * be; 0: the system's default.  Returns what it was.  Only Linux knows it.
+ */
+extern unsigned long ke_thread_set_slack(unsigned long ns);
+
 /* Start one that sees no signals; false when the system refuses. */
 extern bool ke_thread_start(pthread_t *thread, void *(*run) (void *),
 							void *argument);

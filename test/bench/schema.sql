@@ -200,6 +200,17 @@ LANGUAGE sql AS $$
            '/proc/%s/task/%s/schedstat', pid, thread)), ' ', 1)::float8) t (ns)
 $$;
 
+-- How often processes' threads have gone to sleep
+CREATE FUNCTION switches_of(pids integer[], OUT switches bigint) LANGUAGE sql
+AS $$
+  SELECT sum(substring(pg_read_file(format('/proc/%s/task/%s/status', pid,
+             thread)), '\nvoluntary_ctxt_switches:\s+(\d+)')::bigint)
+    FROM unnest(pids) pid,
+         LATERAL pg_ls_dir(format('/proc/%s/task', pid)) thread
+$$;
+CREATE TABLE idleness (partitions integer, who text, cpu_percent float8,
+                       switches float8);
+
 -- A line of /proc/PID/status in MB, of the largest of the processes
 CREATE FUNCTION memory_of(pids integer[], line text) RETURNS float8
 LANGUAGE sql AS $$
