@@ -19,6 +19,11 @@
 #include "varatt.h"
 #endif
 
+/* 19: what tells the name of a database has moved. */
+#if PG_VERSION_NUM >= 190000
+#include "utils/lsyscache.h"
+#endif
+
 /* 18: a function that never returns says so before its type. */
 #ifndef pg_attribute_noreturn
 #define pg_attribute_noreturn() __attribute__((noreturn))
