@@ -11,7 +11,7 @@ PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Werror
 # OpenSSL where PostgreSQL is built with it
 SHLIB_LINK = $(shell pkg-config --libs rdkafka libcurl jansson) $(filter -lcrypto,$(LIBS))
 
-REGRESS = connect tls subscribe mapping registry ddl control failures dlq privileges outbox views
+REGRESS = connect tls subscribe patterns mapping registry ddl control failures dlq privileges outbox views
 REGRESS_OPTS = --inputdir=.
 
 ISOLATION = $(patsubst test/isolation/specs/%.spec,%,$(wildcard test/isolation/specs/*.spec))

@@ -316,7 +316,7 @@ COMMENT ON COLUMN @extschema@.kafka_message.attempt IS
   'Which retry this is; 0 the first time';
 
 CREATE FUNCTION @extschema@.kafka_subscribe(
-  topic              text,
+  topic              text      DEFAULT NULL,
   handler            text      DEFAULT NULL,
   into_table         regclass  DEFAULT NULL,
   row_format         text      DEFAULT 'fields',
@@ -349,12 +349,13 @@ CREATE FUNCTION @extschema@.kafka_subscribe(
   unwrap             text      DEFAULT 'none',
   split              text      DEFAULT 'none',
   route              text      DEFAULT NULL,
-  server             name      DEFAULT NULL)
+  server             name      DEFAULT NULL,
+  topics             text      DEFAULT NULL)
 RETURNS regclass
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'kafka_subscribe';
-COMMENT ON FUNCTION @extschema@.kafka_subscribe(text, text, regclass, text, text, text, text, text[], text, integer, interval, integer, text, interval, interval, float8, boolean, integer, interval, jsonb, text, text, text, text, text, boolean, text, text, text, text, text, text, text, name) IS
-  'Consume a topic into a table, a handler function, or both';
+COMMENT ON FUNCTION @extschema@.kafka_subscribe(text, text, regclass, text, text, text, text, text[], text, integer, interval, integer, text, interval, interval, float8, boolean, integer, interval, jsonb, text, text, text, text, text, boolean, text, text, text, text, text, text, text, name, text) IS
+  'Consume a topic, or all topics whose names match a regular expression, into a table, a handler function, or both';
 
 CREATE FUNCTION @extschema@.kafka_subscription_alter(
   topic              text,
@@ -876,7 +877,8 @@ CREATE FUNCTION kafka_events.subscriptions(
   OUT generated_columns  text,
   OUT unwrap             text,
   OUT split              text,
-  OUT route              text)
+  OUT route              text,
+  OUT topics             text)
 RETURNS SETOF record
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'kafka_subscriptions';
@@ -892,7 +894,7 @@ COMMENT ON COLUMN @extschema@.kafka_subscriptions.subscription IS
 COMMENT ON COLUMN @extschema@.kafka_subscriptions.server IS
   'Name of the foreign server that it belongs to';
 COMMENT ON COLUMN @extschema@.kafka_subscriptions.topic IS
-  'Topic that is consumed';
+  'Topic that is consumed; NULL for a pattern, whose topics have rows of their own';
 COMMENT ON COLUMN @extschema@.kafka_subscriptions.handler IS
   'Function that is called with the messages, and the type it takes; NULL if there is none';
 COMMENT ON COLUMN @extschema@.kafka_subscriptions.into_table IS
@@ -900,9 +902,9 @@ COMMENT ON COLUMN @extschema@.kafka_subscriptions.into_table IS
 COMMENT ON COLUMN @extschema@.kafka_subscriptions.owner IS
   'Role that it runs as: the server''s owner';
 COMMENT ON COLUMN @extschema@.kafka_subscriptions.status IS
-  'active, paused, open (its circuit breaker is, or half-open) or broken (it cannot run, or a partition has stopped)';
+  'active, paused, open (its circuit breaker is, or half-open), broken (it cannot run, or a partition has stopped) or pattern';
 COMMENT ON COLUMN @extschema@.kafka_subscriptions.status_reason IS
-  'Why nothing, or not everything, is consumed, or why the latest messages failed; NULL if no reason is known';
+  'Why nothing, or not everything, is consumed, or why the latest messages failed; NULL if no reason is known; of a pattern how many topics it has';
 COMMENT ON COLUMN @extschema@.kafka_subscriptions.row_format IS
   'What goes into a row of into_table: fields (of the JSON value) or envelope (the whole message)';
 COMMENT ON COLUMN @extschema@.kafka_subscriptions.on_conflict IS
@@ -963,6 +965,8 @@ COMMENT ON COLUMN @extschema@.kafka_subscriptions.split IS
   'What a message that holds several values is taken apart by: array (a JSON array) or lines (one value in each); none if it is one value';
 COMMENT ON COLUMN @extschema@.kafka_subscriptions.route IS
   'Function that tells the table of each message, or NULL to write no row; NULL if there is none';
+COMMENT ON COLUMN @extschema@.kafka_subscriptions.topics IS
+  'Regular expression of a pattern, or of the pattern that subscribed this topic; NULL if the topic was subscribed by its name';
 
 CREATE FUNCTION kafka_events.schemas(
   OUT server         name,

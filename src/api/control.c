@@ -28,6 +28,7 @@
 #include "shm/request.h"
 #include "state/identity.h"
 #include "state/positions.h"
+#include "subscription/references.h"
 
 PG_FUNCTION_INFO_V1(kafka_consumer_pause);
 PG_FUNCTION_INFO_V1(kafka_consumer_resume);
@@ -61,6 +62,48 @@ kafka_consumer_pause(PG_FUNCTION_ARGS)
 	PG_RETURN_OID(sub->oid);
 }
 
+/* What is paused as a whole is resumed as a whole. */
+static void
+require_running_pattern(KeServer *server, const KeSubscription *sub)
+{
+	List	   *problems = NIL;
+	KeSubscription *pattern = ke_catalog_read(server, sub->pattern, false,
+											  &problems);
+
+	if (pattern != NULL && pattern->options.paused)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("topic \"%s\" is paused with its pattern",
+						sub->topic),
+				 errhint("Resume the pattern: SELECT kafka_consumer_resume(%s).",
+						 quote_literal_cstr(pattern->topic))));
+}
+
+/* Have stopped partitions tried again, of all topics of a pattern. */
+static void
+forgive(KeServer *server, const KeSubscription *sub)
+{
+	KePositionKey key = {
+		.cluster_id = ke_identity_cluster(server->options.service_name),
+		.group_id = ke_catalog_main_group(server)
+	};
+	ListCell   *lc;
+
+	if (key.cluster_id == NULL)
+		return;
+	if (sub->options.topics == NULL)
+		ke_positions_forgive(&key, sub->topic);
+	foreach(lc, ke_references_members(sub->oid))
+	{
+		List	   *problems = NIL;
+		KeSubscription *member = ke_catalog_read(server, lfirst_oid(lc),
+												 false, &problems);
+
+		if (member != NULL)
+			ke_positions_forgive(&key, member->topic);
+	}
+}
+
 /*
  * Also tries partitions again that stopped, whether it was paused or not:
  * what stopped them may have been seen to.
@@ -69,7 +112,6 @@ Datum
 kafka_consumer_resume(PG_FUNCTION_ARGS)
 {
 	char	   *topic;
-	char	   *cluster_id;
 	KeServer   *server;
 	KeSubscription *sub;
 
@@ -77,18 +119,10 @@ kafka_consumer_resume(PG_FUNCTION_ARGS)
 	topic = ke_fcinfo_required(fcinfo, 0, "topic");
 	server = ke_subscription_ddl_server(ke_fcinfo_name(fcinfo, 1));
 	sub = ke_subscription_ddl_find(server, topic);
+	if (OidIsValid(sub->pattern))
+		require_running_pattern(server, sub);
 	set_paused(sub, DEFELEM_DROP);
-
-	cluster_id = ke_identity_cluster(server->options.service_name);
-	if (cluster_id != NULL)
-	{
-		KePositionKey key = {
-			.cluster_id = cluster_id,
-			.group_id = ke_catalog_main_group(server)
-		};
-
-		ke_positions_forgive(&key, topic);
-	}
+	forgive(server, sub);
 	ke_hooks_note_change();
 	PG_RETURN_OID(sub->oid);
 }
@@ -302,6 +336,19 @@ move(const Seek *seek, const KeAnswer *answer, ReturnSetInfo *result)
 	}
 }
 
+/* Not subscribed, or no topic: raise which. */
+static void
+refuse_seek(KeServer *server, const char *topic)
+{
+	KeSubscription *sub = ke_subscription_ddl_find(server, topic);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+			 errmsg("\"%s\" is a pattern: each of its topics has positions of its own",
+					sub->topic),
+			 errhint("View kafka_subscriptions lists them; call kafka_consumer_seek for those that are to be moved.")));
+}
+
 Datum
 kafka_consumer_seek(PG_FUNCTION_ARGS)
 {
@@ -322,7 +369,8 @@ kafka_consumer_seek(PG_FUNCTION_ARGS)
 	}
 	seek.server =
 		ke_subscription_ddl_server(ke_fcinfo_name(fcinfo, ARG_SERVER));
-	(void) ke_subscription_ddl_find(seek.server, seek.topic);
+	if (!OidIsValid(ke_catalog_find(seek.server, seek.topic, InvalidOid)))
+		refuse_seek(seek.server, seek.topic);
 
 	InitMaterializedSRF(fcinfo, 0);
 	answer = seek.target == KE_ASK_TOPIC ?

@@ -35,6 +35,7 @@
 #include "utils/rel.h"
 
 #include "api/ddl.h"
+#include "api/pattern_ddl.h"
 #include "api/service_rename.h"
 #include "api/subscription_define.h"
 #include "outbox/outbox_adopt.h"
@@ -123,8 +124,10 @@ before_create(CreateForeignTableStmt *stmt)
 	server = lock_server(stmt->servername);
 
 	/* whoever held the lock may have given the server away */
-	if (server != NULL)
-		ke_ddl_require_membership(server);
+	if (server == NULL)
+		return;
+	ke_ddl_require_membership(server);
+	ke_pattern_ddl_before_create(stmt, server);
 }
 
 static void
@@ -166,6 +169,7 @@ before_subscription_options(List *options)
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 					 errmsg("cannot change the topic of a subscription"),
 					 errhint("Drop the subscription and subscribe the other topic.")));
+	ke_pattern_ddl_before_options(options);
 }
 
 static void
@@ -357,7 +361,7 @@ after_alter_server(AlterForeignServerStmt *stmt)
 	check_service_name(server);
 	if (names_service(stmt->options))
 		ke_service_rename_begin(server);
-	foreach(lc, ke_catalog_subscriptions(server))
+	foreach(lc, ke_catalog_patterns_and_topics(server))
 	{
 		KeSubscription *sub = (KeSubscription *) lfirst(lc);
 		List	   *problems = NIL;
@@ -381,14 +385,14 @@ after_server_owner(KeServer *server)
 {
 	ListCell   *lc;
 
-	foreach(lc, ke_catalog_subscriptions(server))
+	foreach(lc, ke_catalog_patterns_and_topics(server))
 	{
 		KeSubscription *sub = (KeSubscription *) lfirst(lc);
 
 		ATExecChangeOwner(sub->oid, server->owner, true, AccessExclusiveLock);
 	}
 	CommandCounterIncrement();
-	foreach(lc, ke_catalog_subscriptions(server))
+	foreach(lc, ke_catalog_patterns_and_topics(server))
 	{
 		KeSubscription *sub = (KeSubscription *) lfirst(lc);
 		List	   *problems = NIL;
@@ -516,6 +520,9 @@ is_watched(Node *statement)
 void
 ke_ddl_before(Node *statement)
 {
+	if (IsA(statement, DropStmt))
+		ke_pattern_ddl_before_drop((DropStmt *) statement);
+
 	/* PostgreSQL refuses it, but we would lock first */
 	if (!is_watched(statement) || RecoveryInProgress())
 		return;

@@ -43,6 +43,7 @@ typedef struct Health
 {
 	KeServer   *server;
 	List	   *subscriptions;	/* of KeSubscription */
+	List	   *patterns;		/* likewise */
 	bool		down;
 	int			brokers;		/* -1: nobody answered */
 	int64		latency_us;
@@ -258,12 +259,22 @@ look_at_subscription(Health *health, const KeSubscription *sub)
 		add_problem(health, "topic \"%s\": %s", sub->topic, mismatch);
 }
 
+/* One that can take no topic is a problem before there is any. */
+static void
+look_at_pattern(Health *health, const KeSubscription *pattern)
+{
+	if (!pattern->options.paused && pattern->broken != NULL &&
+		pattern->members == 0)
+		add_problem(health, "topics that match \"%s\" cannot be consumed: %s",
+					pattern->topic, pattern->broken);
+}
+
 static const KeSubscription *
-find_subscription(const Health *health, Oid oid)
+find_subscription(List *subscriptions, Oid oid)
 {
 	ListCell   *lc;
 
-	foreach(lc, health->subscriptions)
+	foreach(lc, subscriptions)
 	{
 		KeSubscription *sub = (KeSubscription *) lfirst(lc);
 
@@ -280,7 +291,8 @@ add_partition_problem(Health *health, const KeLagRow *row, int count,
 	if (row != NULL)
 		add_problem(health, "%d partitions %s: partition %d of topic \"%s\": %s",
 					count, what, row->partition,
-					find_subscription(health, row->subscription)->topic,
+					find_subscription(health->subscriptions,
+									  row->subscription)->topic,
 					row->reason);
 }
 
@@ -321,7 +333,9 @@ look_at_partitions(Health *health, const Observed *observed)
 	{
 		const KeLagRow *row = &observed->partitions[i];
 
-		if (find_subscription(health, row->subscription) == NULL)
+		if (find_subscription(health->subscriptions,
+							  row->subscription) == NULL &&
+			find_subscription(health->patterns, row->subscription) == NULL)
 			continue;
 		if (row->partition == KE_LAG_TOPIC)
 			add_problem(health, "%s", row->reason);
@@ -390,11 +404,14 @@ emit_server(FunctionCallInfo fcinfo, KeServer *server,
 
 	initStringInfo(&health.problems);
 	health.subscriptions = ke_catalog_subscriptions(server);
+	health.patterns = ke_catalog_patterns(server);
 	ask_cluster(&health, observed->deadline);
 	look_at_processes(&health, observed);
 	look_at_server(&health);
 	foreach(lc, health.subscriptions)
 		look_at_subscription(&health, (KeSubscription *) lfirst(lc));
+	foreach(lc, health.patterns)
+		look_at_pattern(&health, (KeSubscription *) lfirst(lc));
 	look_at_partitions(&health, observed);
 	add_up_lag(&health, observed);
 	look_at_outbox(&health);

@@ -7,6 +7,7 @@
 
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/timestamp.h"
 
 #include "api/service_rename.h"
 #include "api/subscription_define.h"
@@ -88,6 +89,6 @@ ke_service_rename_begin(KeServer *server)
 		if (sub->options.start_from == KE_START_LATEST &&
 			!ke_subscription_define_was_consumed(server, sub->topic))
 			ke_positions_start_request(ke_catalog_main_group(server),
-									   sub->topic);
+									   sub->topic, GetCurrentTimestamp());
 	}
 }

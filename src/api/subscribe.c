@@ -10,7 +10,6 @@
 #include "core/compat.h"
 
 #include "catalog/pg_type.h"
-#include "common/hashfn.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
@@ -22,10 +21,13 @@
 
 #include "api/fcinfo.h"
 #include "api/group_owner.h"
+#include "api/pattern_ddl.h"
 #include "api/subscription_ddl.h"
 #include "api/subscription_define.h"
 #include "core/guc.h"
 #include "core/literal.h"
+#include "core/topic_pattern.h"
+#include "shm/cluster_report.h"
 #include "shm/ready.h"
 #include "shm/reason.h"
 #include "shm/request.h"
@@ -34,6 +36,7 @@
 #include "state/positions.h"
 #include "subscription/checks.h"
 #include "subscription/extension.h"
+#include "subscription/members.h"
 #include "subscription/names.h"
 #include "subscription/references.h"
 
@@ -103,6 +106,7 @@ static const struct
 #define ARG_TOPIC 0
 #define ARG_FIRST_OPTION 1
 #define ARG_SERVER (ARG_FIRST_OPTION + (int) lengthof(arguments))
+#define ARG_TOPICS (ARG_SERVER + 1)	/* of kafka_subscribe alone */
 
 /* Milliseconds, with months of 30 days as in all options. */
 static char *
@@ -328,41 +332,75 @@ warn_of_obstacle(KeServer *server)
 						server->name, reason)));
 }
 
-/* ----------------------------------------------------------- table names */
+/* ------------------------------------------------------------- patterns */
 
 /*
- * The name of the foreign table: the topic, unless that is too long or taken
- * by another server's subscription.  Topics are ASCII.
+ * Say so if none of the cluster's topics matches: a mistyped regular
+ * expression is noticed now.  Those that do are subscribed by the manager, as
+ * soon as this transaction has committed.
  */
-static char *
-choose_table_name(const char *topic, KeServer *server)
+static void
+ask_for_matches(KeServer *server, const char *topics)
 {
-	Oid			schema = ke_extension_schema();
-	char	   *name = pstrdup(topic);
-	char	   *full = psprintf("%s@%s", topic, server->name);
-	uint32		seed = 0;
+	KeQuestion	question = {.kind = KE_ASK_TOPICS,.server = server->oid};
+	KeTopicPattern *pattern = ke_topic_pattern_compile(topics);
+	KeAnswer   *answer;
+	List	   *all;
+	ListCell   *lc;
 
-	if (strlen(name) < NAMEDATALEN &&
-		!OidIsValid(get_relname_relid(name, schema)))
-		return name;
-	name = full;
-	while (strlen(name) >= NAMEDATALEN ||
-		   OidIsValid(get_relname_relid(name, schema)))
+	answer = ke_request_ask(&question,
+							Min(ke_guc_request_timeout, ASK_TIMEOUT_MS));
+	if (!answer->answered)
 	{
-		uint32		hash = hash_bytes((unsigned char *) full, strlen(full)) +
-			seed++;
-
-		/* as much of it as leaves room for what tells it from others */
-		name = psprintf("%.*s~%08x", NAMEDATALEN - 10, topic, hash);
+		ereport(WARNING,
+				(errmsg("could not look for topics on server \"%s\": %s",
+						server->name, answer->text),
+				 answer->hint ? errhint("%s", answer->hint) : 0));
+		return;
 	}
-	return name;
+	all = ke_cluster_report_get_topics(answer->payload);
+	foreach(lc, all)
+	{
+		const char *topic = ((KeTopicReport *) lfirst(lc))->name;
+
+		if (!ke_members_may_be(&server->options, topic) ||
+			!ke_topic_pattern_matches(pattern, topic))
+			continue;
+		ke_group_owner_warn(server, topic, ASK_TIMEOUT_MS);
+		return;
+	}
+	ereport(WARNING,
+			(errmsg("no topic of server \"%s\" matches \"%s\" yet",
+					server->name, topics),
+			 errdetail("Its login sees %d topics.", list_length(all)),
+			 errhint("Topics that match are consumed within 10 seconds of their creation. The login needs Describe on them, and the regular expression is of the whole name.")));
 }
 
 /* ------------------------------------------------------------- functions */
 
+/*
+ * What is consumed: a topic, or the topics that match.  Objects of a database
+ * that was not updated lack that argument.
+ */
+static char *
+read_topic(FunctionCallInfo fcinfo, bool *pattern)
+{
+	*pattern = PG_NARGS() > ARG_TOPICS && !PG_ARGISNULL(ARG_TOPICS);
+	if (*pattern == PG_ARGISNULL(ARG_TOPIC))
+		return ke_fcinfo_text(fcinfo, *pattern ? ARG_TOPICS : ARG_TOPIC);
+	ereport(ERROR,
+			(errcode(*pattern ? ERRCODE_INVALID_PARAMETER_VALUE :
+					 ERRCODE_NULL_VALUE_NOT_ALLOWED),
+			 errmsg(*pattern ? "topic and topics cannot both be given" :
+					"topic must not be null"),
+			 errhint("For example: kafka_subscribe('orders', ...), or kafka_subscribe(topics => 'orders-.*', ...) for all topics whose names match.")));
+	return NULL;				/* keep compiler quiet */
+}
+
 Datum
 kafka_subscribe(PG_FUNCTION_ARGS)
 {
+	bool		is_pattern;
 	char	   *topic;
 	char	   *table;
 	KeServer   *server;
@@ -371,27 +409,34 @@ kafka_subscribe(PG_FUNCTION_ARGS)
 	Oid			relid;
 
 	ke_ready_require_writable("kafka_subscribe()");
-	topic = ke_fcinfo_required(fcinfo, ARG_TOPIC, "topic");
+	topic = read_topic(fcinfo, &is_pattern);
 	server = ke_subscription_ddl_server(ke_fcinfo_name(fcinfo, ARG_SERVER));
-	if (OidIsValid(ke_catalog_find(server, topic, InvalidOid)))
-		ke_subscription_define_refuse_second(server, topic);
-
 	options = argument_options(fcinfo, false);
+	if (is_pattern)
+		options = put_option(options, "topics", topic);
+	else
+		ke_pattern_ddl_make_room(server, topic);
 	sub.topic = topic;
 	sub.server = server->oid;
 	sub.owner = server->owner;
+	if (ke_subscription_define_is_second(server, &sub, is_pattern))
+		ke_subscription_define_refuse_second(server, topic);
+
 	check_all(server, &sub, options);
 	put_names(&sub, options);
 	ke_subscription_define_require_identity();
 
-	table = choose_table_name(topic, server);
-	if (strcmp(table, topic) != 0)
+	table = ke_members_table_name(topic, server);
+	if (!is_pattern && strcmp(table, topic) != 0)
 		options = put_option(options, "topic", topic);
 	relid = ke_subscription_ddl_create(server, table, options);
 
-	ask_cluster(server, topic,
-				sub.options.start_from == KE_START_LATEST &&
-				!ke_subscription_define_was_consumed(server, topic));
+	if (is_pattern)
+		ask_for_matches(server, topic);
+	else
+		ask_cluster(server, topic,
+					sub.options.start_from == KE_START_LATEST &&
+					!ke_subscription_define_was_consumed(server, topic));
 	warn_of_obstacle(server);
 	PG_RETURN_OID(relid);
 }
@@ -410,6 +455,8 @@ kafka_subscription_alter(PG_FUNCTION_ARGS)
 	topic = ke_fcinfo_required(fcinfo, ARG_TOPIC, "topic");
 	server = ke_subscription_ddl_server(ke_fcinfo_name(fcinfo, ARG_SERVER));
 	sub = ke_subscription_ddl_find(server, topic);
+	if (OidIsValid(sub->pattern))
+		ke_pattern_ddl_refuse_alter(sub);
 
 	changes = argument_options(fcinfo, true);
 	options = ke_subscription_ddl_options(sub->oid);
@@ -438,10 +485,14 @@ kafka_unsubscribe(PG_FUNCTION_ARGS)
 {
 	char	   *topic;
 	KeServer   *server;
+	KeSubscription *sub;
 
 	ke_ready_require_writable("kafka_unsubscribe()");
 	topic = ke_fcinfo_required(fcinfo, 0, "topic");
 	server = ke_subscription_ddl_server(ke_fcinfo_name(fcinfo, 1));
-	ke_subscription_ddl_drop(ke_subscription_ddl_find(server, topic));
+	sub = ke_subscription_ddl_find(server, topic);
+	if (OidIsValid(sub->pattern))
+		ke_pattern_ddl_refuse_drop(sub);
+	ke_subscription_ddl_drop(sub);
 	PG_RETURN_TEXT_P(cstring_to_text(topic));
 }

@@ -51,15 +51,30 @@ ke_subscription_ddl_server(const char *name)
 	return server;
 }
 
+static KeSubscription *
+read_table(KeServer *server, Oid relid)
+{
+	List	   *problems = NIL;
+
+	if (!OidIsValid(relid))
+		return NULL;
+	return ke_catalog_read(server, relid, false, &problems);
+}
+
+/*
+ * A regular expression may be the name of a topic too, of one that it
+ * matches; what the pattern made of that cannot be told from the pattern, and
+ * is altered with it.
+ */
 KeSubscription *
 ke_subscription_ddl_find(KeServer *server, const char *topic)
 {
-	Oid			relid = ke_catalog_find(server, topic, InvalidOid);
-	List	   *problems = NIL;
-	KeSubscription *sub = NULL;
+	Oid			pattern = ke_catalog_find_pattern(server, topic, InvalidOid);
+	KeSubscription *sub;
 
-	if (OidIsValid(relid))
-		sub = ke_catalog_read(server, relid, false, &problems);
+	sub = read_table(server, ke_catalog_find(server, topic, InvalidOid));
+	if (OidIsValid(pattern) && (sub == NULL || OidIsValid(sub->pattern)))
+		sub = read_table(server, pattern);
 	if (sub == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),

@@ -14,7 +14,10 @@
  */
 extern KeServer *ke_subscription_ddl_server(const char *name);
 
-/* The subscription of a topic; raises with a hint if there is none. */
+/*
+ * The subscription of a topic, or the pattern with this regular expression;
+ * raises with a hint if there is none.
+ */
 extern KeSubscription *ke_subscription_ddl_find(KeServer *server,
 												const char *topic);
 

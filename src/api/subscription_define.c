@@ -22,12 +22,15 @@
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/timestamp.h"
 
+#include "api/pattern_ddl.h"
 #include "api/subscription_define.h"
 #include "state/identity.h"
 #include "state/positions.h"
 #include "subscription/checks.h"
 #include "subscription/extension.h"
+#include "subscription/members.h"
 #include "subscription/names.h"
 #include "subscription/references.h"
 
@@ -103,6 +106,21 @@ warn_unlogged(KeSubscription *sub)
 						ke_names_of_table(sub->into_table))));
 }
 
+/*
+ * Only the manager makes what has a pattern, in another way than by a
+ * statement, and pg_dump's output does.
+ */
+static void
+refuse_handmade(const KeSubscription *sub)
+{
+	if (sub->options.pattern != NULL && !restoring())
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot set option \"pattern\" of a subscription"),
+				 errdetail("It is set by itself where a pattern subscribes a topic."),
+				 errhint("Option \"topics\" makes a pattern; a topic that matches is subscribed by itself.")));
+}
+
 /* What the order of keys is for, given away. */
 static void
 warn_unordered(KeSubscription *sub)
@@ -157,12 +175,15 @@ ke_subscription_define_require_identity(void)
 
 /*
  * The first subscription of a database gives it its identity; and a start at
- * 'latest' is noted, to be resolved by whoever reaches the cluster first.
+ * 'latest' is noted, to be resolved by whoever reaches the cluster first.  A
+ * pattern's is that of the topics that are there now.
  */
 static void
 begin_life(KeServer *server, KeSubscription *sub)
 {
 	char	   *group = ke_catalog_main_group(server);
+	bool		is_pattern = sub->options.topics != NULL;
+	char	   *start = is_pattern ? ke_members_start(sub->oid) : sub->topic;
 
 	if (identity_is_doubtful(sub->oid))
 		ereport(NOTICE,
@@ -172,10 +193,20 @@ begin_life(KeServer *server, KeSubscription *sub)
 		ke_identity_establish();
 
 	/* a subscription dropped before its start was resolved leaves one */
-	ke_positions_start_done(group, sub->topic);
+	ke_positions_start_done(group, start);
 	if (sub->options.start_from == KE_START_LATEST &&
-		!ke_subscription_define_was_consumed(server, sub->topic))
-		ke_positions_start_request(group, sub->topic);
+		(is_pattern || !ke_subscription_define_was_consumed(server, start)))
+		ke_positions_start_request(group, start, GetCurrentTimestamp());
+}
+
+bool
+ke_subscription_define_is_second(KeServer *server, const KeSubscription *sub,
+								 bool pattern)
+{
+	if (pattern)
+		return OidIsValid(ke_catalog_find_pattern(server, sub->topic,
+												  sub->oid));
+	return OidIsValid(ke_catalog_find(server, sub->topic, sub->oid));
 }
 
 void
@@ -198,7 +229,10 @@ ke_subscription_define(Oid relid, KeSubscriptionKnown how)
 
 	sub = ke_catalog_read(server, relid, true, &problems);
 	ke_references_lock(sub, &problems);
-	if (OidIsValid(ke_catalog_find(server, sub->topic, relid)))
+	if (how == KE_ADOPT_CREATED)
+		refuse_handmade(sub);
+	if (ke_subscription_define_is_second(server, sub,
+										 sub->options.topics != NULL))
 		ke_subscription_define_refuse_second(server, sub->topic);
 	ke_checks_subscription(server, sub, &problems);
 	ke_subscription_define_report(sub, problems);
@@ -211,4 +245,6 @@ ke_subscription_define(Oid relid, KeSubscriptionKnown how)
 	warn_unordered(sub);
 	if (how == KE_ADOPT_CREATED)
 		begin_life(server, sub);
+	else if (sub->options.topics != NULL)
+		ke_pattern_ddl_drop_others(server, sub);
 }

@@ -33,6 +33,11 @@ extern void ke_subscription_define_require_identity(void);
 extern bool ke_subscription_define_was_consumed(KeServer *server,
 												const char *topic);
 
+/* Is there another subscription of its topic, or pattern like it? */
+extern bool ke_subscription_define_is_second(KeServer *server,
+											 const KeSubscription *sub,
+											 bool pattern);
+
 /* Raise: there is a subscription of this topic. */
 extern void ke_subscription_define_refuse_second(KeServer *server,
 												 const char *topic)

@@ -243,6 +243,28 @@ status_of(const KeServer *server, const KeSubscription *sub,
 	return "active";
 }
 
+/* Nothing is consumed by a pattern itself. */
+static const char *
+pattern_status(const KeServer *server, const KeSubscription *pattern,
+			   const KeObserved *observed, bool *troubled, char **reason)
+{
+	char	   *problem = database_reason(observed);
+	StringInfoData text;
+
+	if (problem == NULL)
+		problem = server_reason(server);
+	if (problem == NULL)
+		problem = partition_reason(pattern, observed);
+	initStringInfo(&text);
+	appendStringInfo(&text, "%d topic%s", pattern->members,
+					 pattern->members == 1 ? "" : "s");
+	if (problem != NULL)
+		appendStringInfo(&text, "; %s", problem);
+	*troubled = problem != NULL;
+	*reason = text.data;
+	return "pattern";
+}
+
 KeSubscriptionState
 ke_subscription_state_of(const KeServer *server, const KeSubscription *sub,
 						 const KeObserved *observed)
@@ -252,5 +274,9 @@ ke_subscription_state_of(const KeServer *server, const KeSubscription *sub,
 	state.status = status_of(server, sub, observed, &state.reason);
 	state.is_broken = strcmp(state.status, "broken") == 0;
 	state.is_troubled = state.reason != NULL && !sub->options.paused;
+	if (sub->options.topics != NULL && sub->broken == NULL &&
+		!sub->options.paused)
+		state.status = pattern_status(server, sub, observed,
+									  &state.is_troubled, &state.reason);
 	return state;
 }

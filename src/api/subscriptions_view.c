@@ -25,7 +25,7 @@
 
 PG_FUNCTION_INFO_V1(kafka_subscriptions);
 
-#define COLUMNS 38
+#define COLUMNS 39
 
 static Datum
 interval_datum(int ms)
@@ -166,9 +166,25 @@ set_options(Row *row, const KeSubscription *sub)
 	set_text(row, function_text(sub->route, options->route));
 }
 
+/* The regular expression that it has, or was made for; NULL: neither. */
+static const char *
+topics_of(const KeSubscription *sub, List *patterns)
+{
+	ListCell   *lc;
+
+	foreach(lc, patterns)
+	{
+		const KeSubscription *pattern = (KeSubscription *) lfirst(lc);
+
+		if (pattern->oid == sub->oid || pattern->oid == sub->pattern)
+			return pattern->options.topics;
+	}
+	return NULL;
+}
+
 static void
 put_row(ReturnSetInfo *result, KeServer *server, KeSubscription *sub,
-		const KeObserved *observed)
+		List *patterns, const KeObserved *observed)
 {
 	Row			row = {0};
 	KeSubscriptionState state = ke_subscription_state_of(server, sub,
@@ -176,7 +192,7 @@ put_row(ReturnSetInfo *result, KeServer *server, KeSubscription *sub,
 
 	set(&row, ObjectIdGetDatum(sub->oid));
 	set_name(&row, server->name);
-	set_text(&row, sub->topic);
+	set_text(&row, sub->options.topics == NULL ? sub->topic : NULL);
 	set_text(&row, function_text(sub->handler, sub->options.handler));
 	if (OidIsValid(sub->into_table))
 		set(&row, ObjectIdGetDatum(sub->into_table));
@@ -186,6 +202,7 @@ put_row(ReturnSetInfo *result, KeServer *server, KeSubscription *sub,
 	set_text(&row, state.status);
 	set_text(&row, state.reason);
 	set_options(&row, sub);
+	set_text(&row, topics_of(sub, patterns));
 	Assert(row.n == COLUMNS);
 	tuplestore_putvalues(result->setResult, result->setDesc, row.values,
 						 row.nulls);
@@ -201,11 +218,14 @@ kafka_subscriptions(PG_FUNCTION_ARGS)
 	foreach(lc, ke_visible_servers())
 	{
 		KeServer   *server = (KeServer *) lfirst(lc);
+		List	   *patterns = ke_catalog_patterns(server);
+		List	   *all = list_concat_copy(patterns,
+										   ke_catalog_subscriptions(server));
 		ListCell   *lc2;
 
-		foreach(lc2, ke_catalog_subscriptions(server))
+		foreach(lc2, all)
 			put_row((ReturnSetInfo *) fcinfo->resultinfo, server,
-					(KeSubscription *) lfirst(lc2), observed);
+					(KeSubscription *) lfirst(lc2), patterns, observed);
 	}
 	return (Datum) 0;
 }

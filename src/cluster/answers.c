@@ -13,6 +13,7 @@
 #include "utils/timestamp.h"
 
 #include "cluster/answers.h"
+#include "cluster/survey.h"
 #include "core/clock.h"
 #include "core/stamp.h"
 #include "kafka/topic_admin.h"
@@ -402,6 +403,7 @@ ke_answers_try(KeWatch *watch, const KeServer *server,
 			return answer_owners(cluster, server, question, timeout_ms,
 								 problem);
 		case KE_ASK_CREATE:
+			ke_survey_patterns_due(watch);
 			return answer_create(cluster, server, question);
 		case KE_ASK_SCHEMA:
 			break;				/* no question to a cluster */

@@ -143,9 +143,13 @@ ask_partitions(KeSurvey *survey, const KeSubscription *sub)
 	KeTopicInfo *topic;
 	char	   *problem;
 
-	survey->topics_asked++;
-	if (ke_survey_ask_topic(survey, sub->topic, &topic) != 0)
-		return -1;
+	topic = ke_survey_patterns_listed(survey, sub->topic);
+	if (topic == NULL)
+	{
+		survey->topics_asked++;
+		if (ke_survey_ask_topic(survey, sub->topic, &topic) != 0)
+			return -1;
+	}
 	problem = topic_problem(sub->topic, topic);
 	publish_topic(survey, sub, problem);
 	if (problem == NULL)

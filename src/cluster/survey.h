@@ -19,6 +19,10 @@ typedef struct KeSurvey
 	KeMoment	now;
 	bool		brief;			/* about what has changed since a whole look */
 
+	/* filled in by ke_survey_patterns_ask, in the current context */
+	KeTopicInfo **listed;		/* all topics, by name, if that was asked */
+	int			nlisted;
+
 	/* filled in by ke_survey_topics, in the current context */
 	char	   *group;
 	int		   *partitions;		/* of each subscription's topic; 0: missing */
@@ -33,6 +37,29 @@ typedef struct KeSurvey
  * of.  False when nobody answers.
  */
 extern bool ke_survey_topics(KeSurvey *survey);
+
+/*
+ * Ask for all topics at once, if there are patterns, and it is time.  Nobody
+ * answers: the look goes on without.
+ */
+extern void ke_survey_patterns_ask(KeSurvey *survey);
+
+/* One of them; NULL: it is not there, or that was not asked. */
+extern KeTopicInfo *ke_survey_patterns_listed(const KeSurvey *survey,
+											  const char *name);
+
+/*
+ * Subscribe what matches, in transactions of its own, and have the catalogs
+ * read again.  What cannot be subscribed is told to the views.  True: somebody
+ * has the server locked, so it is left for a look soon.
+ */
+extern bool ke_survey_patterns(KeSurvey *survey);
+
+/* There may be a new topic now: the next look is due if there are patterns. */
+extern void ke_survey_patterns_due(KeWatch *watch);
+
+/* The server has other patterns now; the next look is due if so. */
+extern void ke_survey_patterns_set(KeWatch *watch, List *patterns);
 
 /* Note in the watch what keeps the consumer group from working. */
 extern void ke_survey_group(KeSurvey *survey);

@@ -204,6 +204,13 @@ note_silence(KeWatch *watch, KeServer *server)
 			sizeof(watch->reason));
 }
 
+static bool
+look_at_topics(KeSurvey *survey)
+{
+	ke_survey_patterns_ask(survey);
+	return ke_survey_topics(survey);
+}
+
 void
 ke_watch_look(KeWatch *watch, const KeWatchFacts *facts, KeServer *server,
 			  List *subscriptions, KeMoment now)
@@ -230,7 +237,7 @@ ke_watch_look(KeWatch *watch, const KeWatchFacts *facts, KeServer *server,
 
 	if (ke_watch_handles_cluster(watch, server) == NULL ||
 		!check_cluster(watch, facts, server) ||
-		!ke_survey_topics(&survey))
+		!look_at_topics(&survey))
 	{
 		note_silence(watch, server);
 		watch->looked = true;
@@ -243,8 +250,9 @@ ke_watch_look(KeWatch *watch, const KeWatchFacts *facts, KeServer *server,
 	}
 
 	ke_cluster_contact_note(facts->database, server->oid, true);
+	making = ke_survey_patterns(&survey);
 	ke_survey_starts(&survey);
-	making = ke_survey_missing_topics(&survey);
+	making |= ke_survey_missing_topics(&survey);
 	if (!survey.brief)
 	{
 		ke_survey_group(&survey);

@@ -3,9 +3,10 @@
  *	  What the manager knows of a server's Kafka cluster, and looks after.
  *
  * One look, every 10 seconds: is it the service's cluster, do the subscribed
- * topics exist and with how many partitions, which starts from 'latest' can
- * be resolved now, where do partitions stand that nobody consumes, and does
- * a copy of this database consume in the same group?
+ * topics exist and with how many partitions, which others match a pattern and
+ * are to be subscribed, which starts from 'latest' can be resolved now,
+ * where do partitions stand that nobody consumes, and does a copy of this
+ * database consume in the same group?
  */
 #ifndef KE_WATCH_H
 #define KE_WATCH_H

@@ -57,6 +57,11 @@ typedef struct KeWatch
 	List	   *copy_topics;	/* of KeTopicInfo: those that are there */
 	List	   *topics;			/* likewise: subscribed ones, well when last
 								 * asked for */
+	List	   *patterns;		/* of KeSubscription, the configuration's */
+	uint64		patterns_done;	/* for which of them all topics have been
+								 * looked at once */
+	uint64		patterns_seen;	/* which topics, when nothing was left to do */
+	List	   *pattern_notes;	/* survey_patterns.c's */
 
 	/* A look that missed answers is repeated with those that came; 0: not. */
 	KeMoment	asking_since;

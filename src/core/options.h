@@ -203,6 +203,9 @@ typedef struct KeMappingOptions
 typedef struct KeSubscriptionOptions
 {
 	char	   *topic;			/* NULL: the table's name */
+	char	   *topics;			/* a regular expression: it is a pattern, and
+								 * consumes nothing itself; or NULL */
+	char	   *pattern;		/* the pattern's table that made it; or NULL */
 	char	   *handler;
 	char	   *into_table;
 	char	   *route;

@@ -6,10 +6,13 @@
 #include "core/compat.h"
 
 #include "common/string.h"
+#include "nodes/parsenodes.h"
+#include "utils/builtins.h"
 
 #include "core/literal.h"
 #include "core/option_table.h"
 #include "core/options.h"
+#include "core/topic_pattern.h"
 
 /* What fits into an int of milliseconds. */
 #define DAY_MS			86400000.0
@@ -51,6 +54,10 @@ static const char *parse_column_map(const char *value, void *out);
 static const KeOption subscription_options[] = {
 	OPTION(topic, TEXT, .check = ke_options_topic_problem,
 		   .form = "topic; without it, the name of the foreign table"),
+	OPTION(topics, TEXT, .check = ke_topic_pattern_problem,
+		   .form = "regular expression of topics' whole names"),
+	OPTION(pattern, TEXT,
+		   .form = "set by itself, for a topic that matches"),
 	OPTION(handler, TEXT, .form = FUNCTION_FORM),
 	OPTION(into_table, TEXT, .form = "table or schema.table"),
 	OPTION(row_format, CHOICE, "fields", .choices = row_formats),
@@ -131,6 +138,53 @@ parse_column_map(const char *value, void *out)
 	return ke_column_path_parse(value, &sub->column_map, &sub->ncolumn_map);
 }
 
+/* What it is itself; everything else is the pattern's. */
+static void
+check_member(List *options, const char *pattern, List **problems)
+{
+	ListCell   *lc;
+
+	if (problems == NULL)
+		return;
+	foreach(lc, options)
+	{
+		const char *name = lfirst_node(DefElem, lc)->defname;
+
+		if (strcmp(name, "pattern") == 0 || strcmp(name, "topic") == 0 ||
+			strcmp(name, "paused") == 0)
+			continue;
+		ke_options_problem(problems,
+						   psprintf("ALTER FOREIGN TABLE kafka_events.%s OPTIONS (...) changes it, for all topics that match.",
+									quote_identifier(pattern)),
+						   "Option \"%s\" is not the topic's own: its pattern \"%s\" has it",
+						   name, pattern);
+	}
+}
+
+/* Where messages go. */
+static void
+check_targets(List *options, const KeSubscriptionOptions *out,
+			  List **problems)
+{
+	if (out->pattern != NULL)
+	{
+		check_member(options, out->pattern, problems);
+		return;
+	}
+	if (ke_option_table_written(options, "handler") == NULL &&
+		ke_option_table_written(options, "into_table") == NULL &&
+		ke_option_table_written(options, "route") == NULL)
+		ke_options_problem(problems, NULL,
+						   "At least one of the options \"handler\", \"into_table\" and \"route\" is required");
+	if (out->into_table != NULL && out->route != NULL)
+		ke_options_problem(problems,
+						   "To change from one to the other: ALTER FOREIGN TABLE ... OPTIONS (DROP into_table, ADD route 'function').",
+						   "Options \"into_table\" and \"route\" both say where rows go");
+	if (out->topic != NULL && out->topics != NULL)
+		ke_options_problem(problems, NULL,
+						   "Options \"topic\" and \"topics\" both say what is consumed");
+}
+
 void
 ke_options_subscription_parse(List *options, bool production,
 							  KeSubscriptionOptions *out, List **problems)
@@ -147,15 +201,12 @@ ke_options_subscription_parse(List *options, bool production,
 							pg_strcasecmp(written, tombstones[0]) != 0))
 		out->tombstones = KE_TOMBSTONES_BY_FORMAT;
 
-	if (ke_option_table_written(options, "handler") == NULL &&
-		ke_option_table_written(options, "into_table") == NULL &&
-		ke_option_table_written(options, "route") == NULL)
-		ke_options_problem(problems, NULL,
-						   "At least one of the options \"handler\", \"into_table\" and \"route\" is required");
-	if (out->into_table != NULL && out->route != NULL)
-		ke_options_problem(problems,
-						   "To change from one to the other: ALTER FOREIGN TABLE ... OPTIONS (DROP into_table, ADD route 'function').",
-						   "Options \"into_table\" and \"route\" both say where rows go");
+	check_targets(options, out, problems);
+
+	/* also if it is wrong: then the topic's name is no topic's */
+	written = ke_option_table_written(options, "topics");
+	if (written != NULL && out->topics == NULL)
+		out->topics = pstrdup(written);
 }
 
 /* Who says what the schemas are? */
@@ -205,16 +256,14 @@ check_update(const KeSubscriptionOptions *sub, List **problems)
 						   " in order to delete rows" : "");
 }
 
-void
-ke_options_subscription_check(const KeServerOptions *server,
-							  const char *topic,
-							  const KeSubscriptionOptions *sub,
-							  List **problems)
+/* What the topic's name allows. */
+static void
+check_topic(const KeServerOptions *server, const char *topic,
+			const KeSubscriptionOptions *sub, List **problems)
 {
 	const char *rule = ke_options_topic_problem(topic);
 	char	   *retry_topic = psprintf("%s%s", topic, server->retry_suffix);
 	char	   *dlq_topic = psprintf("%s%s", topic, server->dlq_suffix);
-	int			max_poll_interval = server->max_poll_interval;
 
 	if (rule != NULL)
 		ke_options_problem(problems, NULL, "Topic %s %s",
@@ -236,6 +285,18 @@ ke_options_subscription_check(const KeServerOptions *server,
 		ke_options_problem(problems, NULL,
 						   "Topic %s is a dead letter topic, because it ends with \"%s\": it needs max_retries 0 and dlq false",
 						   ke_option_table_quote(topic), server->dlq_suffix);
+}
+
+void
+ke_options_subscription_check(const KeServerOptions *server,
+							  const char *topic,
+							  const KeSubscriptionOptions *sub,
+							  List **problems)
+{
+	int			max_poll_interval = server->max_poll_interval;
+
+	if (sub->topics == NULL)
+		check_topic(server, topic, sub, problems);
 	if (sub->handler_timeout_ms > max_poll_interval / 2)
 		ke_options_problem(problems, NULL,
 						   "Option \"handler_timeout\" (%s) must be at most half of the server's max_poll_interval (%s)",

@@ -560,7 +560,8 @@ ke_positions_start_pending(const char *group_id, const char *topic,
 }
 
 void
-ke_positions_start_request(const char *group_id, const char *topic)
+ke_positions_start_request(const char *group_id, const char *topic,
+						   TimestampTz at)
 {
 	KePrivateTable table;
 	Snapshot	now = RegisterSnapshot(GetLatestSnapshot());
@@ -573,7 +574,7 @@ ke_positions_start_request(const char *group_id, const char *topic)
 			CStringGetTextDatum(group_id);
 		table.slot->tts_values[START_TOPIC - 1] = CStringGetTextDatum(topic);
 		table.slot->tts_values[START_REQUESTED_AT - 1] =
-			TimestampTzGetDatum(GetCurrentTimestamp());
+			TimestampTzGetDatum(at);
 		ke_private_table_insert(&table);
 	}
 	ke_private_table_close(&table);

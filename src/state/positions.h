@@ -119,7 +119,7 @@ extern bool ke_positions_start_pending(const char *group_id,
 									   const char *topic,
 									   TimestampTz *requested_at);
 extern void ke_positions_start_request(const char *group_id,
-									   const char *topic);
+									   const char *topic, TimestampTz at);
 extern void ke_positions_start_done(const char *group_id, const char *topic);
 
 #endif							/* KE_POSITIONS_H */

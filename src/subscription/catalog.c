@@ -331,7 +331,7 @@ table_options(Oid relid, Oid *server, List **options)
 }
 
 static char *
-topic_option(List *options)
+option_text(List *options, const char *name)
 {
 	ListCell   *lc;
 
@@ -339,10 +339,26 @@ topic_option(List *options)
 	{
 		DefElem    *option = lfirst_node(DefElem, lc);
 
-		if (strcmp(option->defname, "topic") == 0)
+		if (strcmp(option->defname, name) == 0)
 			return defGetString(option);
 	}
 	return NULL;
+}
+
+/* The foreign table's subscription, without what its options name. */
+static KeSubscription *
+read_options(KeServer *server, Oid relid, List *options)
+{
+	KeSubscription *sub = (KeSubscription *) palloc0(sizeof(KeSubscription));
+
+	sub->oid = relid;
+	if (option_text(options, "pattern") != NULL)
+		sub->pattern = ke_references_pattern(relid, server->oid, &options);
+	sub->server = server->oid;
+	ke_options_subscription_parse(options, server->options.production,
+								  &sub->options, NULL);
+	sub->options.registry = server->registry;
+	return sub;
 }
 
 KeSubscription *
@@ -360,17 +376,16 @@ ke_catalog_read(KeServer *server, Oid relid, bool text_decides,
 	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
 	if (!HeapTupleIsValid(tuple))
 		return NULL;
-	sub = (KeSubscription *) palloc0(sizeof(KeSubscription));
-	sub->oid = relid;
-	sub->server = table_server;
-	ke_options_subscription_parse(options, server->options.production,
-								  &sub->options, NULL);
+	sub = read_options(server, relid, options);
 	sub->owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	sub->topic = pstrdup(sub->options.topic != NULL ? sub->options.topic :
-						 NameStr(((Form_pg_class) GETSTRUCT(tuple))->relname));
+	if (sub->options.topics != NULL)
+		sub->topic = sub->options.topics;
+	else if (sub->options.topic != NULL)
+		sub->topic = sub->options.topic;
+	else
+		sub->topic =
+			pstrdup(NameStr(((Form_pg_class) GETSTRUCT(tuple))->relname));
 	ReleaseSysCache(tuple);
-
-	sub->options.registry = server->registry;
 
 	ke_references_resolve(sub, text_decides, problems);
 	return sub;
@@ -408,6 +423,10 @@ by_topic(const ListCell *a, const ListCell *b)
 	const KeSubscription *second = (const KeSubscription *) lfirst(b);
 	int			order = strcmp(first->topic, second->topic);
 
+	/* of one topic, what a user has made himself comes first */
+	if (order == 0)
+		order = (int) OidIsValid(first->pattern) -
+			(int) OidIsValid(second->pattern);
 	if (order == 0)
 		order = first->oid < second->oid ? -1 : 1;
 	return order;
@@ -437,8 +456,9 @@ break_repeated(List *subs)
 	}
 }
 
-List *
-ke_catalog_subscriptions(KeServer *server)
+/* Subscriptions of topics, or patterns of them, judged. */
+static List *
+read_all(KeServer *server, bool patterns)
 {
 	List	   *subs = NIL;
 	ListCell   *lc;
@@ -449,7 +469,7 @@ ke_catalog_subscriptions(KeServer *server)
 		KeSubscription *sub = ke_catalog_read(server, lfirst_oid(lc), false,
 											  &problems);
 
-		if (sub == NULL)
+		if (sub == NULL || (sub->options.topics != NULL) != patterns)
 			continue;
 		ke_checks_subscription(server, sub, &problems);
 		if (problems != NIL)
@@ -457,8 +477,38 @@ ke_catalog_subscriptions(KeServer *server)
 		subs = lappend(subs, sub);
 	}
 	list_sort(subs, by_topic);
+	return subs;
+}
+
+List *
+ke_catalog_subscriptions(KeServer *server)
+{
+	List	   *subs = read_all(server, false);
+
 	break_repeated(subs);
 	return subs;
+}
+
+List *
+ke_catalog_patterns(KeServer *server)
+{
+	List	   *patterns = read_all(server, true);
+	ListCell   *lc;
+
+	foreach(lc, patterns)
+	{
+		KeSubscription *pattern = (KeSubscription *) lfirst(lc);
+
+		pattern->members = list_length(ke_references_members(pattern->oid));
+	}
+	return patterns;
+}
+
+List *
+ke_catalog_patterns_and_topics(KeServer *server)
+{
+	return list_concat(ke_catalog_patterns(server),
+					   ke_catalog_subscriptions(server));
 }
 
 bool
@@ -473,8 +523,9 @@ ke_catalog_has_subscriptions(Oid except)
 	return false;
 }
 
-Oid
-ke_catalog_find(const KeServer *server, const char *topic, Oid except)
+/* The table, but for except, of a topic, or with a regular expression. */
+static Oid
+find_table(const KeServer *server, const char *text, bool pattern, Oid except)
 {
 	ListCell   *lc;
 
@@ -486,13 +537,30 @@ ke_catalog_find(const KeServer *server, const char *topic, Oid except)
 
 		if (relid == except || !table_options(relid, NULL, &options))
 			continue;
-		found = topic_option(options);
+		found = option_text(options, "topics");
+		if ((found != NULL) != pattern)
+			continue;
+		if (!pattern)
+			found = option_text(options, "topic");
 		if (found == NULL)
 			found = get_rel_name(relid);
-		if (found != NULL && strcmp(found, topic) == 0)
+		if (found != NULL && strcmp(found, text) == 0)
 			return relid;
 	}
 	return InvalidOid;
+}
+
+Oid
+ke_catalog_find(const KeServer *server, const char *topic, Oid except)
+{
+	return find_table(server, topic, false, except);
+}
+
+Oid
+ke_catalog_find_pattern(const KeServer *server, const char *topics,
+						Oid except)
+{
+	return find_table(server, topics, true, except);
 }
 
 /* Renaming is also followed at once by api/ddl, where it is loaded. */

@@ -40,7 +40,11 @@ typedef struct KeSubscription
 	Oid			oid;			/* the foreign table */
 	Oid			server;
 	Oid			owner;
-	char	   *topic;
+	char	   *topic;			/* of a pattern: its regular expression */
+	Oid			pattern;		/* what made it and has its options, or
+								 * InvalidOid */
+	int			members;		/* of a pattern, where its server's were
+								 * listed */
 	Oid			handler;		/* InvalidOid: none; so for the others */
 	KeArgument	handler_argument;
 	Oid			handler_argument_type;
@@ -74,12 +78,22 @@ extern List *ke_catalog_servers(void);
 extern List *ke_catalog_every_server(void);
 
 /*
- * All subscriptions of one server, sorted by topic, as KeSubscription *.
+ * All subscriptions of one server by which a topic is consumed, as
+ * KeSubscription *, sorted by topic: no patterns, but what these have made.
  * Names are resolved through the recorded dependencies; what is wrong with
  * one (no privilege, a superuser's server with somebody else's function, ...)
  * is said in its broken and raises nothing.
  */
 extern List *ke_catalog_subscriptions(KeServer *server);
+
+/*
+ * Likewise its patterns, sorted by their regular expressions: their
+ * options.topics is one, and the topics that match have subscriptions.
+ */
+extern List *ke_catalog_patterns(KeServer *server);
+
+/* Both, the patterns first. */
+extern List *ke_catalog_patterns_and_topics(KeServer *server);
 
 /* Has any server of ours a foreign table, other than except? */
 extern bool ke_catalog_has_subscriptions(Oid except);
@@ -87,6 +101,10 @@ extern bool ke_catalog_has_subscriptions(Oid except);
 /* The foreign table, other than except, that has a topic; or InvalidOid. */
 extern Oid	ke_catalog_find(const KeServer *server, const char *topic,
 							Oid except);
+
+/* The pattern, other than except, with this regular expression. */
+extern Oid	ke_catalog_find_pattern(const KeServer *server,
+									const char *topics, Oid except);
 
 /*
  * One foreign table of the server as it stands, without judging it: what a

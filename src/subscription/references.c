@@ -18,12 +18,14 @@
 #include "catalog/pg_foreign_table.h"
 #include "catalog/pg_proc.h"
 #include "commands/defrem.h"
+#include "foreign/foreign.h"
 #include "storage/lmgr.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
+#include "subscription/extension.h"
 #include "subscription/names.h"
 #include "subscription/references.h"
 
@@ -32,6 +34,7 @@ typedef struct Recorded
 {
 	List	   *functions;		/* of Oid, each once */
 	Oid			table;
+	Oid			pattern;
 } Recorded;
 
 static void
@@ -44,6 +47,7 @@ read_recorded(Oid subscription, Recorded *recorded)
 
 	recorded->functions = NIL;
 	recorded->table = InvalidOid;
+	recorded->pattern = InvalidOid;
 	if (!OidIsValid(subscription))
 		return;
 
@@ -58,6 +62,9 @@ read_recorded(Oid subscription, Recorded *recorded)
 	{
 		Form_pg_depend entry = (Form_pg_depend) GETSTRUCT(tuple);
 
+		if (entry->deptype == DEPENDENCY_INTERNAL &&
+			entry->refclassid == RelationRelationId)
+			recorded->pattern = entry->refobjid;
 		if (entry->deptype != DEPENDENCY_NORMAL)
 			continue;
 		if (entry->refclassid == ProcedureRelationId)
@@ -104,6 +111,19 @@ ke_references_lock(KeSubscription *sub, List **problems)
 	}
 }
 
+/* What the pattern needs is the pattern's. */
+static bool
+record_pattern(const KeSubscription *sub)
+{
+	Recorded	recorded;
+
+	read_recorded(sub->oid, &recorded);
+	if (!OidIsValid(sub->pattern) || recorded.pattern == sub->pattern)
+		return false;
+	ke_references_link(sub->oid, sub->pattern);
+	return true;
+}
+
 bool
 ke_references_record(const KeSubscription *sub)
 {
@@ -111,6 +131,9 @@ ke_references_record(const KeSubscription *sub)
 	ObjectAddress referenced;
 	Recorded	recorded;
 	List	   *functions = NIL;
+
+	if (sub->options.pattern != NULL)
+		return record_pattern(sub);
 
 	if (OidIsValid(sub->handler))
 		functions = lappend_oid(functions, sub->handler);
@@ -146,8 +169,9 @@ ke_references_record(const KeSubscription *sub)
 	return true;
 }
 
-List *
-ke_references_dependents(Oid class_id, Oid object_id)
+/* Foreign tables that depend on an object in this way. */
+static List *
+list_dependents(Oid class_id, Oid object_id, char how)
 {
 	Relation	depend = table_open(DependRelationId, AccessShareLock);
 	List	   *dependents = NIL;
@@ -165,7 +189,7 @@ ke_references_dependents(Oid class_id, Oid object_id)
 	{
 		Form_pg_depend entry = (Form_pg_depend) GETSTRUCT(tuple);
 
-		if (entry->deptype == DEPENDENCY_NORMAL &&
+		if (entry->deptype == how &&
 			entry->classid == RelationRelationId && entry->objsubid == 0 &&
 			get_rel_relkind(entry->objid) == RELKIND_FOREIGN_TABLE)
 			dependents = list_append_unique_oid(dependents, entry->objid);
@@ -173,6 +197,94 @@ ke_references_dependents(Oid class_id, Oid object_id)
 	systable_endscan(scan);
 	table_close(depend, AccessShareLock);
 	return dependents;
+}
+
+List *
+ke_references_dependents(Oid class_id, Oid object_id)
+{
+	return list_dependents(class_id, object_id, DEPENDENCY_NORMAL);
+}
+
+/* ------------------------------------------------------------- patterns */
+
+static const DefElem *
+find_option(List *options, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, options)
+		if (strcmp(lfirst_node(DefElem, lc)->defname, name) == 0)
+			return lfirst_node(DefElem, lc);
+	return NULL;
+}
+
+/* The options of a pattern of the server; NIL: it is none. */
+static List *
+patterns_options(Oid pattern, Oid server)
+{
+	ForeignTable *table;
+
+	if (!SearchSysCacheExists1(FOREIGNTABLEREL, ObjectIdGetDatum(pattern)))
+		return NIL;
+	table = GetForeignTable(pattern);
+	if (table->serverid != server ||
+		find_option(table->options, "topics") == NULL)
+		return NIL;
+	return table->options;
+}
+
+Oid
+ke_references_pattern(Oid subscription, Oid server, List **options)
+{
+	const DefElem *name = find_option(*options, "pattern");
+	Recorded	recorded;
+	Oid			pattern;
+	List	   *its;
+	ListCell   *lc;
+
+	read_recorded(subscription, &recorded);
+	pattern = recorded.pattern;
+	if (!OidIsValid(pattern))
+		pattern = get_relname_relid(defGetString((DefElem *) name),
+									ke_extension_schema());
+	its = patterns_options(pattern, server);
+	foreach(lc, its)
+	{
+		const char *option = lfirst_node(DefElem, lc)->defname;
+
+		if (strcmp(option, "topics") != 0 &&
+			find_option(*options, option) == NULL)
+			*options = lappend(*options, lfirst(lc));
+	}
+	return its != NIL ? pattern : InvalidOid;
+}
+
+List *
+ke_references_members(Oid pattern)
+{
+	return list_dependents(RelationRelationId, pattern, DEPENDENCY_INTERNAL);
+}
+
+/* PostgreSQL drops such a table with the other one, and not alone. */
+void
+ke_references_link(Oid subscription, Oid pattern)
+{
+	ObjectAddress table;
+	ObjectAddress referenced;
+
+	ke_references_unlink(subscription);
+	ObjectAddressSet(table, RelationRelationId, subscription);
+	ObjectAddressSet(referenced, RelationRelationId, pattern);
+	recordDependencyOn(&table, &referenced, DEPENDENCY_INTERNAL);
+	CommandCounterIncrement();
+}
+
+void
+ke_references_unlink(Oid subscription)
+{
+	deleteDependencyRecordsForClass(RelationRelationId, subscription,
+									RelationRelationId, DEPENDENCY_INTERNAL);
+	CommandCounterIncrement();
 }
 
 /* -------------------------------------------------- text meets objects */
@@ -316,7 +428,12 @@ ke_references_resolve(KeSubscription *sub, bool text_decides, List **problems)
 	Recorded	recorded;
 	Oid			type;
 
-	read_recorded(sub->oid, &recorded);
+	if (sub->options.pattern != NULL && !OidIsValid(sub->pattern))
+		ke_options_problem(problems, NULL,
+						   "Its pattern \"%s\" does not exist",
+						   sub->options.pattern);
+	read_recorded(OidIsValid(sub->pattern) ? sub->pattern : sub->oid,
+				  &recorded);
 	resolve_functions(sub, text_decides, recorded.functions, problems);
 	sub->into_table = resolve_table(sub->options.into_table, text_decides,
 									recorded.table, problems);
@@ -353,6 +470,8 @@ find_renamings(const KeSubscription *sub, Renaming *renamings)
 	int			i;
 	int			kept = 0;
 
+	if (OidIsValid(sub->pattern))
+		return 0;				/* its options name nothing else */
 	if (OidIsValid(sub->handler))
 		renamings[n++] = (Renaming) {"handler", sub->options.handler,
 		ke_names_of_function(sub->handler)};

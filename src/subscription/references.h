@@ -37,6 +37,22 @@ extern bool ke_references_record(const KeSubscription *sub);
  */
 extern bool ke_references_rewrite(const KeSubscription *sub);
 
+/*
+ * The pattern of the server that has made a topic's subscription: the one
+ * that is recorded, else, after a restore, the one that its option names; or
+ * InvalidOid.  Its options, but for which topics, are added to those that the
+ * subscription has itself.
+ */
+extern Oid	ke_references_pattern(Oid subscription, Oid server,
+								  List **options);
+
+/* What a pattern has made: a list of Oid. */
+extern List *ke_references_members(Oid pattern);
+
+/* Record it, so that nobody drops the one without the other; or forget it. */
+extern void ke_references_link(Oid subscription, Oid pattern);
+extern void ke_references_unlink(Oid subscription);
+
 /* The foreign tables that depend on an object by a recorded dependency. */
 extern List *ke_references_dependents(Oid class_id, Oid object_id);
 

@@ -22,6 +22,7 @@
 
 #include "cluster/http.h"
 #include "cluster/registry.h"
+#include "cluster/survey.h"
 #include "core/clock.h"
 #include "core/guc.h"
 #include "outbox/outbox_read.h"
@@ -66,6 +67,7 @@ typedef struct Reading
 	MemoryContext context;
 	List	   *servers;		/* of KeServer */
 	List	   *subscriptions;	/* of List of KeSubscription */
+	List	   *patterns;		/* likewise */
 	List	   *upkeep;			/* of Oid: servers with dead letters to look
 								 * after */
 	KeIdentityState identity;
@@ -164,6 +166,8 @@ read_catalogs(void *argument)
 		reading->servers = lappend(reading->servers, server);
 		reading->subscriptions = lappend(reading->subscriptions,
 										 ke_catalog_subscriptions(server));
+		reading->patterns = lappend(reading->patterns,
+									ke_catalog_patterns(server));
 		find_needs(server->oid);
 		if (needs_upkeep(server))
 			reading->upkeep = lappend_oid(reading->upkeep, server->oid);
@@ -213,7 +217,7 @@ forget_subscriptions(const Reading *reading, Oid database)
 	ListCell   *lc;
 	ListCell   *lc2;
 
-	foreach(lc, reading->subscriptions)
+	foreach(lc, list_concat_copy(reading->subscriptions, reading->patterns))
 	{
 		foreach(lc2, (List *) lfirst(lc))
 			known = lappend_oid(known,
@@ -260,20 +264,27 @@ adopt_reading(Manager *manager, const Reading *reading)
 	MemoryContext former = manager->config;
 	ListCell   *lc;
 	ListCell   *lc2;
+	ListCell   *lc3;
 
 	manager->config = reading->context;
 	note_identity(manager, reading);
 
 	foreach(lc, manager->services)
-		ke_service_configure((KeService *) lfirst(lc), NULL, NIL);
-	forboth(lc, reading->servers, lc2, reading->subscriptions)
+	{
+		KeService  *service = (KeService *) lfirst(lc);
+
+		ke_service_configure(service, NULL, NIL);
+		service->watch->patterns = NIL;
+	}
+	forthree(lc, reading->servers, lc2, reading->subscriptions,
+			 lc3, reading->patterns)
 	{
 		KeServer   *server = (KeServer *) lfirst(lc);
+		KeService  *service = get_service(manager, server->oid);
 
-		ke_service_configure(get_service(manager, server->oid), server,
-							 (List *) lfirst(lc2));
-		find_service(manager, server->oid)->upkeep =
-			list_member_oid(reading->upkeep, server->oid);
+		ke_service_configure(service, server, (List *) lfirst(lc2));
+		ke_survey_patterns_set(service->watch, (List *) lfirst(lc3));
+		service->upkeep = list_member_oid(reading->upkeep, server->oid);
 	}
 	if (former != NULL)
 		MemoryContextDelete(former);
@@ -398,8 +409,8 @@ look_at_clusters(Manager *manager, KeMoment now)
 	{
 		KeService  *service = (KeService *) lfirst(lc);
 
-		if (service->server == NULL || service->subscriptions == NIL ||
-			manager->obstacle != NULL)
+		if (service->server == NULL || manager->obstacle != NULL ||
+			(service->subscriptions == NIL && service->watch->patterns == NIL))
 			continue;
 		if (next == NULL || service->watch->next_look < next->watch->next_look)
 			next = service;
