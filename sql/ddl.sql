@@ -43,6 +43,7 @@ CREATE FOREIGN TABLE kafka_events."bad topic" () SERVER shop OPTIONS (handler 'a
 CREATE FOREIGN TABLE kafka_events.bad () SERVER shop OPTIONS (handler 'app.handler', topic 'orders');
 CREATE FOREIGN TABLE kafka_events.orders () SERVER shop OPTIONS (handler 'app.handler');
 CREATE FOREIGN TABLE IF NOT EXISTS kafka_events.orders () SERVER shop OPTIONS (handler 'app.other');
+CREATE FOREIGN TABLE IF NOT EXISTS kafka_events.positions () SERVER shop OPTIONS (handler 'app.other');
 CREATE FOREIGN TABLE kafka_events.bad (a int) SERVER shop OPTIONS (handler 'app.handler');
 CREATE FOREIGN TABLE app.bad () SERVER shop OPTIONS (handler 'app.handler');
 CREATE TABLE app.parent ();
@@ -253,7 +254,7 @@ CREATE CONVERSION kafka_events.c FOR 'LATIN1' TO 'UTF8' FROM iso8859_1_to_utf8;
 CREATE TEXT SEARCH DICTIONARY kafka_events.d (TEMPLATE = simple);
 -- PostgreSQL 18 says where in the script
 \set SHOW_CONTEXT never
-CREATE EXTENSION xml2 SCHEMA kafka_events;
+CREATE EXTENSION fuzzystrmatch SCHEMA kafka_events;
 \set SHOW_CONTEXT errors
 ALTER FUNCTION more.on_pair(more.pair) SET SCHEMA kafka_events;
 ALTER TABLE more.stranger SET SCHEMA kafka_events;

@@ -138,7 +138,8 @@ after_create(CreateForeignTableStmt *stmt)
 
 	namespace = RangeVarGetCreationNamespace(stmt->base.relation);
 	relid = get_relname_relid(stmt->base.relation->relname, namespace);
-	if (!OidIsValid(relid))
+	/* what IF NOT EXISTS found stays as it is, and nobody has locked it */
+	if (!OidIsValid(relid) || !ke_subscription_define_is_new(relid))
 		return;
 	if (server_of(relid) != NULL)
 		ke_subscription_define(relid, KE_ADOPT_CREATED);

@@ -22,6 +22,7 @@
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #include "api/pattern_ddl.h"
@@ -207,6 +208,19 @@ ke_subscription_define_is_second(KeServer *server, const KeSubscription *sub,
 		return OidIsValid(ke_catalog_find_pattern(server, sub->topic,
 												  sub->oid));
 	return OidIsValid(ke_catalog_find(server, sub->topic, sub->oid));
+}
+
+bool
+ke_subscription_define_is_new(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	TransactionId maker;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	maker = HeapTupleHeaderGetXmin(tuple->t_data);
+	ReleaseSysCache(tuple);
+	return TransactionIdIsCurrentTransactionId(maker);
 }
 
 void

@@ -20,6 +20,9 @@ typedef enum KeSubscriptionKnown
  */
 extern void ke_subscription_define(Oid relid, KeSubscriptionKnown how);
 
+/* Has this transaction made the relation, or changed it? */
+extern bool ke_subscription_define_is_new(Oid relid);
+
 /* Raise the problems of a subscription, if any, unless restoring. */
 extern void ke_subscription_define_report(KeSubscription *sub, List *problems);
 
