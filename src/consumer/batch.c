@@ -8,8 +8,8 @@
  * fails is rolled back and redone in parts, each with its own position: what
  * came before the message at which it failed, that message alone, then on;
  * where the error names no message, by halves.  A message that fails alone is
- * the culprit, and only then is anything decided about it.  That comes true
- * in the next transaction, which goes on with the messages behind it.
+ * the culprit, and only then is anything decided about it (settlement).  That
+ * comes true in the next transaction, which goes on with the messages behind.
  */
 #include "postgres.h"
 #include "core/compat.h"
@@ -22,36 +22,21 @@
 #include "consumer/probe.h"
 #include "consumer/progress.h"
 #include "consumer/returned.h"
-#include "consumer/routing.h"
 #include "consumer/schema_wait.h"
+#include "consumer/settlement.h"
 #include "core/classify.h"
 #include "core/clock.h"
 #include "core/testing.h"
 
-/* Messages that take longer share no transaction with one that failed. */
-#define SHARING_MS 0.1
-
 /* Batches that fail though each of their messages succeeds. */
 #define PHANTOMS 3
-
-/*
- * The message at the head of a stage failed alone, and what happens to it is
- * decided: it comes true in the next transaction.
- */
-typedef struct Settlement
-{
-	bool		pending;
-	bool		alone;			/* nothing follows it in its transaction */
-	KeCulprit	culprit;
-	KeMoment	due_at;			/* in the ordered modes: of its next run */
-} Settlement;
 
 /* One try at a range of a stage's messages. */
 typedef struct Attempt
 {
 	KeEffects	effects;		/* what is done with them */
 	KeProgress *progress;		/* where that leads */
-	Settlement	settlement;		/* of the first of them, if pending */
+	KeSettlements *settlements; /* of the first of them */
 	int			count;			/* messages from the stage's head */
 	int			returned;		/* of those, dead letters sent back */
 	int			done;			/* how many of them were processed */
@@ -105,30 +90,6 @@ note_waiting(KeEngine *engine, const KeStage *stage, int count)
 							&stage->msgs[stage->head + i]);
 }
 
-/* The copy, or the message itself where it is kept in order. */
-static void
-write_settlement(KeEngine *engine, Settlement *settlement)
-{
-	if (ke_ordered_keeps(&settlement->culprit))
-		ke_ordered_put_culprit(engine, &settlement->culprit,
-							   &settlement->due_at);
-	else
-		ke_routing_write(engine, &settlement->culprit);
-}
-
-/* Once that is committed. */
-static void
-note_settlement(KeEngine *engine, KeStage *stage, Settlement *settlement,
-				bool shared)
-{
-	settlement->culprit.shared = shared;
-	ke_routing_done(engine, &settlement->culprit);
-	if (ke_ordered_keeps(&settlement->culprit))
-		ke_ordered_note_culprit(engine, stage->parts[stage->head],
-								&settlement->culprit, settlement->due_at);
-	settlement->pending = false;
-}
-
 /* As the transaction's last act: the positions. */
 static bool
 store_progress(KeEngine *engine, KeEffects *effects, void *argument)
@@ -139,8 +100,7 @@ store_progress(KeEngine *engine, KeEffects *effects, void *argument)
 		place_of(effects, effects->done);
 	if (effects->count < attempt->count)
 		park_waiting(engine, effects->stage, attempt->done);
-	if (attempt->settlement.pending)
-		write_settlement(engine, &attempt->settlement);
+	ke_settlement_write(engine, attempt->settlements);
 	if (attempt->returned > 0)
 		ke_returned_note(engine, effects->stage, attempt->done);
 	ke_progress_collect(attempt->progress, effects->stage, attempt->done);
@@ -154,16 +114,12 @@ run_transaction(KeEngine *engine, Attempt *attempt)
 	KeEffects  *effects = &attempt->effects;
 	KeStage    *stage = effects->stage;
 	KeEffectsFrame frame = {.after = store_progress, .argument = attempt};
-	int			i = 0;
 
-	if (attempt->settlement.pending)
-	{
+	if (attempt->settlements->count > 0)
 		KE_CRASH_POINT("before_routing");
-		i = 1;
-	}
 	effects->msgs = stage->refs;
 	effects->count = 0;
-	for (; i < attempt->count; i++)
+	for (int i = attempt->settlements->upto; i < attempt->count; i++)
 		if (stage->msgs[stage->head + i].drop == KE_DROP_NOT &&
 			!must_wait(stage, i))
 			stage->refs[effects->count++] = &stage->msgs[stage->head + i];
@@ -236,37 +192,6 @@ withdraw(KeEngine *engine, KePartition *part)
 						ke_failure_describe(fail))));
 }
 
-/*
- * Must a message that failed not wait for others to share its transaction?
- * Where those take long there is nothing to be won.
- */
-static bool
-is_settled_alone(const KeStage *stage, const KeCulprit *culprit)
-{
-	return stage->message_ms > SHARING_MS || ke_ordered_keeps(culprit) ||
-		stage->parts[stage->head]->careful > 0 ||
-		ke_circuit_ask(&stage->circuit,
-					   ke_clock_now()).go != KE_BREAKER_RUN;
-}
-
-/* The message at the head failed alone: decide about it. */
-static KeBatchOutcome
-judge_culprit(KeEngine *engine, KeStage *stage, Attempt *attempt)
-{
-	Settlement *settlement = &attempt->settlement;
-	KeCulprit  *culprit = &settlement->culprit;
-	KeBatchOutcome outcome;
-
-	ke_routing_begin(culprit, stage, attempt->effects.msgs[0]);
-	if (!ke_routing_decide(engine, culprit, &attempt->effects, &outcome))
-		return outcome;
-	ke_pace_failed(&stage->pace, stage->sub->options.batch_size);
-	ke_ordered_choose(engine, culprit);
-	settlement->pending = true;
-	settlement->alone = is_settled_alone(stage, culprit);
-	return KE_BATCH_PROGRESS;
-}
-
 /* Batch handlers, and tables without a handler, get messages together. */
 static bool
 runs_one_by_one(const KeStage *stage)
@@ -275,23 +200,22 @@ runs_one_by_one(const KeStage *stage)
 		stage->sub->handler_argument != KE_ARG_BATCH;
 }
 
-/* The first one is alone in its transaction until the second one begins. */
+/*
+ * The first one that runs is alone in its transaction until the second one
+ * begins: what is settled in it is written as its last act.
+ */
 static bool
 failed_alone(const KeStage *stage, const Attempt *attempt)
 {
 	return attempt->count == 1 ||
-		(attempt->at == 0 && runs_one_by_one(stage));
+		(attempt->effects.at == 0 && runs_one_by_one(stage));
 }
 
-/* How many messages the next attempt takes, of those that are left. */
+/* As many as may run, or fewer where some of them have failed. */
 static int
-choose_count(const KeStage *stage, const Redo *redo,
-			 const Settlement *settlement, int left)
+choose_runs(const KeStage *stage, const Redo *redo, int limit)
 {
-	int			limit = Min(left, stage->pace.size);
-
-	if (stage->parts[stage->head]->careful > 0 ||
-		(settlement->pending && settlement->alone))
+	if (stage->parts[stage->head]->careful > 0)
 		return 1;
 	if (redo->culprit > 0)
 		return Min(redo->culprit, limit);
@@ -302,6 +226,21 @@ choose_count(const KeStage *stage, const Redo *redo,
 	if (redo->suspects == 1)
 		return 1;
 	return limit;
+}
+
+/*
+ * How many messages the next attempt takes, of those that are left.  What is
+ * only settled in it takes nobody's time, and is settled as a whole.
+ */
+static int
+choose_count(const KeStage *stage, const Redo *redo,
+			 const KeSettlements *settlements, int left)
+{
+	int			limit = Min(left, settlements->upto + stage->pace.size);
+	int			runs = choose_runs(stage, redo, limit);
+
+	return settlements->alone ? settlements->upto :
+		Max(runs, settlements->upto);
 }
 
 /* Careful messages further back end the attempt before them. */
@@ -323,7 +262,8 @@ note_success(KeStage *stage, Redo *redo, const Attempt *attempt)
 	int			count = attempt->done;
 
 	ke_pace_succeeded(&stage->pace, attempt->effects.done,
-					  attempt->count >= stage->pace.size,
+					  attempt->count - attempt->settlements->upto >=
+					  stage->pace.size,
 					  stage->sub->options.batch_size);
 	if (redo->culprit >= 0)
 		redo->culprit = redo->culprit >= count ? redo->culprit - count : -1;
@@ -362,12 +302,14 @@ note_failure(KeEngine *engine, KeStage *stage, Redo *redo, Attempt *attempt)
 	{
 		redo->culprit = -1;
 		redo->suspects = 0;
-		return judge_culprit(engine, stage, attempt);
+		return ke_settlement_judge(engine, attempt->settlements,
+								   &attempt->effects, attempt->count == 1 ?
+								   0 : attempt->at);
 	}
 	if (verdict == KE_VERDICT_AGAIN && stage->repeats < KE_ROUTE_REPEATS)
 	{
 		stage->repeats++;
-		if (attempt->settlement.pending)
+		if (attempt->settlements->count > 0)
 			return KE_BATCH_PROGRESS;
 		stage->not_before = ke_contention_pause(stage->repeats);
 		return KE_BATCH_WAIT;
@@ -375,10 +317,10 @@ note_failure(KeEngine *engine, KeStage *stage, Redo *redo, Attempt *attempt)
 	if (verdict == KE_VERDICT_NOBODY &&
 		fail->sqlstate != ERRCODE_OUT_OF_MEMORY)
 	{
-		if (attempt->settlement.pending)
+		if (attempt->settlements->count > 0)
 		{
 			/* the message that failed before is not to wait for these */
-			attempt->settlement.alone = true;
+			attempt->settlements->alone = true;
 			return KE_BATCH_PROGRESS;
 		}
 		ke_stage_wait_for_database(stage, fail);
@@ -397,9 +339,8 @@ finish_attempt(KeEngine *engine, Attempt *attempt)
 	KeStage    *stage = attempt->effects.stage;
 	int			i;
 
-	if (attempt->settlement.pending)
-		note_settlement(engine, stage, &attempt->settlement,
-						attempt->effects.done > 0);
+	ke_settlement_note(engine, stage, attempt->settlements,
+					   attempt->effects.done > 0);
 	if (attempt->effects.count < attempt->count)
 		note_waiting(engine, stage, attempt->done);
 	if (attempt->returned > 0)
@@ -455,7 +396,9 @@ admit(KeEngine *engine, KeStage *stage, KeBatchOutcome *outcome)
 	if (stage->probing)
 		ke_probe_forget(engine, stage);
 	stage->halted = NULL;
-	return Min(stage->pace.size, stage->count);
+	return Min(ke_settlement_is_shared(stage) ?
+			   Max(stage->pace.size, KE_SETTLEMENTS) : stage->pace.size,
+			   stage->count);
 }
 
 /*
@@ -466,14 +409,14 @@ static bool
 begin_attempt(KeEngine *engine, KeStage *stage, Attempt *attempt,
 			  const Redo *redo, int left)
 {
-	int			count = choose_count(stage, redo, &attempt->settlement, left);
+	int			count = choose_count(stage, redo, attempt->settlements, left);
 
 	attempt->count = cut_before_careful(stage, count);
-	if (!ke_returned_judge(engine, stage, attempt->settlement.pending ? 1 : 0,
+	if (!ke_returned_judge(engine, stage, attempt->settlements->upto,
 						   attempt->count, &attempt->returned))
 		return false;
 	return stage->parts[stage->head]->careful == 0 ||
-		attempt->settlement.pending || announce(engine, stage);
+		attempt->settlements->count > 0 || announce(engine, stage);
 }
 
 static bool
@@ -491,19 +434,23 @@ ke_batch_run(KeEngine *engine, KeStage *stage)
 {
 	KeMoment	started = ke_clock_now();
 	KeBatchOutcome outcome = KE_BATCH_PROGRESS;
-	int			left = admit(engine, stage, &outcome);
 	Redo		redo = {-1, 0};
 	Attempt		attempt = {.effects.stage = stage};
+	int			left;
 	int			waited;
 
+	attempt.settlements = ke_settlement_make(stage);
+	left = admit(engine, stage, &outcome);
 	left = ke_schema_wait_check(engine, stage, left);
 	waited = stage->count;
 	if (left > 0)
 		ke_ordered_look_at_keys(engine, stage);
 	attempt.progress = ke_progress_make(engine);
 	while (left > 0 && outcome == KE_BATCH_PROGRESS &&
-		   (attempt.settlement.pending || !is_over(started)))
+		   (attempt.settlements->count > 0 || !is_over(started)))
 	{
+		if (attempt.settlements->count > 0 && is_over(started))
+			attempt.settlements->alone = true;
 		if (!begin_attempt(engine, stage, &attempt, &redo, left))
 			break;
 		run_transaction(engine, &attempt);
@@ -511,9 +458,9 @@ ke_batch_run(KeEngine *engine, KeStage *stage)
 			break;
 		if (attempt.effects.committed)
 		{
-			bool		ask_again = attempt.settlement.pending &&
-				attempt.settlement.alone;
+			bool		ask_again = attempt.settlements->alone;
 
+			outcome = attempt.settlements->then;
 			if (attempt.effects.done > 0)
 				ke_circuit_succeeded(&stage->circuit);
 			note_success(stage, &redo, &attempt);
@@ -525,7 +472,7 @@ ke_batch_run(KeEngine *engine, KeStage *stage)
 		else if (attempt.effects.fail != NULL)
 		{
 			outcome = note_failure(engine, stage, &redo, &attempt);
-			if (!attempt.settlement.pending && stage->count > 0 &&
+			if (attempt.settlements->count == 0 && stage->count > 0 &&
 				outcome != KE_BATCH_CANCELLED)
 				withdraw(engine, stage->parts[stage->head]);
 		}

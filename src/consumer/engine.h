@@ -115,6 +115,8 @@ struct KeStage
 	int			count;
 	int			allocated;
 	Size		bytes;
+	int			settled;		/* messages at the head that are not run any
+								 * more; see settlement.h */
 	KePace		pace;
 	int			phantoms;		/* batches that failed for no message */
 	bool		crowded;		/* its partitions wait in the library */

@@ -65,7 +65,8 @@ find_next(const KeStage *stage)
 	int			best = -1;
 	int			i;
 
-	for (i = stage->head + 1; i < stage->head + stage->count; i++)
+	for (i = stage->head + Max(stage->settled, 1);
+		 i < stage->head + stage->count; i++)
 	{
 		int32		have = best < 0 ? 0 : stage->parts[best]->partition;
 		int32		other = stage->parts[i]->partition;

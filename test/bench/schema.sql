@@ -78,6 +78,11 @@ BEGIN
   VALUES ((event->>'id')::bigint, (event->>'amount')::numeric);
 END $$;
 
+CREATE FUNCTION on_poison_all(event jsonb) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM kafka_reject('poison');
+END $$;
+
 -- What comes back is not counted: it says nothing about the others.
 CREATE FUNCTION on_poison_retry(event jsonb) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
