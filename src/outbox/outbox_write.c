@@ -47,6 +47,7 @@ typedef struct Appended
 	Oid			server;
 	SubTransactionId subid;
 	int64		rows;
+	uint32		call;			/* how the relay is called */
 } Appended;
 
 static bool callbacks_registered = false;
@@ -173,7 +174,8 @@ tell_relays(void)
 		Oid			server = ((Appended *) lfirst(lc))->server;
 
 		ke_role_demand_set(MyDatabaseId, server, KE_ROLE_RELAY);
-		ke_roster_wake(MyDatabaseId, server, KE_ROLE_RELAY);
+		ke_roster_call(MyDatabaseId, server, KE_ROLE_RELAY,
+					   ((Appended *) lfirst(lc))->call);
 	}
 }
 
@@ -230,6 +232,7 @@ subtransaction_commits(SubTransactionId subid, SubTransactionId parent)
 		else
 		{
 			same->rows += entry->rows;
+			same->call |= entry->call;
 			appended = foreach_delete_current(appended, lc);
 		}
 	}
@@ -305,7 +308,7 @@ begin(void)
 }
 
 static void
-count_row(Oid server)
+count_row(Oid server, KeOutboxKind kind)
 {
 	SubTransactionId subid = GetCurrentSubTransactionId();
 	Appended   *entry = find_appended(server, subid);
@@ -318,10 +321,12 @@ count_row(Oid server)
 		entry->server = server;
 		entry->subid = subid;
 		entry->rows = 0;
+		entry->call = 0;
 		appended = lappend(appended, entry);
 		MemoryContextSwitchTo(caller);
 	}
 	entry->rows++;
+	entry->call |= kind == KE_OUTBOX_EVENT ? KE_CALL_NOW : KE_CALL_SOON;
 }
 
 void
@@ -394,6 +399,6 @@ ke_outbox_append(const KeOutboxRow *row)
 	fill(table.slot, row, id);
 	ke_private_table_insert(&table);
 	ke_private_table_close(&table);
-	count_row(row->server);
+	count_row(row->server, row->kind);
 	return id;
 }

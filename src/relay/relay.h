@@ -64,6 +64,7 @@ struct KeRelay
 	KeMoment	not_before;		/* of the next try */
 	int			backoff_ms;
 	KeMoment	take_at;		/* without being woken */
+	KeMoment	wanted_at;		/* if woken */
 	KeMoment	rest_until;		/* even if woken */
 	KeMoment	save_at;
 	KeMoment	tidy_at;

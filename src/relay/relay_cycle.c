@@ -19,6 +19,7 @@
 #include "relay/relay.h"
 #include "session/attempt.h"
 #include "session/xact.h"
+#include "shm/slot.h"
 #include "state/histories.h"
 
 #define CLUSTER_ID_MS 500
@@ -27,6 +28,9 @@
 
 /* Each interval costs a flush of the WAL: under load they are this long. */
 #define REST_MS 5
+
+/* How long copies of messages that failed wait for more of them. */
+#define GATHER_MS 20
 
 #define SAVE_INTERVAL_MS 1000
 #define TIDY_INTERVAL_MS 10000
@@ -216,8 +220,9 @@ static void
 take(KeRelay *relay, KeMoment now, char **reason)
 {
 	if (relay->taken || now < relay->rest_until ||
-		(!relay->woken && now < relay->take_at))
+		now < (relay->woken ? relay->wanted_at : relay->take_at))
 		return;
+	ke_slot_answer_calls();
 	relay->take_at = TimestampTzPlusMilliseconds(now, TAKE_INTERVAL_MS);
 	relay->rest_until = TimestampTzPlusMilliseconds(now, REST_MS);
 	if (!transact(relay, do_take, false, reason))
@@ -399,7 +404,7 @@ look_for_topics(KeRelay *relay, KeMoment now, char **reason)
 		if (absent != NULL)
 			absence = absent;
 		else if (transact(relay, do_resume, false, reason))
-			relay->woken = true;
+			ke_relay_wake(relay);
 		pfree(first->topic);
 		pfree(first->source_topic);
 		pfree(first);
@@ -430,14 +435,20 @@ retire(KeRelay *relay)
 	{
 		ke_outbox_read_finish(relay->reader);
 		relay->taken = false;
-		relay->woken = true;
+		ke_relay_wake(relay);
 	}
 	return published;
 }
 
+/* Nobody waits for copies of messages that failed: they wait for others. */
 void
 ke_relay_wake(KeRelay *relay)
 {
+	KeMoment	at = ke_clock_now();
+
+	if ((ke_slot_calls() & KE_CALL_NOW) == 0)
+		at = TimestampTzPlusMilliseconds(at, GATHER_MS);
+	relay->wanted_at = relay->woken ? Min(relay->wanted_at, at) : at;
 	relay->woken = true;
 }
 
@@ -485,7 +496,8 @@ ke_relay_due(const KeRelay *relay)
 		 ke_relay_window_is_low(&relay->window)))
 		due = 0;
 	if (!relay->taken)
-		due = Min(due, relay->woken ? relay->rest_until : relay->take_at);
+		due = Min(due, relay->woken ?
+				  Max(relay->rest_until, relay->wanted_at) : relay->take_at);
 	due = Max(due, relay->not_before);
 
 	if (relay->next < relay->window.tail &&

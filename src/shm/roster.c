@@ -271,6 +271,14 @@ ke_roster_config_changed(Oid database)
 	LWLockRelease(ke_slot_table_lock);
 }
 
+static bool
+is_served(const KeSlot *slot, Oid database, Oid server, KeRole role)
+{
+	return slot->in_use && slot->phase == KE_PHASE_ATTACHED &&
+		slot->who.database == database && slot->who.server == server &&
+		slot->who.role == role;
+}
+
 /* Raises nothing: transactions call it when they have committed. */
 void
 ke_roster_wake(Oid database, Oid server, KeRole role)
@@ -280,9 +288,26 @@ ke_roster_wake(Oid database, Oid server, KeRole role)
 	{
 		KeSlot	   *slot = &ke_slot_table->slots[i];
 
-		if (slot->in_use && slot->phase == KE_PHASE_ATTACHED &&
-			slot->who.database == database && slot->who.server == server &&
-			slot->who.role == role)
+		if (is_served(slot, database, server, role))
+			SetLatch(&slot->proc->procLatch);
+	}
+	LWLockRelease(ke_slot_table_lock);
+}
+
+/* Raises nothing, likewise. */
+void
+ke_roster_call(Oid database, Oid server, KeRole role, uint32 call)
+{
+	LWLockAcquire(ke_slot_table_lock, LW_SHARED);
+	for (int i = KE_LAUNCHER_SLOT + 1; i < ke_slot_table->count; i++)
+	{
+		KeSlot	   *slot = &ke_slot_table->slots[i];
+		uint32		before;
+
+		if (!is_served(slot, database, server, role))
+			continue;
+		before = pg_atomic_fetch_or_u32(&slot->calls, call);
+		if ((before & (call | KE_CALL_NOW)) == 0)
 			SetLatch(&slot->proc->procLatch);
 	}
 	LWLockRelease(ke_slot_table_lock);

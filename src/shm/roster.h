@@ -88,6 +88,10 @@ extern void ke_roster_config_changed(Oid database);
 /* There is work for the server's processes of one role: wake those. */
 extern void ke_roster_wake(Oid database, Oid server, KeRole role);
 
+/* The same with a KE_CALL_...: those are not woken that have it already. */
+extern void ke_roster_call(Oid database, Oid server, KeRole role,
+						   uint32 call);
+
 /* Is there a manager that can be asked? */
 extern bool ke_roster_manager_runs(Oid database);
 extern bool ke_roster_launcher_runs(void);

@@ -145,6 +145,7 @@ ke_slot_attach(Datum main_arg)
 	}
 	slot->phase = KE_PHASE_ATTACHED;
 	slot->proc = MyProc;
+	pg_atomic_write_u32(&slot->calls, 0);
 	my_slot = slot;
 	myself = slot->who;
 	on_shmem_exit(detach, (Datum) 0);
@@ -333,6 +334,19 @@ ke_slot_note_terminating(void)
 {
 	if (my_slot != NULL)
 		pg_atomic_write_u32(&my_slot->terminating, 1);
+}
+
+uint32
+ke_slot_calls(void)
+{
+	return pg_atomic_read_u32(&my_slot->calls);
+}
+
+/* A full barrier: what was committed before a call is seen from now on. */
+void
+ke_slot_answer_calls(void)
+{
+	(void) pg_atomic_exchange_u32(&my_slot->calls, 0);
 }
 
 uint64

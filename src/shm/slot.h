@@ -96,6 +96,17 @@ extern bool ke_slot_set_done(uint64 version);
 /* Counts changes of this database's configuration; compare to reload. */
 extern uint64 ke_slot_config_version(void);
 
+/*
+ * Work that others have committed for this process: it was called when the
+ * first of it came, and is not called again before it answers.  So it answers
+ * before it looks.
+ */
+#define KE_CALL_NOW 0x01
+#define KE_CALL_SOON 0x02		/* it may wait for more of it */
+
+extern uint32 ke_slot_calls(void);
+extern void ke_slot_answer_calls(void);
+
 /* ---- for any backend ---- */
 
 /* Wake the database's manager (the launcher if there is none). */

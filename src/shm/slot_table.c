@@ -50,6 +50,7 @@ ke_slot_table_shmem_init(void)
 		pg_atomic_init_u32(&slot->wishes, 0);
 		pg_atomic_init_u32(&slot->terminating, 0);
 		pg_atomic_init_u32(&slot->rejoin, 0);
+		pg_atomic_init_u32(&slot->calls, 0);
 		pg_atomic_init_u32(&slot->subject, InvalidOid);
 		pg_atomic_init_u64(&slot->config_version, 0);
 		SpinLockInit(&slot->mutex);

@@ -46,6 +46,7 @@ typedef struct KeSlot
 	pg_atomic_uint32 wishes;	/* written under ke_slot_table_lock */
 	pg_atomic_uint32 terminating;
 	pg_atomic_uint32 rejoin;
+	pg_atomic_uint32 calls;		/* KE_CALL_... that are not answered yet */
 	pg_atomic_uint32 subject;	/* Oid: written by the process */
 	pg_atomic_uint64 config_version;
 
