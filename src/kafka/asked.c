@@ -73,6 +73,16 @@ monotonic_us(void)
 	return (int64) now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
+/* Is it worth asking again?  The group's broker may just have changed. */
+static bool
+is_passing(int error)
+{
+	return error == RD_KAFKA_RESP_ERR__TRANSPORT ||
+		error == RD_KAFKA_RESP_ERR_NOT_COORDINATOR ||
+		error == RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE ||
+		error == RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS;
+}
+
 /* Call until there is an answer, or time is over; stores how long it took. */
 static int
 call_until_answered(KeAsked *asked)
@@ -88,7 +98,7 @@ call_until_answered(KeAsked *asked)
 
 		error = asked->call(asked->rk, asked, (int) Max(left, 1));
 		asked->took_us = monotonic_us() - started;
-		if (error != RD_KAFKA_RESP_ERR__TRANSPORT || left <= RECONNECT_MS)
+		if (!is_passing(error) || left <= RECONNECT_MS)
 			return error;
 
 		pthread_mutex_lock(&lock);

@@ -32,6 +32,8 @@ CREATE FUNCTION client.hint(error int) RETURNS text
   LANGUAGE C AS :'module', 'client_hint';
 CREATE FUNCTION client.cluster_open(bootstrap text, group_id text, VARIADIC options text[] DEFAULT '{}') RETURNS void
   LANGUAGE C AS :'module', 'client_cluster_open';
+CREATE FUNCTION client.cluster_mock(topic text, VARIADIC errors int[]) RETURNS text
+  LANGUAGE C AS :'module', 'client_cluster_mock';
 CREATE FUNCTION client.cluster_ask(verb text, list text[], timeout_ms int DEFAULT 5000) RETURNS text[]
   LANGUAGE C AS :'module', 'client_cluster_ask';
 CREATE FUNCTION client.cluster_topics(topic text, timeout_ms int DEFAULT 5000,

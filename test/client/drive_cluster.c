@@ -5,16 +5,23 @@
 #include "postgres.h"
 #include "core/compat.h"
 
+#include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafka_mock.h>
+
+#include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/tuplestore.h"
 
 #include "kafka/cluster.h"
+#include "kafka/thread.h"
 
 #include "drive.h"
 
 PG_FUNCTION_INFO_V1(client_cluster_open);
+PG_FUNCTION_INFO_V1(client_cluster_mock);
 PG_FUNCTION_INFO_V1(client_cluster_ask);
 PG_FUNCTION_INFO_V1(client_cluster_topics);
 PG_FUNCTION_INFO_V1(client_cluster_serve);
@@ -36,6 +43,37 @@ client_cluster_open(PG_FUNCTION_ARGS)
 							  text_to_cstring(PG_GETARG_TEXT_PP(1)), "unit",
 							  true);
 	PG_RETURN_VOID();
+}
+
+/*
+ * client_cluster_mock(topic, errors): the address of a broker of the library's
+ * own that has this topic, and first answers these errors to the question for
+ * a group's positions.  It ends with the session.
+ */
+Datum
+client_cluster_mock(PG_FUNCTION_ARGS)
+{
+	const int16 offset_fetch = 9;
+	char		reason[512];
+	rd_kafka_t *rk;
+	rd_kafka_mock_cluster_t *mock;
+	Datum	   *errors;
+	int			count;
+	sigset_t	before = ke_thread_block_signals();
+
+	rk = rd_kafka_new(RD_KAFKA_PRODUCER, NULL, reason, sizeof(reason));
+	mock = rk != NULL ? rd_kafka_mock_cluster_new(rk, 1) : NULL;
+	ke_thread_restore_signals(before);
+	if (mock == NULL)
+		elog(ERROR, "could not make a mock cluster");
+	rd_kafka_mock_topic_create(mock,
+							   text_to_cstring(PG_GETARG_TEXT_PP(0)), 1, 1);
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), INT4OID, sizeof(int32), true,
+					  TYPALIGN_INT, &errors, NULL, &count);
+	for (int i = 0; i < count; i++)
+		rd_kafka_mock_push_request_errors(mock, offset_fetch, 1,
+										  DatumGetInt32(errors[i]));
+	PG_RETURN_TEXT_P(cstring_to_text(rd_kafka_mock_cluster_bootstraps(mock)));
 }
 
 /* client_cluster_ask(verb, list, timeout_ms) */

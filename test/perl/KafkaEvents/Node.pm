@@ -154,7 +154,7 @@ sub becomes
 	my ($self, $sql, $expected, $name) = @_;
 
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	$self->poll_query_until('postgres', $sql, $expected);
+	return pass($name) if $self->poll_query_until('postgres', $sql, $expected);
 	return is($self->safe_psql('postgres', $sql), $expected, $name);
 }
 
