@@ -20,6 +20,16 @@ CREATE TABLE log (LIKE envelope) WITH (autovacuum_enabled = off);
 CREATE TABLE two (id bigint PRIMARY KEY, amount numeric(12, 2))
   WITH (autovacuum_enabled = off);
 
+-- The same columns under other names
+CREATE TABLE mapped (
+  event_id bigint PRIMARY KEY,
+  user_no  bigint,
+  kind     text,
+  amount   numeric(12, 2),
+  at       timestamptz,
+  remark   text
+) WITH (autovacuum_enabled = off);
+
 -- The messages as kafka_message has them
 CREATE TABLE messages (
   topic text, partition integer, "offset" bigint, "timestamp" timestamptz,
