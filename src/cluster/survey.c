@@ -59,34 +59,6 @@ all_partitions(const KeSurvey *survey, int64 offset)
 
 /* ------------------------------------------------------------------ topics */
 
-/* Tell the views what is wrong with the topic as a whole; NULL: nothing. */
-static void
-publish_topic(const KeSurvey *survey, const KeSubscription *sub,
-			  const char *reason)
-{
-	KeLagRow	row = {
-		.database = survey->facts->database,
-		.server = survey->server->oid,
-		.subscription = sub->oid,
-		.partition = KE_LAG_TOPIC,
-		.role = KE_ROLE_MAIN,
-		.ordinal = -1,
-		.position = -1,
-		.committed = -1,
-		.end = -1,
-		.last_stable = -1,
-		.status = KE_PARTITION_STOPPED
-	};
-
-	if (reason == NULL)
-		ke_lag_remove(row.database, row.subscription, row.partition, row.role);
-	else
-	{
-		strlcpy(row.reason, reason, sizeof(row.reason));
-		ke_lag_publish(&row);
-	}
-}
-
 /* NULL: none */
 static char *
 topic_problem(const char *name, const KeTopicInfo *topic)
@@ -151,7 +123,8 @@ ask_partitions(KeSurvey *survey, const KeSubscription *sub)
 			return -1;
 	}
 	problem = topic_problem(sub->topic, topic);
-	publish_topic(survey, sub, problem);
+	ke_lag_publish_topic(survey->facts->database, survey->server->oid,
+						 sub->oid, problem);
 	if (problem == NULL)
 		watch->topics = ke_survey_note_topic(watch, watch->topics,
 											 sub->topic, topic->partitions);

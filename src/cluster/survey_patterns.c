@@ -398,27 +398,9 @@ static void
 tell(const KeSurvey *survey, const KeSubscription *pattern, const char *text)
 {
 	Note	   *note = note_of(survey->watch, pattern->oid);
-	KeLagRow	row = {
-		.database = survey->facts->database,
-		.server = survey->server->oid,
-		.subscription = pattern->oid,
-		.partition = KE_LAG_TOPIC,
-		.role = KE_ROLE_MAIN,
-		.ordinal = -1,
-		.position = -1,
-		.committed = -1,
-		.end = -1,
-		.last_stable = -1,
-		.status = KE_PARTITION_STOPPED
-	};
 
-	if (text == NULL)
-		ke_lag_remove(row.database, row.subscription, row.partition, row.role);
-	else
-	{
-		strlcpy(row.reason, text, sizeof(row.reason));
-		ke_lag_publish(&row);
-	}
+	ke_lag_publish_topic(survey->facts->database, survey->server->oid,
+						 pattern->oid, text);
 	if (text != NULL && (note->text == NULL || strcmp(note->text, text) != 0))
 		ereport(LOG,
 				(errmsg("server \"%s\": %s", survey->server->name, text)));

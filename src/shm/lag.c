@@ -285,6 +285,33 @@ ke_lag_remove(Oid database, Oid subscription, int32 partition, KeRole role)
 }
 
 void
+ke_lag_publish_topic(Oid database, Oid server, Oid subscription,
+					 const char *reason)
+{
+	KeLagRow	row = {
+		.database = database,
+		.server = server,
+		.subscription = subscription,
+		.partition = KE_LAG_TOPIC,
+		.role = KE_ROLE_MAIN,
+		.ordinal = -1,
+		.position = -1,
+		.committed = -1,
+		.end = -1,
+		.last_stable = -1,
+		.status = KE_PARTITION_STOPPED
+	};
+
+	if (reason == NULL)
+		ke_lag_remove(database, subscription, row.partition, row.role);
+	else
+	{
+		strlcpy(row.reason, reason, sizeof(row.reason));
+		ke_lag_publish(&row);
+	}
+}
+
+void
 ke_lag_forget(Oid database, Oid subscription)
 {
 	HASH_SEQ_STATUS seq;

@@ -79,6 +79,13 @@ extern void ke_lag_release_all(const KeIdentityOfProcess *who);
 extern void ke_lag_remove(Oid database, Oid subscription, int32 partition,
 						  KeRole role);
 
+/*
+ * What is wrong with a subscription's topic, or topics, as a whole; NULL:
+ * nothing.
+ */
+extern void ke_lag_publish_topic(Oid database, Oid server, Oid subscription,
+								 const char *reason);
+
 /* Forget what belongs to a subscription or, with InvalidOid, a database. */
 extern void ke_lag_forget(Oid database, Oid subscription);
 
