@@ -10,8 +10,8 @@
 
 #include "api/check_row.h"
 #include "api/row.h"
-#include "api/subscription_ddl.h"
 #include "core/format.h"
+#include "core/options.h"
 
 /* Something that is wrong. */
 typedef struct KeCheckFinding
@@ -78,7 +78,7 @@ ke_check_row_alter(const KeServer *server, const char *option,
 				   const char *value)
 {
 	List	   *options = GetForeignServer(server->oid)->options;
-	bool		is_set = ke_subscription_ddl_option(options, option) != NULL;
+	bool		is_set = ke_options_find(options, option) != NULL;
 
 	return psprintf("ALTER SERVER %s OPTIONS (%s %s %s);",
 					quote_identifier(server->name), is_set ? "SET" : "ADD",

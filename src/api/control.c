@@ -66,9 +66,8 @@ kafka_consumer_pause(PG_FUNCTION_ARGS)
 static void
 require_running_pattern(KeServer *server, const KeSubscription *sub)
 {
-	List	   *problems = NIL;
 	KeSubscription *pattern = ke_catalog_read(server, sub->pattern, false,
-											  &problems);
+											  NULL);
 
 	if (pattern != NULL && pattern->options.paused)
 		ereport(ERROR,
@@ -95,9 +94,8 @@ forgive(KeServer *server, const KeSubscription *sub)
 		ke_positions_forgive(&key, sub->topic);
 	foreach(lc, ke_references_members(sub->oid))
 	{
-		List	   *problems = NIL;
 		KeSubscription *member = ke_catalog_read(server, lfirst_oid(lc),
-												 false, &problems);
+												 false, NULL);
 
 		if (member != NULL)
 			ke_positions_forgive(&key, member->topic);

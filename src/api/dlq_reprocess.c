@@ -142,11 +142,8 @@ static void
 check_retry(KeServer *server, const char *source)
 {
 	Oid			relid = ke_catalog_find(server, source, InvalidOid);
-	List	   *problems = NIL;
-	KeSubscription *sub = NULL;
+	KeSubscription *sub = ke_catalog_read(server, relid, false, NULL);
 
-	if (OidIsValid(relid))
-		sub = ke_catalog_read(server, relid, false, &problems);
 	if (sub != NULL && ke_options_subscription_retries_by_topic(&sub->options))
 		return;
 	ereport(ERROR,

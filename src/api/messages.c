@@ -92,11 +92,8 @@ static KeDocument *
 open_document(KeServer *server, const char *topic)
 {
 	Oid			relid = ke_catalog_find(server, topic, InvalidOid);
-	List	   *problems = NIL;
-	KeSubscription *sub = NULL;
+	KeSubscription *sub = ke_catalog_read(server, relid, false, NULL);
 
-	if (OidIsValid(relid))
-		sub = ke_catalog_read(server, relid, false, &problems);
 	return ke_document_open(sub != NULL ? &sub->options : NULL,
 							KE_DOCUMENT_VALUE, CurrentMemoryContext);
 }

@@ -25,35 +25,14 @@
 #include "subscription/names.h"
 #include "subscription/references.h"
 
-static const DefElem *
-find_option(List *options, const char *name)
-{
-	ListCell   *lc;
-
-	foreach(lc, options)
-		if (strcmp(lfirst_node(DefElem, lc)->defname, name) == 0)
-			return lfirst_node(DefElem, lc);
-	return NULL;
-}
-
-static KeSubscription *
-read_table(KeServer *server, Oid relid)
-{
-	List	   *problems = NIL;
-
-	return ke_catalog_read(server, relid, false, &problems);
-}
-
 /* --------------------------------------------------------------- creating */
 
 void
 ke_pattern_ddl_make_room(KeServer *server, const char *topic)
 {
 	Oid			relid = ke_catalog_find(server, topic, InvalidOid);
-	KeSubscription *sub = NULL;
+	KeSubscription *sub = ke_catalog_read(server, relid, false, NULL);
 
-	if (OidIsValid(relid))
-		sub = read_table(server, relid);
 	if (sub != NULL && OidIsValid(sub->pattern))
 		ke_members_drop(relid);
 }
@@ -61,13 +40,13 @@ ke_pattern_ddl_make_room(KeServer *server, const char *topic)
 void
 ke_pattern_ddl_before_create(CreateForeignTableStmt *stmt, KeServer *server)
 {
-	const DefElem *topic = find_option(stmt->options, "topic");
+	DefElem    *topic = ke_options_find(stmt->options, "topic");
 
-	if (find_option(stmt->options, "topics") != NULL ||
-		find_option(stmt->options, "pattern") != NULL)
+	if (ke_options_find(stmt->options, "topics") != NULL ||
+		ke_options_find(stmt->options, "pattern") != NULL)
 		return;
 	ke_pattern_ddl_make_room(server, topic != NULL ?
-							 defGetString((DefElem *) topic) :
+							 defGetString(topic) :
 							 stmt->base.relation->relname);
 }
 
@@ -102,7 +81,7 @@ subscription_named(List *name)
 
 	if (OidIsValid(relid) && get_rel_relkind(relid) == RELKIND_FOREIGN_TABLE)
 		server = ke_catalog_server(GetForeignTable(relid)->serverid);
-	return server != NULL ? read_table(server, relid) : NULL;
+	return server != NULL ? ke_catalog_read(server, relid, false, NULL) : NULL;
 }
 
 void
@@ -151,8 +130,8 @@ ke_pattern_ddl_refuse_alter(const KeSubscription *sub)
 void
 ke_pattern_ddl_before_options(List *options)
 {
-	const DefElem *pattern = find_option(options, "pattern");
-	const DefElem *topics = find_option(options, "topics");
+	const DefElem *pattern = ke_options_find(options, "pattern");
+	const DefElem *topics = ke_options_find(options, "topics");
 
 	if (pattern != NULL)
 		ereport(ERROR,
@@ -176,7 +155,8 @@ ke_pattern_ddl_drop_others(KeServer *server, const KeSubscription *pattern)
 		return;
 	foreach(lc, ke_references_members(pattern->oid))
 	{
-		KeSubscription *sub = read_table(server, lfirst_oid(lc));
+		KeSubscription *sub = ke_catalog_read(server, lfirst_oid(lc), false,
+											  NULL);
 
 		if (sub != NULL && !ke_topic_pattern_matches(regex, sub->topic))
 			ke_members_drop(sub->oid);

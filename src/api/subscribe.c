@@ -159,7 +159,7 @@ argument_text(FunctionCallInfo fcinfo, int n, ArgumentKind kind)
 static List *
 put_option(List *options, const char *name, char *value)
 {
-	DefElem    *option = ke_subscription_ddl_option(options, name);
+	DefElem    *option = ke_options_find(options, name);
 
 	if (option != NULL)
 	{
@@ -467,13 +467,13 @@ kafka_subscription_alter(PG_FUNCTION_ARGS)
 		options = put_option(options, change->defname, strVal(change->arg));
 	}
 	check_all(server, sub, options);
-	if (ke_subscription_ddl_option(changes, "handler") != NULL)
+	if (ke_options_find(changes, "handler") != NULL)
 		changes = put_option(changes, "handler",
 							 ke_names_of_function(sub->handler));
-	if (ke_subscription_ddl_option(changes, "validator") != NULL)
+	if (ke_options_find(changes, "validator") != NULL)
 		changes = put_option(changes, "validator",
 							 ke_names_of_function(sub->validator));
-	if (ke_subscription_ddl_option(changes, "route") != NULL)
+	if (ke_options_find(changes, "route") != NULL)
 		changes = put_option(changes, "route",
 							 ke_names_of_function(sub->route));
 	ke_subscription_ddl_alter(sub, changes);

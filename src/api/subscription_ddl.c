@@ -51,16 +51,6 @@ ke_subscription_ddl_server(const char *name)
 	return server;
 }
 
-static KeSubscription *
-read_table(KeServer *server, Oid relid)
-{
-	List	   *problems = NIL;
-
-	if (!OidIsValid(relid))
-		return NULL;
-	return ke_catalog_read(server, relid, false, &problems);
-}
-
 /*
  * A regular expression may be the name of a topic too, of one that it
  * matches; what the pattern made of that cannot be told from the pattern, and
@@ -72,9 +62,10 @@ ke_subscription_ddl_find(KeServer *server, const char *topic)
 	Oid			pattern = ke_catalog_find_pattern(server, topic, InvalidOid);
 	KeSubscription *sub;
 
-	sub = read_table(server, ke_catalog_find(server, topic, InvalidOid));
+	sub = ke_catalog_read(server, ke_catalog_find(server, topic, InvalidOid),
+						  false, NULL);
 	if (OidIsValid(pattern) && (sub == NULL || OidIsValid(sub->pattern)))
-		sub = read_table(server, pattern);
+		sub = ke_catalog_read(server, pattern, false, NULL);
 	if (sub == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
@@ -88,17 +79,6 @@ List *
 ke_subscription_ddl_options(Oid relid)
 {
 	return GetForeignTable(relid)->options;
-}
-
-DefElem *
-ke_subscription_ddl_option(List *options, const char *name)
-{
-	ListCell   *lc;
-
-	foreach(lc, options)
-		if (strcmp(lfirst_node(DefElem, lc)->defname, name) == 0)
-			return lfirst_node(DefElem, lc);
-	return NULL;
 }
 
 /* ------------------------------------------------------------ statements */
@@ -150,9 +130,7 @@ ke_subscription_ddl_alter(KeSubscription *sub, List *options)
 	foreach(lc, options)
 	{
 		DefElem    *option = lfirst_node(DefElem, lc);
-		bool		there = ke_subscription_ddl_option(stored,
-													   option->defname) !=
-														NULL;
+		bool		there = ke_options_find(stored, option->defname) != NULL;
 		const char *separator = buf.len > 0 ? ", " : "";
 
 		if (option->defaction != DEFELEM_DROP)

@@ -36,7 +36,4 @@ extern void ke_subscription_ddl_drop(KeSubscription *sub);
 /* The options of a foreign table as they are stored. */
 extern List *ke_subscription_ddl_options(Oid relid);
 
-/* The option of this name, or NULL. */
-extern DefElem *ke_subscription_ddl_option(List *options, const char *name);
-
 #endif							/* KE_SUBSCRIPTION_DDL_H */

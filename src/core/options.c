@@ -14,6 +14,17 @@
 /* Kafka's own limit. */
 #define TOPIC_MAX_LEN	249
 
+DefElem *
+ke_options_find(List *options, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, options)
+		if (strcmp(lfirst_node(DefElem, lc)->defname, name) == 0)
+			return lfirst_node(DefElem, lc);
+	return NULL;
+}
+
 const char *
 ke_options_topic_problem(const char *topic)
 {

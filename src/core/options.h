@@ -9,7 +9,7 @@
 #ifndef KE_OPTIONS_H
 #define KE_OPTIONS_H
 
-#include "nodes/pg_list.h"
+#include "nodes/parsenodes.h"
 
 #include "core/column_path.h"
 
@@ -272,6 +272,9 @@ extern void ke_options_subscription_check(const KeServerOptions *server,
 										  const char *topic,
 										  const KeSubscriptionOptions *sub,
 										  List **problems);
+
+/* The DefElem of this name in a list, or NULL. */
+extern DefElem *ke_options_find(List *options, const char *name);
 
 /* Append a broken rule, with a hint or NULL, as described above. */
 extern void ke_options_problem(List **problems, const char *hint,

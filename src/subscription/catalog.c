@@ -333,16 +333,9 @@ table_options(Oid relid, Oid *server, List **options)
 static char *
 option_text(List *options, const char *name)
 {
-	ListCell   *lc;
+	DefElem    *option = ke_options_find(options, name);
 
-	foreach(lc, options)
-	{
-		DefElem    *option = lfirst_node(DefElem, lc);
-
-		if (strcmp(option->defname, name) == 0)
-			return defGetString(option);
-	}
-	return NULL;
+	return option != NULL ? defGetString(option) : NULL;
 }
 
 /* The foreign table's subscription, without what its options name. */
@@ -465,11 +458,16 @@ read_all(KeServer *server, bool patterns)
 
 	foreach(lc, foreign_tables(server->oid))
 	{
+		Oid			relid = lfirst_oid(lc);
+		List	   *options;
 		List	   *problems = NIL;
-		KeSubscription *sub = ke_catalog_read(server, lfirst_oid(lc), false,
-											  &problems);
+		KeSubscription *sub;
 
-		if (sub == NULL || (sub->options.topics != NULL) != patterns)
+		if (!table_options(relid, NULL, &options) ||
+			(ke_options_find(options, "topics") != NULL) != patterns)
+			continue;
+		sub = ke_catalog_read(server, relid, false, &problems);
+		if (sub == NULL)
 			continue;
 		ke_checks_subscription(server, sub, &problems);
 		if (problems != NIL)

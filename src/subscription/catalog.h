@@ -108,8 +108,8 @@ extern Oid	ke_catalog_find_pattern(const KeServer *server,
 
 /*
  * One foreign table of the server as it stands, without judging it: what a
- * name does not resolve to makes a problem.  NULL if it is gone or another
- * server's.  text_decides: as for ke_references_resolve.
+ * name does not resolve to makes a problem, if these are wanted.  NULL if it
+ * is gone or another server's.  text_decides: as for ke_references_resolve.
  */
 extern KeSubscription *ke_catalog_read(KeServer *server, Oid relid,
 									   bool text_decides, List **problems);

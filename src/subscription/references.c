@@ -207,17 +207,6 @@ ke_references_dependents(Oid class_id, Oid object_id)
 
 /* ------------------------------------------------------------- patterns */
 
-static const DefElem *
-find_option(List *options, const char *name)
-{
-	ListCell   *lc;
-
-	foreach(lc, options)
-		if (strcmp(lfirst_node(DefElem, lc)->defname, name) == 0)
-			return lfirst_node(DefElem, lc);
-	return NULL;
-}
-
 /* The options of a pattern of the server; NIL: it is none. */
 static List *
 patterns_options(Oid pattern, Oid server)
@@ -228,7 +217,7 @@ patterns_options(Oid pattern, Oid server)
 		return NIL;
 	table = GetForeignTable(pattern);
 	if (table->serverid != server ||
-		find_option(table->options, "topics") == NULL)
+		ke_options_find(table->options, "topics") == NULL)
 		return NIL;
 	return table->options;
 }
@@ -236,7 +225,7 @@ patterns_options(Oid pattern, Oid server)
 Oid
 ke_references_pattern(Oid subscription, Oid server, List **options)
 {
-	const DefElem *name = find_option(*options, "pattern");
+	DefElem    *name = ke_options_find(*options, "pattern");
 	Recorded	recorded;
 	Oid			pattern;
 	List	   *its;
@@ -245,7 +234,7 @@ ke_references_pattern(Oid subscription, Oid server, List **options)
 	read_recorded(subscription, &recorded);
 	pattern = recorded.pattern;
 	if (!OidIsValid(pattern))
-		pattern = get_relname_relid(defGetString((DefElem *) name),
+		pattern = get_relname_relid(defGetString(name),
 									ke_extension_schema());
 	its = patterns_options(pattern, server);
 	foreach(lc, its)
@@ -253,7 +242,7 @@ ke_references_pattern(Oid subscription, Oid server, List **options)
 		const char *option = lfirst_node(DefElem, lc)->defname;
 
 		if (strcmp(option, "topics") != 0 &&
-			find_option(*options, option) == NULL)
+			ke_options_find(*options, option) == NULL)
 			*options = lappend(*options, lfirst(lc));
 	}
 	return its != NIL ? pattern : InvalidOid;
